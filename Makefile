@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# ringcast. `make run` and `make test` install what is missing, build, and do it; `make help` lists the rest.
+#
+# VARIANT   release (default) | debug | asan | tsan | fuzz     each has its own folder under build/
+# CC        gcc (default) or clang
+# CROSS     a tool prefix such as aarch64-linux-gnu-           builds into build/CROSS+VARIANT
+
+VARIANT ?= release
+CROSS   ?=
+PREFIX  ?= /usr/local
+DESTDIR ?=
+ifeq ($(origin CC),default)
+CC := $(CROSS)gcc
+endif
+ifeq ($(origin AR),default)
+AR := $(CROSS)ar
+endif
+ifeq ($(origin CXX),default)
+CXX := $(CROSS)g++
+endif
+
+VERSION := 0.1.0
+BUILD   := build/$(CROSS)$(VARIANT)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
+	-Wpointer-arith -Wwrite-strings -Wundef -Wvla
+ifdef CI
+WARN += -Werror
+endif
+
+# $(strip) keeps the stamp below stable.
+CPPFLAGS_ALL := -D_GNU_SOURCE -DRC_VERSION='"$(VERSION)"' -Isrc -Iinclude $(CPPFLAGS)
+CFLAGS_ALL   := -std=gnu11 $(WARN) -g -pthread -fno-strict-aliasing -fno-common
+LDFLAGS_ALL  := -pthread $(LDFLAGS)
+LDLIBS_ALL   := -luring -linih $(LDLIBS)
+
+ifeq ($(VARIANT),release)
+CFLAGS_ALL += -O2 -fno-plt -fno-semantic-interposition -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+LDFLAGS_ALL += -Wl,-z,relro,-z,now
+else ifeq ($(VARIANT),debug)
+CFLAGS_ALL += -O0 -DRC_DEBUG=1
+else ifeq ($(VARIANT),asan)
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS_ALL += -O1 -DRC_DEBUG=1 $(SAN)
+LDFLAGS_ALL += $(SAN)
+else ifeq ($(VARIANT),tsan)
+CFLAGS_ALL += -O1 -DRC_DEBUG=1 -fsanitize=thread
+LDFLAGS_ALL += -fsanitize=thread
+else ifeq ($(VARIANT),fuzz)
+CC := clang
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS_ALL += -O1 -DRC_DEBUG=1 -DRC_FUZZ=1 $(SAN) -fsanitize=fuzzer-no-link
+LDFLAGS_ALL += $(SAN)
+else
+$(error VARIANT is one of release debug asan tsan fuzz, not '$(VARIANT)')
+endif
+CFLAGS_ALL += $(CFLAGS)
+
+# ---- what is built ------------------------------------------------------------------------------
+
+LAYERS := base mem sync io proto config ops conn hub serve shard
+CORE_SRC   := $(sort $(foreach d,$(LAYERS),$(wildcard src/$(d)/*.c)))
+CLIENT_SRC := $(sort $(wildcard src/client/*.c))
+PROG_SRC   := $(sort $(wildcard src/main.c src/cli/*.c))
+UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
+FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+BENCH_SRC  := $(sort $(wildcard bench/*.c))
+UBENCH_SRC := $(sort $(wildcard bench/micro/*.c bench/micro/*.cc))
+
+obj = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
+CORE_OBJ   := $(call obj,$(CORE_SRC))
+CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
+PROG_OBJ   := $(call obj,$(PROG_SRC))
+UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+FUZZ_BIN   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
+BENCH_BIN  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+UBENCH_BIN := $(if $(UBENCH_SRC),$(BUILD)/bench/micro)
+
+CORE_LIB   := $(BUILD)/libcore.a
+CLIENT_LIB := $(BUILD)/libringcast.a
+CLIENT_SO  := $(BUILD)/libringcast.so
+PROGRAM    := $(BUILD)/ringcast
+
+.DEFAULT_GOAL := all
+.PHONY: all help run test check debug asan tsan bench fuzz install clean deps units fuzzers benches FORCE
+.DELETE_ON_ERROR:
+
+all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO)
+
+## run      install what is missing, build, start the gateway with its embedded defaults
+run: deps
+	@$(MAKE) --no-print-directory all
+	$(PROGRAM) serve $(ARGS)
+
+## test     install what is missing, build, run every test
+test: deps
+	@scripts/test
+
+## check    style and structure: formatting, import direction, cppcheck, clang-tidy
+check: deps
+	@scripts/check
+
+## debug    build without optimisation, all assertions on
+debug:
+	@$(MAKE) --no-print-directory VARIANT=debug all
+
+## asan     build with AddressSanitizer and UBSan, with the unit tests
+asan:
+	@$(MAKE) --no-print-directory VARIANT=asan all units
+
+## tsan     build with ThreadSanitizer, with the unit tests
+tsan:
+	@$(MAKE) --no-print-directory VARIANT=tsan all units
+
+## bench    build and run the benchmarks, each beside its floor
+bench: deps
+	@$(MAKE) --no-print-directory VARIANT=release all benches
+	@scripts/bench $(ARGS)
+
+## fuzz     build the fuzzers and run each for FUZZ_SECONDS (10)
+fuzz: deps
+	@scripts/fuzz
+
+## install  install program, library, header, example configuration, unit (PREFIX, DESTDIR)
+install: all
+	@scripts/install "$(DESTDIR)" "$(PREFIX)" "$(BUILD)"
+
+## clean    remove build/
+clean:
+	rm -rf build
+
+## help     this list
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
+
+deps:
+	@scripts/deps
+
+units: $(UNIT_BIN)
+fuzzers: $(FUZZ_BIN)
+benches: $(BENCH_BIN) $(UBENCH_BIN)
+
+# ---- how ----------------------------------------------------------------------------------------
+
+$(PROGRAM): $(PROG_OBJ) $(CLIENT_LIB) $(CORE_LIB)
+	$(CC) $(LDFLAGS_ALL) -o $@ $(PROG_OBJ) $(CLIENT_LIB) $(CORE_LIB) $(LDLIBS_ALL)
+
+$(CORE_LIB): $(CORE_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(CLIENT_LIB): $(CLIENT_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(CLIENT_SO): $(CLIENT_SRC) $(BUILD)/flags
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -shared \
+		-Wl,-soname,libringcast.so.0 $(LDFLAGS_ALL) -o $@ $(CLIENT_SRC)
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(CLIENT_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LDLIBS_ALL)
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(CLIENT_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
+
+$(BUILD)/bench/micro: $(call obj,$(UBENCH_SRC)) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS_ALL) -o $@ $^ -lbenchmark $(LDLIBS_ALL)
+
+$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(CLIENT_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS_ALL) -std=c++17 -O2 -g -Wall -Wextra -pthread -MMD -MP -c -o $@ $<
+
+# Rebuild when the compiler or a flag changes.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || \
+		echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
