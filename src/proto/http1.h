@@ -45,6 +45,8 @@ struct rc_http_request {
 RC_MUST_USE int rc_http_parse(
 	const void *bytes, size_t len, size_t head_max, struct rc_http_request *out);
 
+/* Equal but for the case of ASCII letters. */
+bool rc_http_same(struct rc_str a, struct rc_str b);
 /* The first field of that name, in any case; ptr is NULL when there is none. */
 struct rc_str rc_http_header_get(const struct rc_http_request *r, const char *name);
 /* Walks all fields of that name: *index starts at 0, false at the end. */
