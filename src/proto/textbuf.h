@@ -10,6 +10,11 @@
 
 #include "base/base.h"
 
+#define RC_U64_TEXT_MAX 20
+
+/* Decimal, no NUL. Returns the bytes written. */
+size_t rc_u64_text(uint64_t value, char out[RC_U64_TEXT_MAX]);
+
 struct rc_textbuf {
 	char *ptr;
 	size_t len, cap;
