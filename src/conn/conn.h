@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The connections of one shard: table, states, input that waits for its rest, output of their own, the one send in flight,
+ * timers, and the order of ending. What the bytes mean is the business of serve/; which channel bytes to send that of
+ * shard/flush.c.
+ *
+ *   OPEN ──finish──▶ FINISHING ──output sent, FIN──▶ LINGERING ──peer's end, or time──▶ DEAD ──nothing in flight──▶ free
+ *     └─────────────────────── kill ──────────────────────────────────────────────────▶ ┘
+ *
+ * A slot is free again only when the kernel holds no request for it, and its generation grows each time, so whoever kept
+ * slot and generation recognises a successor.
+ *
+ * Output: what a connection is sent besides channels (answers, control frames) waits in `out`. A frame of a channel that a short
+ * send cut is finished first (mid_left), then `out` goes, then the channels: so no frame is ever inside another.
+ * `out` and `in` are blocks of the pool, held only while there is something in them. One thread.
+ */
+#ifndef RC_CONN_CONN_H
+#define RC_CONN_CONN_H
+
+#include "base/base.h"
+#include "base/wheel.h"
+#include "io/io.h"
+#include "mem/pool.h"
+#include "ops/counters.h"
+
+#define RC_CONN_TICK_MS 10 /* of the timers */
+
+enum rc_conn_kind { RC_CONN_HTTP, RC_CONN_WS, RC_CONN_ECHO, RC_CONN_INGEST };
+
+enum rc_conn_state {
+	RC_CONN_FREE,
+	RC_CONN_OPEN,
+	RC_CONN_FINISHING, /* no more input is read as such; output still goes */
+	RC_CONN_LINGERING, /* FIN is out; waits for the peer's end, so that it can read what it was sent */
+	RC_CONN_DEAD,	   /* shut down; waits for the kernel's last completions */
+};
+
+enum rc_conn_flags {
+	RC_CONN_RECV_ARMED = 1,
+	RC_CONN_SENDING = 2,   /* one send is in flight, or its completion was not seen yet */
+	RC_CONN_BLOCKED = 4,   /* the socket took less than it was given; POLLOUT is armed */
+	RC_CONN_READY = 8,     /* in the list of those to flush */
+	RC_CONN_HELD = 16,     /* input is not read now: back-pressure */
+	RC_CONN_JSON_HEARTBEAT = 32,
+	RC_CONN_CLOSE_SENT = 64,
+	RC_CONN_STALLED = 128, /* in the shard's list of publishers that wait for room */
+	RC_CONN_PING_DUE = 256,
+};
+
+/* What the send in flight was made of. */
+enum rc_conn_send { RC_SEND_NONE, RC_SEND_OUT, RC_SEND_LOG, RC_SEND_GATHERED };
+
+struct rc_conn {
+	uint64_t secret; /* half of the session id */
+	unsigned char *out;
+	unsigned char *in;
+	void *ext; /* the protocol's own, while it needs one */
+	uint32_t out_head, out_len, out_size;
+	uint32_t in_len, in_size;
+	int fd;
+	uint32_t generation;
+	uint32_t subs;	       /* first subscription */
+	uint32_t sub_count;    /* hidden ones not counted */
+	uint32_t listed;       /* first subscription with something to send */
+	uint32_t requests;     /* first subscribe that is not acknowledged yet */
+	uint32_t ready_next;   /* or the next free slot */
+	uint32_t send_sub;     /* the send in flight: from whose log, or where in the gather buffer */
+	uint32_t send_len;
+	uint32_t mid_left;     /* bytes of the cut frame that are still due */
+	uint32_t mid_sub;      /* whose it is */
+	struct rc_timer timer;
+	uint32_t heard_tick;   /* when it last sent anything */
+	uint32_t blocked_tick; /* since when it is BLOCKED */
+	uint16_t flags;
+	uint16_t stage; /* the protocol's own small state */
+	uint8_t kind;
+	uint8_t state;
+	uint8_t send_kind;
+	uint8_t inflight; /* requests that the kernel holds */
+};
+_Static_assert(sizeof(struct rc_conn) <= 144, "what every connection costs");
+
+struct rc_conns;
+
+/* What the protocols do when something happens; given by serve/. */
+struct rc_conn_events {
+	void *ctx;
+	/* The connection is over: give back all that belongs to it. It is DEAD already. */
+	void (*gone)(void *ctx, struct rc_conn *c);
+	void (*timer)(void *ctx, struct rc_conn *c);
+	/* `out` is empty again. */
+	void (*drained)(void *ctx, struct rc_conn *c);
+};
+
+struct rc_conns {
+	struct rc_conn *at;
+	uint32_t count_max;
+	uint32_t mark;
+	uint32_t free_first;
+	uint32_t open; /* slots that are not free */
+	uint32_t ready_first, ready_last;
+	struct rc_wheel wheel;
+	uint32_t tick; /* now */
+	uint32_t linger_ms;
+	struct rc_io *io;
+	struct rc_pool *pool;
+	struct rc_counters_shard *counters;
+	struct rc_conn_events events;
+};
+
+size_t rc_conns_bytes(uint32_t count_max);
+/* memory: zeroed. */
+void rc_conns_init(struct rc_conns *cs, void *memory, uint32_t count_max, struct rc_io *io,
+	struct rc_pool *pool, struct rc_counters_shard *counters, const struct rc_conn_events *events,
+	uint32_t tick, uint32_t linger_ms);
+
+/* Takes the descriptor over. NULL when the table is full; the descriptor is the caller's still. */
+struct rc_conn *rc_conn_open(struct rc_conns *cs, int fd, enum rc_conn_kind kind) RC_MUST_USE;
+uint32_t rc_conn_slot(const struct rc_conns *cs, const struct rc_conn *c);
+/* The connection, if slot and generation still name one that is not DEAD; else NULL. */
+struct rc_conn *rc_conn_get(const struct rc_conns *cs, uint32_t slot, uint32_t generation);
+/* The connection that a completion is for; NULL when it is not there any more. */
+struct rc_conn *rc_conn_of(const struct rc_conns *cs, struct rc_io_tag tag);
+
+void rc_conn_recv(struct rc_conns *cs, struct rc_conn *c, enum rc_io_group group, bool multishot);
+/* The receive ended (no F_MORE). */
+void rc_conn_recv_ended(struct rc_conn *c);
+
+/* Appends to `out`. False when that would exceed limit, or there is no memory. */
+bool rc_conn_write(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len,
+	uint32_t limit) RC_MUST_USE;
+/* Room for len more bytes of `out`, contiguous; commit says how many were used. NULL as above. */
+unsigned char *rc_conn_reserve(struct rc_conns *cs, struct rc_conn *c, uint32_t len, uint32_t limit) RC_MUST_USE;
+void rc_conn_commit(struct rc_conns *cs, struct rc_conn *c, uint32_t len);
+/* Puts bytes in front of all that waits in `out`: the rest of a frame. */
+bool rc_conn_write_first(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len) RC_MUST_USE;
+/* `out` is empty and takes over a block of the pool of which `len` bytes from `head` on are to be sent. */
+void rc_conn_adopt_out(struct rc_conns *cs, struct rc_conn *c, unsigned char *block, uint32_t size,
+	uint32_t head, uint32_t len);
+/* Appends to `in`: input that can't be used before more comes. False: no memory, or over limit. */
+bool rc_conn_keep(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len,
+	uint32_t limit) RC_MUST_USE;
+/* The first `len` bytes of `in` are used. */
+void rc_conn_used(struct rc_conns *cs, struct rc_conn *c, uint32_t len);
+
+/* It wants to be flushed this turn. */
+void rc_conn_ready(struct rc_conns *cs, struct rc_conn *c);
+/* The next of them, taken out of the list; it may be DEAD, and is then to be reclaimed. NULL: none. */
+struct rc_conn *rc_conn_next_ready(struct rc_conns *cs);
+void rc_conn_reclaim(struct rc_conns *cs, struct rc_conn *c);
+/* One send at a time. */
+void rc_conn_send(struct rc_conns *cs, struct rc_conn *c, enum rc_conn_send kind, uint32_t sub,
+	const void *bytes, uint32_t len);
+void rc_conn_block(struct rc_conns *cs, struct rc_conn *c);
+/* A send of `out` moved this far. */
+void rc_conn_sent_out(struct rc_conns *cs, struct rc_conn *c, uint32_t len);
+
+/* Fires events.timer after ms; one timer per connection. */
+void rc_conn_timer(struct rc_conns *cs, struct rc_conn *c, uint32_t ms);
+
+/* Sends what is in `out`, then FIN, then waits a little for the peer. */
+void rc_conn_finish(struct rc_conns *cs, struct rc_conn *c);
+/* All of `out` is gone: FINISHING goes on to LINGERING. */
+void rc_conn_flushed(struct rc_conns *cs, struct rc_conn *c);
+/* At once, whatever waits. */
+void rc_conn_kill(struct rc_conns *cs, struct rc_conn *c);
+/* A request came back; frees the slot when it was the last of a dead connection. */
+void rc_conn_landed(struct rc_conns *cs, struct rc_conn *c);
+
+#endif

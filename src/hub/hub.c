@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hub/hub.h"
+
+/* Regions of the hub's memory, each on its own cache line. */
+enum part {
+	PART_OWNED,
+	PART_OWNED_CELLS,
+	PART_REPLICAS,
+	PART_REPLICA_CELLS,
+	PART_SUBS,
+	PART_SUB_CELLS,
+	PART_NODES,
+	PART_NODE_CELLS,
+	PART_SCRATCH,
+	PARTS
+};
+
+static size_t cells_bytes(uint32_t count_max)
+{
+	return (size_t)rc_table_cells(count_max) * sizeof(struct rc_table_cell);
+}
+
+static size_t part_bytes(const struct rc_hub_limits *l, enum part part)
+{
+	uint32_t nodes = rc_trie_nodes(l->patterns_max);
+
+	switch (part) {
+	case PART_OWNED:
+		return (size_t)l->owned_max * sizeof(struct rc_owned);
+	case PART_OWNED_CELLS:
+		return cells_bytes(l->owned_max);
+	case PART_REPLICAS:
+		return (size_t)l->replicas_max * sizeof(struct rc_replica);
+	case PART_REPLICA_CELLS:
+		return cells_bytes(l->replicas_max);
+	case PART_SUBS:
+		return (size_t)l->subs_max * sizeof(struct rc_sub);
+	case PART_SUB_CELLS:
+		return cells_bytes(l->subs_max);
+	case PART_NODES:
+		return (size_t)nodes * sizeof(struct rc_trie_node);
+	case PART_NODE_CELLS:
+		return cells_bytes(nodes);
+	case PART_SCRATCH:
+		return l->frame_max;
+	case PARTS:
+		break;
+	}
+	return 0;
+}
+
+size_t rc_hub_bytes(const struct rc_hub_limits *limits)
+{
+	size_t total = 0;
+
+	for (int p = 0; p < PARTS; p++)
+		total += rc_align_up(part_bytes(limits, (enum part)p), RC_CACHE_LINE);
+	return total;
+}
+
+void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct rc_hub_port *port,
+	const struct rc_hub_namespace *namespaces, const struct rc_hash_key *key, struct rc_buddy *arena,
+	struct rc_pool *pool, struct rc_counters_shard *counters, void *memory)
+{
+	unsigned char *at[PARTS];
+	unsigned char *next = memory;
+
+	RC_ASSERT(l->shards >= 1 && l->shards <= RC_HUB_SHARDS_MAX && l->shard < l->shards);
+	for (int p = 0; p < PARTS; p++) {
+		at[p] = next;
+		next += rc_align_up(part_bytes(l, (enum part)p), RC_CACHE_LINE);
+	}
+	memset(h, 0, sizeof(*h));
+	h->limits = *l;
+	h->port = *port;
+	h->namespaces = namespaces;
+	h->key = *key;
+	h->arena = arena;
+	h->pool = pool;
+	h->counters = counters;
+	h->scratch = at[PART_SCRATCH];
+	rc_slab_init(&h->owned, at[PART_OWNED], sizeof(struct rc_owned), l->owned_max);
+	rc_slab_init(&h->replicas, at[PART_REPLICAS], sizeof(struct rc_replica), l->replicas_max);
+	rc_slab_init(&h->subs, at[PART_SUBS], sizeof(struct rc_sub), l->subs_max);
+	rc_table_init(&h->owned_table, (void *)at[PART_OWNED_CELLS], rc_table_cells(l->owned_max));
+	rc_table_init(&h->replica_table, (void *)at[PART_REPLICA_CELLS], rc_table_cells(l->replicas_max));
+	rc_table_init(&h->sub_table, (void *)at[PART_SUB_CELLS], rc_table_cells(l->subs_max));
+	rc_trie_init(&h->trie, key, pool, at[PART_NODES], (void *)at[PART_NODE_CELLS],
+		rc_trie_nodes(l->patterns_max));
+	h->idle_first = h->idle_last = RC_NONE;
+	h->ask_first = RC_NONE;
+	h->dirty_first = h->dirty_last = RC_NONE;
+	h->broadcast = RC_NONE;
+	h->token_next = 1;
+}
+
+void rc_hub_time(struct rc_hub *h, uint64_t now_ns)
+{
+	h->now_ns = now_ns;
+	h->now_ms = (uint32_t)(now_ns / 1000000u);
+	h->now_s = (uint32_t)(now_ns / 1000000000u);
+}
+
+uint32_t rc_hub_hash(const struct rc_hub *h, struct rc_str name)
+{
+	return (uint32_t)rc_hash(&h->key, name.ptr, name.len);
+}
+
+uint32_t rc_hub_owner(const struct rc_hub *h, uint32_t hash)
+{
+	/* The table uses the low bits, the owner the high ones. */
+	return (uint32_t)(((uint64_t)hash * h->limits.shards) >> 32);
+}
+
+void rc_hub_check(const struct rc_hub *h)
+{
+	uint32_t subs = 0;
+
+	RC_ASSERT(h->owned_table.count == h->owned.used);
+	RC_ASSERT(h->replica_table.count == h->replicas.used);
+	RC_ASSERT(h->sub_table.count == h->subs.used);
+	for (uint32_t i = 0; i <= h->replica_table.mask; i++) {
+		if (h->replica_table.cell[i].used == 0)
+			continue;
+		uint32_t index = h->replica_table.cell[i].used - 1;
+		const struct rc_replica *r = rc_hub_replica(h, index);
+		uint32_t behind = 0;
+		for (uint32_t k = 0; k < r->count; k++) {
+			const struct rc_sub *s = rc_hub_sub(h, r->subs[k]);
+			RC_ASSERT(s->replica == index && s->place == k);
+			RC_ASSERT(s->cursor <= r->log.tail);
+			behind += !(s->flags & RC_SUB_PAUSED) && s->cursor < r->log.tail;
+		}
+		RC_ASSERT(behind == r->behind);
+		RC_ASSERT(r->count || r->pinned || r->state == RC_REPLICA_LEAVING);
+		rc_log_check(&r->log);
+		subs += r->count;
+	}
+	RC_ASSERT(subs == h->subs.used);
+	rc_trie_check(&h->trie);
+}

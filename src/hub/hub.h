@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The channels of one shard, in two roles that never touch each other's data:
+ *
+ *   owner    orders the channels that hash to this shard: dedupes nothing, gives offset and epoch, encodes each event once
+ *            and tells it to every shard that is interested                                             owner.c
+ *   replica  what this shard's subscribers read: a log per channel or pattern, and their cursors        replica.c
+ *
+ * They talk by asks and tells through the port, which the shard supplies: to itself a plain call, to others a record in a
+ * ring. The hub knows no socket and no ring. One thread; all memory is given at start.
+ */
+#ifndef RC_HUB_HUB_H
+#define RC_HUB_HUB_H
+
+#include "base/base.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "hub/log.h"
+#include "hub/table.h"
+#include "hub/trie.h"
+#include "mem/buddy.h"
+#include "mem/pool.h"
+#include "mem/slab.h"
+#include "ops/counters.h"
+#include "proto/event.h"
+#include "proto/names.h"
+
+#define RC_HUB_SHARDS_MAX 64
+#define RC_HUB_BROADCAST  "$all" /* the channel that every client hears */
+
+/* How a namespace treats a subscriber that does not keep up. */
+enum rc_slow_policy { RC_SLOW_DISCONNECT, RC_SLOW_SKIP, RC_SLOW_LATEST };
+
+struct rc_hub_namespace {
+	uint32_t lag_bytes;
+	uint32_t lag_ms; /* 0 = no limit in time */
+	enum rc_slow_policy policy;
+	struct rc_str key; /* field whose newest event per value is kept; empty = none */
+	bool raw;
+	uint32_t channel_ttl_ms;
+};
+
+/* ---- what goes from shard to shard ------------------------------------------------------------- */
+
+/* Who published, so that the outcome finds its way back. entry: the place in the publisher's window. */
+struct rc_publisher_ref {
+	uint32_t shard;
+	uint32_t slot;
+	uint32_t generation;
+	uint32_t entry;
+	uint64_t sequence;
+};
+
+/* publisher to owner. The slices are borrowed for the call. */
+struct rc_publish {
+	struct rc_publisher_ref from;
+	struct rc_str channel, event, data;
+	uint64_t timestamp_ms; /* never 0 here */
+	uint64_t taken_ns;     /* when it came in */
+	bool json;
+};
+
+/* owner to publisher */
+struct rc_outcome {
+	struct rc_publisher_ref to;
+	uint16_t nack; /* 0 = taken; else the code of wire.h */
+	uint64_t epoch;
+	uint64_t offset;
+};
+
+/* replica to owner: this shard has (or no longer has) subscribers of a channel, or of a pattern. */
+struct rc_interest {
+	struct rc_str name;
+	uint32_t shard;	  /* that asks */
+	uint32_t replica; /* its index there */
+	uint32_t token;	  /* of this life of the replica; echoed */
+	bool on;
+};
+
+/* owner to replica: from here on every event of the channel comes. */
+struct rc_interest_ok {
+	uint32_t replica;
+	uint32_t token;
+	bool taken; /* false: the owner has no room */
+	uint64_t epoch;
+	uint64_t offset; /* of the last event before */
+};
+
+/* owner to replica: an event, encoded. */
+struct rc_tell {
+	struct rc_str channel;
+	uint32_t hash; /* of the channel's name */
+	uint64_t epoch;
+	uint64_t offset;
+	uint64_t key;
+	uint64_t taken_ns;
+	bool direct;  /* the shard has subscribers of the channel itself */
+	bool pattern; /* and of a pattern that matches it */
+	const unsigned char *frame;
+	uint32_t frame_len;
+};
+
+/*
+ * What the hub asks of the shard it runs in. Rooms are asked for first: a call to tell after can_tell said yes for the
+ * same shards and sizes always succeeds.
+ */
+struct rc_hub_port {
+	void *ctx;
+	bool (*can_tell)(void *ctx, uint64_t shards, size_t name_len, size_t frame_len);
+	void (*tell)(void *ctx, uint32_t shard, const struct rc_tell *tell);
+	bool (*tell_interest)(void *ctx, uint32_t shard, const struct rc_interest_ok *ok);
+	/* False: no room, the hub asks again at the next turn. */
+	bool (*ask_interest)(void *ctx, uint32_t shard, const struct rc_interest *ask);
+	/* The replica's owner answered: its subscribers that waited go on, or are refused. */
+	void (*replica_ready)(void *ctx, uint32_t replica, bool taken);
+	/* The arena has no room for the log's next event: apply the slow policy to all that are behind. */
+	void (*replica_overrun)(void *ctx, uint32_t replica);
+	/* Even then not: the event can't be delivered, its subscribers are to be sent away so that they know. */
+	void (*replica_lost)(void *ctx, uint32_t replica);
+	uint32_t (*namespace_of)(void *ctx, struct rc_str channel);
+};
+
+/* ---- data ---------------------------------------------------------------------------------------- */
+
+struct rc_owned {
+	char *name;
+	uint16_t name_len;
+	uint16_t ns;
+	uint32_t hash;
+	uint64_t epoch;
+	uint64_t offset;
+	uint64_t interest;	/* shards with subscribers of the channel itself */
+	uint64_t pattern_mask;	/* shards with a matching pattern, as of pattern_generation */
+	uint32_t pattern_generation;
+	uint32_t used_s;	/* second of its last use */
+	uint32_t idle_prev, idle_next;
+	bool idle;
+};
+
+enum rc_replica_state {
+	RC_REPLICA_ASKING, /* not every owner answered yet; events are not for us */
+	RC_REPLICA_ACTIVE,
+	RC_REPLICA_LEAVING, /* no subscribers; the owners are to be told */
+};
+
+enum rc_sub_flags {
+	RC_SUB_PAUSED = 1, /* its subscribe is not acknowledged yet: no events */
+	RC_SUB_LISTED = 2, /* in its connection's list of those with something to send */
+	RC_SUB_HIDDEN = 4, /* not the client's own wish ($all) */
+	/* The upper bits of flags count the events that were skipped and of which the client was not told yet. */
+	RC_SUB_MISSED_SHIFT = 8,
+};
+#define RC_SUB_MISSED_MAX ((1u << 24) - 1)
+
+struct rc_sub {
+	uint64_t cursor;
+	uint32_t conn;
+	uint32_t replica;
+	uint32_t place;	      /* in the replica's array */
+	uint32_t next;	      /* of the same connection */
+	uint32_t listed_next; /* RC_SUB_LISTED */
+	uint32_t flags;
+};
+_Static_assert(sizeof(struct rc_sub) == 32, "a subscription's cost");
+
+struct rc_replica {
+	char *name;
+	uint32_t *subs; /* dense; inline_subs while count <= 2 */
+	uint32_t inline_subs[2];
+	uint32_t count, capacity;
+	uint32_t paused; /* subs whose subscribe is not acknowledged yet */
+	uint32_t behind; /* subs that are not paused and whose cursor is not at the tail */
+	uint32_t hash;
+	uint16_t name_len;
+	uint16_t ns;
+	uint8_t state;
+	bool pattern;
+	bool pinned; /* stays without subscribers */
+	bool dirty;
+	bool ask_listed;
+	uint32_t token;
+	uint32_t dirty_next;
+	uint32_t ask_next;
+	uint32_t flush_next; /* where the flush goes on */
+	uint32_t flush_left; /* subscribers it has not visited since the last append */
+	uint64_t flush_low;  /* lowest cursor it saw */
+	uint64_t ask_shards; /* owners that are to be told of our wish */
+	uint64_t held_by;    /* owners that were told yes and not yet no */
+	uint32_t oks_left;    /* answers to the present token that are missing */
+	uint32_t answers_due; /* answers to any token: a slot is not freed before they came */
+	bool refused;
+	uint64_t epoch;
+	uint64_t offset;   /* of the event at the tail */
+	uint64_t taken_ns; /* when the oldest event that was not flushed came in; 0 = none */
+	struct rc_log log;
+};
+
+struct rc_hub_limits {
+	uint32_t shards;
+	uint32_t shard; /* this one */
+	uint32_t owned_max, replicas_max, subs_max, patterns_max;
+	uint32_t frame_max; /* bytes of one encoded event */
+};
+
+struct rc_hub {
+	struct rc_hub_limits limits;
+	struct rc_hub_port port;
+	const struct rc_hub_namespace *namespaces;
+	struct rc_hash_key key; /* the same on every shard */
+	struct rc_buddy *arena;
+	struct rc_pool *pool;
+	struct rc_counters_shard *counters;
+	struct rc_random_pool random;
+	struct rc_event_encoder encoder;
+	unsigned char *scratch; /* frame_max bytes */
+	uint64_t now_ns;
+	uint32_t now_ms; /* since start, wraps */
+	uint32_t now_s;
+
+	struct rc_slab owned;
+	struct rc_table owned_table;
+	uint32_t idle_first, idle_last;
+
+	struct rc_slab replicas;
+	struct rc_table replica_table;
+	struct rc_slab subs;
+	struct rc_table sub_table;
+	struct rc_trie trie;
+	uint32_t token_next;
+	uint32_t ask_first;
+	uint32_t dirty_first, dirty_last;
+	uint32_t dirty_count;
+	uint32_t broadcast; /* replica of $all */
+};
+
+/* Bytes of memory that rc_hub_init takes, for the budget and the mapping. */
+size_t rc_hub_bytes(const struct rc_hub_limits *limits);
+void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *limits, const struct rc_hub_port *port,
+	const struct rc_hub_namespace *namespaces, const struct rc_hash_key *key, struct rc_buddy *arena,
+	struct rc_pool *pool, struct rc_counters_shard *counters, void *memory);
+/* Once per turn, before anything else. */
+void rc_hub_time(struct rc_hub *h, uint64_t now_ns);
+uint32_t rc_hub_hash(const struct rc_hub *h, struct rc_str name);
+/* The shard that orders the channel. */
+uint32_t rc_hub_owner(const struct rc_hub *h, uint32_t hash);
+
+/* ---- owner.c ------------------------------------------------------------------------------------- */
+
+/*
+ * Sequences and tells. False: some ring has no room, nothing was done, come again. Otherwise *out is the outcome.
+ * `event` and `data` were validated.
+ */
+bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_outcome *out) RC_MUST_USE;
+/* False: no room for the answer, come again. */
+bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask) RC_MUST_USE;
+/* Forgets channels that nobody used for their namespace's time; at most `budget`. Once a second. */
+void rc_owner_sweep(struct rc_hub *h, uint32_t budget);
+
+/* ---- replica.c ----------------------------------------------------------------------------------- */
+
+enum rc_subscribe_result { RC_SUBSCRIBED, RC_SUBSCRIBED_ALREADY, RC_SUBSCRIBE_FULL };
+
+/*
+ * The connection's cursor on a channel or pattern, at the tail and paused. *first_sub is the head of the connection's list. *sub is also
+ * filled in when it was there already.
+ */
+enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
+	struct rc_str name, bool pattern, uint32_t flags, uint32_t *sub) RC_MUST_USE;
+/* The subscription of that connection to that name, or RC_NONE. */
+uint32_t rc_replica_find_sub(struct rc_hub *h, uint32_t conn, struct rc_str name);
+/* The caller took it out of its own lists (LISTED). Unlinks it from the connection's list. */
+void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub);
+/* Its events begin now; *offset and *epoch are the position. */
+void rc_replica_resume(struct rc_hub *h, uint32_t sub);
+/* The cursor moves (forwards only, but for none). */
+void rc_replica_advance(struct rc_hub *h, struct rc_sub *sub, uint64_t cursor);
+/* All chunks that nobody needs go back. */
+void rc_replica_release(struct rc_hub *h, struct rc_replica *r, uint64_t low);
+void rc_replica_tell(struct rc_hub *h, const struct rc_tell *tell);
+void rc_replica_interest_ok(struct rc_hub *h, const struct rc_interest_ok *ok);
+/* Asks what found no room before. Once per turn. */
+void rc_replica_ask_again(struct rc_hub *h);
+/* Takes the first of the replicas with something to flush; NULL when there is none. */
+struct rc_replica *rc_replica_dirty(struct rc_hub *h);
+/* The present first one is flushed; or it goes to the end of the list because its budget is used up. */
+void rc_replica_clean(struct rc_hub *h, bool again);
+/* Bytes a subscriber may lag: the namespace's limit, less when the arena runs full. */
+uint32_t rc_replica_lag_max(const struct rc_hub *h, const struct rc_replica *r);
+
+static inline struct rc_sub *rc_hub_sub(const struct rc_hub *h, uint32_t index)
+{
+	return rc_slab_at(&h->subs, index);
+}
+
+static inline struct rc_replica *rc_hub_replica(const struct rc_hub *h, uint32_t index)
+{
+	return rc_slab_at(&h->replicas, index);
+}
+
+static inline struct rc_str rc_replica_name(const struct rc_replica *r)
+{
+	return (struct rc_str){r->name, r->name_len};
+}
+
+/* Walks everything and asserts the invariants. */
+void rc_hub_check(const struct rc_hub *h);
+
+#endif

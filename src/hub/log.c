@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hub/log.h"
+
+#define CHUNK_MIN RC_BUDDY_MIN
+#define CHUNK_MAX (256u * 1024)
+
+static struct rc_log_entry *entry(const struct rc_log_chunk *c, uint32_t i)
+{
+	unsigned char *end = (unsigned char *)(uintptr_t)c + c->size;
+
+	return (struct rc_log_entry *)(void *)end - 1 - i;
+}
+
+static uint32_t room(const struct rc_log_chunk *c)
+{
+	uint32_t index = (c->count + 1) * (uint32_t)sizeof(struct rc_log_entry);
+	uint32_t used = (uint32_t)sizeof(*c) + c->len + index;
+
+	return used >= c->size ? 0 : c->size - used;
+}
+
+static struct rc_log_chunk *chunk_at(const struct rc_log *log, uint64_t pos)
+{
+	/* Nearly every reader is in the newest chunk. */
+	if (log->last && pos >= log->last->pos)
+		return log->last;
+	struct rc_log_chunk *c = log->first;
+	while (c && pos >= c->pos + c->len)
+		c = c->next;
+	return c;
+}
+
+/* The entry of the frame that holds the byte at `at`. */
+static uint32_t find(const struct rc_log_chunk *c, uint32_t at)
+{
+	uint32_t low = 0, high = c->count;
+
+	while (high - low > 1) {
+		uint32_t mid = low + (high - low) / 2;
+		if (entry(c, mid)->start <= at)
+			low = mid;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+unsigned char *rc_log_reserve(struct rc_log *log, struct rc_buddy *arena, uint32_t len)
+{
+	struct rc_log_chunk *last = log->last;
+
+	RC_ASSERT(len > 0 && len <= RC_LOG_FRAME_MAX);
+	if (last && room(last) >= len)
+		return last->bytes + last->len;
+	size_t need = sizeof(*last) + len + sizeof(struct rc_log_entry);
+	size_t want = RC_MAX(need, (size_t)RC_MAX(log->chunk_next, CHUNK_MIN));
+	struct rc_log_chunk *c = rc_buddy_get(arena, want);
+	if (!c && want > need)
+		c = rc_buddy_get(arena, need);
+	if (!c)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	c->size = (uint32_t)rc_buddy_size(arena, c);
+	c->pos = log->tail;
+	c->count_first = log->count_tail;
+	if (last)
+		last->next = c;
+	else
+		log->first = c;
+	log->last = c;
+	log->held += c->size;
+	log->chunk_next = RC_MIN(c->size * 2, CHUNK_MAX);
+	return c->bytes;
+}
+
+void rc_log_commit(struct rc_log *log, uint32_t len, uint32_t tick_ms, uint64_t key)
+{
+	struct rc_log_chunk *c = log->last;
+
+	RC_DASSERT(c && room(c) >= len && len > 0);
+	*entry(c, c->count) = (struct rc_log_entry){.start = c->len, .tick_ms = tick_ms, .key = key};
+	c->count++;
+	c->len += len;
+	log->tail += len;
+	log->count_tail++;
+}
+
+uint32_t rc_log_range(const struct rc_log *log, uint64_t pos, const unsigned char **out)
+{
+	RC_DASSERT(pos >= log->head && pos <= log->tail);
+	if (pos == log->tail)
+		return 0;
+	const struct rc_log_chunk *c = chunk_at(log, pos);
+	uint32_t at = (uint32_t)(pos - c->pos);
+	*out = c->bytes + at;
+	return c->len - at;
+}
+
+static void describe(const struct rc_log_chunk *c, uint32_t i, struct rc_log_frame *out)
+{
+	const struct rc_log_entry *e = entry(c, i);
+	uint32_t end = i + 1 < c->count ? entry(c, i + 1)->start : c->len;
+
+	out->pos = c->pos + e->start;
+	out->ordinal = c->count_first + i;
+	out->len = end - e->start;
+	out->tick_ms = e->tick_ms;
+	out->key = e->key;
+	out->bytes = c->bytes + e->start;
+}
+
+void rc_log_frame_at(const struct rc_log *log, uint64_t pos, struct rc_log_frame *out)
+{
+	RC_DASSERT(pos >= log->head && pos < log->tail);
+	const struct rc_log_chunk *c = chunk_at(log, pos);
+	describe(c, find(c, (uint32_t)(pos - c->pos)), out);
+}
+
+void rc_log_frame_last(const struct rc_log *log, struct rc_log_frame *out)
+{
+	rc_log_frame_at(log, log->tail - 1, out);
+}
+
+static void drop_first(struct rc_log *log, struct rc_buddy *arena)
+{
+	struct rc_log_chunk *c = log->first;
+
+	log->first = c->next;
+	if (!log->first)
+		log->last = NULL;
+	log->held -= c->size;
+	log->head = c->pos + c->len;
+	rc_buddy_put(arena, c);
+}
+
+void rc_log_trim(struct rc_log *log, struct rc_buddy *arena, uint64_t pos)
+{
+	while (log->first && log->first->pos + log->first->len <= pos)
+		drop_first(log, arena);
+	if (!log->first) {
+		log->head = log->tail;
+		log->chunk_next = 0;
+	}
+}
+
+void rc_log_clear(struct rc_log *log, struct rc_buddy *arena)
+{
+	while (log->first)
+		drop_first(log, arena);
+	log->head = log->tail;
+	log->chunk_next = 0;
+}
+
+void rc_log_check(const struct rc_log *log)
+{
+	uint64_t pos = log->head;
+	uint64_t held = 0;
+	const struct rc_log_chunk *last = NULL;
+
+	RC_ASSERT(log->head <= log->tail);
+	for (const struct rc_log_chunk *c = log->first; c; c = c->next) {
+		RC_ASSERT(c->pos == pos);
+		RC_ASSERT(sizeof(*c) + c->len + c->count * sizeof(struct rc_log_entry) <= c->size);
+		for (uint32_t i = 0; i < c->count; i++) {
+			uint32_t end = i + 1 < c->count ? entry(c, i + 1)->start : c->len;
+			RC_ASSERT(entry(c, i)->start < end);
+		}
+		pos += c->len;
+		held += c->size;
+		last = c;
+	}
+	RC_ASSERT(pos == log->tail && held == log->held && last == log->last);
+	RC_ASSERT(!last || last->count_first + last->count == log->count_tail);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The log of a channel on a shard: an append-only stream of encoded frames, and at the same time the output queue of every
+ * subscriber. A position is the number of bytes since the log's birth; a subscriber is a position.
+ *
+ *   log ─▶ chunk ─▶ chunk ─▶ chunk          chunks are blocks of the arena, a channel that idles holds none
+ *          ┌──────────────────────────────┐
+ *          │ header │ frames →   ← index  │  a frame never straddles chunks, so a range within a chunk can be
+ *          └──────────────────────────────┘  sent as it lies
+ *
+ * The index holds an entry per frame, growing down from the chunk's end. It tells where frames begin, how old they are
+ * and what key they carry, so nobody parses a frame again.
+ *
+ * Nothing refers to a chunk's memory across a turn: sends end inside the submit. So trimming frees at once.
+ * Owned by one shard. Invariants: head <= tail; chunks cover [head, tail) without holes; count_tail counts every frame
+ * ever appended.
+ */
+#ifndef RC_HUB_LOG_H
+#define RC_HUB_LOG_H
+
+#include "base/base.h"
+#include "mem/buddy.h"
+
+struct rc_log_entry {
+	uint32_t start;	  /* byte offset from the chunk's first frame byte */
+	uint32_t tick_ms; /* when it was appended, milliseconds since start, wraps */
+	uint64_t key;	  /* hash of the namespace's slow_key field; 0 = none */
+};
+
+struct rc_log_chunk {
+	struct rc_log_chunk *next;
+	uint64_t pos;	      /* of the first byte of frames */
+	uint64_t count_first; /* ordinal of its first frame */
+	uint32_t len;	      /* bytes of frames */
+	uint32_t count;	      /* frames */
+	uint32_t size;	      /* of the whole block */
+	uint32_t reserved;
+	unsigned char bytes[];
+};
+
+/* The zero value is an empty log. */
+struct rc_log {
+	struct rc_log_chunk *first;
+	struct rc_log_chunk *last;
+	uint64_t head;	     /* oldest position that is kept */
+	uint64_t tail;	     /* where the next frame will begin */
+	uint64_t count_tail; /* frames ever appended */
+	uint32_t chunk_next; /* size of the next chunk: doubles while chunks fill up */
+	uint32_t held;	     /* bytes of all chunks */
+};
+
+/* A frame's place, for those who walk. */
+struct rc_log_frame {
+	uint64_t pos;
+	uint64_t ordinal;
+	uint32_t len;
+	uint32_t tick_ms;
+	uint64_t key;
+	const unsigned char *bytes;
+};
+
+/* Largest frame that a log takes. */
+#define RC_LOG_FRAME_MAX (8u << 20)
+
+/* Room for a frame of at most len bytes at the tail, or NULL when the arena has none. */
+unsigned char *rc_log_reserve(struct rc_log *log, struct rc_buddy *arena, uint32_t len) RC_MUST_USE;
+/* The reserved room holds a frame of len bytes now. */
+void rc_log_commit(struct rc_log *log, uint32_t len, uint32_t tick_ms, uint64_t key);
+/* Bytes that can be sent from pos on without leaving its chunk: *out points at them. 0 at the tail. head <= pos <= tail. */
+uint32_t rc_log_range(const struct rc_log *log, uint64_t pos, const unsigned char **out);
+/* The frame that holds pos (pos < tail) or begins there. */
+void rc_log_frame_at(const struct rc_log *log, uint64_t pos, struct rc_log_frame *out);
+/* The newest frame; the log must hold one. */
+void rc_log_frame_last(const struct rc_log *log, struct rc_log_frame *out);
+/* Frees what lies wholly before pos, but never what is not yet before it. */
+void rc_log_trim(struct rc_log *log, struct rc_buddy *arena, uint64_t pos);
+/* Frees everything; head = tail. */
+void rc_log_clear(struct rc_log *log, struct rc_buddy *arena);
+void rc_log_check(const struct rc_log *log);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hub/hub.h"
+
+#include "proto/json.h"
+#include "ringcast/wire.h"
+
+struct name_probe {
+	const struct rc_hub *hub;
+	struct rc_str name;
+};
+
+static struct rc_owned *owned_at(const struct rc_hub *h, uint32_t index)
+{
+	return rc_slab_at(&h->owned, index);
+}
+
+static bool same_name(const void *ctx, uint32_t index)
+{
+	const struct name_probe *p = ctx;
+	const struct rc_owned *o = owned_at(p->hub, index);
+
+	return rc_str_eq((struct rc_str){o->name, o->name_len}, p->name);
+}
+
+/* ---- channels that nobody uses ------------------------------------------------------------------ */
+
+static void idle_unlink(struct rc_hub *h, uint32_t index)
+{
+	struct rc_owned *o = owned_at(h, index);
+
+	if (!o->idle)
+		return;
+	if (o->idle_prev != RC_NONE)
+		owned_at(h, o->idle_prev)->idle_next = o->idle_next;
+	else
+		h->idle_first = o->idle_next;
+	if (o->idle_next != RC_NONE)
+		owned_at(h, o->idle_next)->idle_prev = o->idle_prev;
+	else
+		h->idle_last = o->idle_prev;
+	o->idle = false;
+}
+
+/* A channel without subscribers goes to the end of the line; those that were used longest ago stand at its head. */
+static void idle_touch(struct rc_hub *h, uint32_t index)
+{
+	struct rc_owned *o = owned_at(h, index);
+
+	o->used_s = h->now_s;
+	idle_unlink(h, index);
+	if (o->interest)
+		return;
+	o->idle = true;
+	o->idle_next = RC_NONE;
+	o->idle_prev = h->idle_last;
+	if (h->idle_last != RC_NONE)
+		owned_at(h, h->idle_last)->idle_next = index;
+	else
+		h->idle_first = index;
+	h->idle_last = index;
+}
+
+static void forget(struct rc_hub *h, uint32_t index)
+{
+	struct rc_owned *o = owned_at(h, index);
+
+	idle_unlink(h, index);
+	rc_table_remove(&h->owned_table, o->hash, index);
+	rc_pool_put(h->pool, o->name, o->name_len);
+	rc_slab_put(&h->owned, index);
+	rc_gauge_set(h->counters, RC_C_channels, h->owned.used);
+}
+
+void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
+{
+	uint32_t index = h->idle_first;
+
+	while (index != RC_NONE && budget-- > 0) {
+		const struct rc_owned *o = owned_at(h, index);
+		uint32_t next = o->idle_next;
+		if ((uint64_t)(h->now_s - o->used_s) * 1000 >= h->namespaces[o->ns].channel_ttl_ms)
+			forget(h, index);
+		index = next;
+	}
+}
+
+/* ---- finding ------------------------------------------------------------------------------------ */
+
+static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash)
+{
+	struct name_probe probe = {h, name};
+	uint32_t index = rc_table_find(&h->owned_table, hash, same_name, &probe);
+
+	if (index != RC_NONE)
+		return index;
+	index = rc_slab_get(&h->owned);
+	if (index == RC_NONE && h->idle_first != RC_NONE) {
+		/* A full table gives up the life of the channel that was used longest ago. */
+		forget(h, h->idle_first);
+		index = rc_slab_get(&h->owned);
+	}
+	if (index == RC_NONE)
+		return RC_NONE;
+	char *text = rc_pool_get(h->pool, name.len);
+	if (!text) {
+		rc_slab_put(&h->owned, index);
+		return RC_NONE;
+	}
+	memcpy(text, name.ptr, name.len);
+	struct rc_owned *o = owned_at(h, index);
+	memset(o, 0, sizeof(*o));
+	o->name = text;
+	o->name_len = (uint16_t)name.len;
+	o->ns = (uint16_t)h->port.namespace_of(h->port.ctx, name);
+	o->hash = hash;
+	o->epoch = rc_random_secret(&h->random) & (((uint64_t)1 << RC_EPOCH_BITS) - 1);
+	rc_table_add(&h->owned_table, hash, index);
+	rc_gauge_set(h->counters, RC_C_channels, h->owned.used);
+	return index;
+}
+
+/* ---- publishing --------------------------------------------------------------------------------- */
+
+/* The value of the namespace's key field, hashed; 0 when the event has none. */
+static uint64_t key_of(const struct rc_hub *h, const struct rc_hub_namespace *ns, const struct rc_publish *p)
+{
+	struct rc_json_iter it;
+	struct rc_json_value value;
+	struct rc_str key;
+	size_t at = 0;
+
+	if (ns->key.len == 0 || !p->json)
+		return 0;
+	while (at < p->data.len && strchr(" \t\r\n", p->data.ptr[at]))
+		at++;
+	if (at == p->data.len || p->data.ptr[at] != '{')
+		return 0;
+	rc_json_object_begin(&it, p->data);
+	while (rc_json_object_next(&it, &key, &value)) {
+		if (rc_str_eq(key, ns->key)) {
+			uint64_t hash = rc_hash(&h->key, value.raw.ptr, value.raw.len);
+			return hash ? hash : 1;
+		}
+	}
+	return 0;
+}
+
+static uint64_t pattern_shards(struct rc_hub *h, struct rc_owned *o)
+{
+	if (o->pattern_generation != h->trie.generation) {
+		o->pattern_mask = rc_trie_shards(&h->trie, (struct rc_str){o->name, o->name_len});
+		o->pattern_generation = h->trie.generation;
+	}
+	return o->pattern_mask;
+}
+
+bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_outcome *out)
+{
+	uint32_t hash = rc_hub_hash(h, p->channel);
+	uint32_t index = find_or_make(h, p->channel, hash);
+
+	*out = (struct rc_outcome){.to = p->from};
+	if (index == RC_NONE) {
+		rc_count(h->counters, RC_C_events_refused_full, 1);
+		out->nack = RINGCAST_NACK_OVER_CAPACITY;
+		return true;
+	}
+	struct rc_owned *o = owned_at(h, index);
+	const struct rc_hub_namespace *ns = &h->namespaces[o->ns];
+	uint64_t by_pattern = pattern_shards(h, o);
+	uint64_t shards = o->interest | by_pattern;
+	struct rc_event event = {
+		.channel = p->channel,
+		.event = p->event,
+		.data = p->data,
+		.offset = o->offset + 1,
+		.timestamp_ms = p->timestamp_ms,
+		.json = p->json,
+	};
+	if (shards) {
+		size_t bound = rc_event_ws_bound(&event, ns->raw);
+		RC_ASSERT(bound <= h->limits.frame_max);
+		if (!h->port.can_tell(h->port.ctx, shards, p->channel.len, bound)) {
+			rc_count(h->counters, RC_C_ring_full, 1);
+			return false;
+		}
+		struct rc_tell tell = {
+			.channel = p->channel,
+			.hash = hash,
+			.epoch = o->epoch,
+			.offset = event.offset,
+			.key = key_of(h, ns, p),
+			.taken_ns = p->taken_ns,
+			.frame = h->scratch,
+			.frame_len = (uint32_t)rc_event_ws_encode(&h->encoder, h->scratch, &event, ns->raw),
+		};
+		RC_DASSERT(tell.frame_len <= bound);
+		for (uint64_t left = shards; left; left &= left - 1) {
+			uint32_t shard = (uint32_t)__builtin_ctzll(left);
+			tell.direct = (o->interest >> shard) & 1;
+			tell.pattern = (by_pattern >> shard) & 1;
+			h->port.tell(h->port.ctx, shard, &tell);
+		}
+	}
+	o->offset++;
+	if (!o->interest)
+		idle_touch(h, index);
+	rc_count(h->counters, RC_C_events_published, 1);
+	out->epoch = o->epoch;
+	out->offset = o->offset;
+	return true;
+}
+
+/* ---- interest ----------------------------------------------------------------------------------- */
+
+bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
+{
+	struct rc_interest_ok ok = {.replica = ask->replica, .token = ask->token, .taken = true};
+	uint64_t bit = (uint64_t)1 << ask->shard;
+
+	if (memchr(ask->name.ptr, '*', ask->name.len)) {
+		if (!ask->on)
+			return rc_trie_hold(&h->trie, ask->name, ask->shard, false);
+		ok.taken = rc_trie_hold(&h->trie, ask->name, ask->shard, true);
+		if (h->port.tell_interest(h->port.ctx, ask->shard, &ok))
+			return true;
+		(void)rc_trie_hold(&h->trie, ask->name, ask->shard, false);
+		return false;
+	}
+	uint32_t hash = rc_hub_hash(h, ask->name);
+	if (!ask->on) {
+		struct name_probe probe = {h, ask->name};
+		uint32_t index = rc_table_find(&h->owned_table, hash, same_name, &probe);
+		if (index != RC_NONE) {
+			owned_at(h, index)->interest &= ~bit;
+			idle_touch(h, index);
+		}
+		return true;
+	}
+	uint32_t index = find_or_make(h, ask->name, hash);
+	if (index == RC_NONE) {
+		ok.taken = false;
+		return h->port.tell_interest(h->port.ctx, ask->shard, &ok);
+	}
+	struct rc_owned *o = owned_at(h, index);
+	ok.epoch = o->epoch;
+	ok.offset = o->offset;
+	if (!h->port.tell_interest(h->port.ctx, ask->shard, &ok)) {
+		idle_touch(h, index);
+		return false;
+	}
+	o->interest |= bit;
+	idle_touch(h, index);
+	return true;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listening sockets and what is asked of a socket outside the ring: rare, by plain system calls.
+ */
+#ifndef RC_IO_SOCKET_H
+#define RC_IO_SOCKET_H
+
+#include <sys/socket.h>
+
+#include "base/base.h"
+#include "base/error.h"
+
+#define RC_SOCKET_TEXT 64 /* "[ffff:…]:65535" with its NUL */
+
+struct rc_socket_options {
+	uint32_t backlog;
+	uint32_t notsent_lowat;	  /* bytes */
+	uint32_t user_timeout_ms; /* 0 = the kernel's */
+	uint32_t keepalive_s;	  /* 0 = off */
+	bool nodelay;
+};
+
+/*
+ * A listener that shares its port with those of other shards (SO_REUSEPORT); what is set on it, accepted sockets
+ * inherit. text names the address in messages. Returns the descriptor or -1.
+ */
+int rc_socket_listen(const struct sockaddr *address, socklen_t len, const char *text,
+	const struct rc_socket_options *options, struct rc_error *err) RC_MUST_USE;
+/* The port that the kernel chose. */
+uint16_t rc_socket_port(int fd);
+/*
+ * A connection whose packets are handled on cpu[i] goes to the i-th listener of the group (in the order of listening), all
+ * others by the kernel's hash. One call for the whole group. 0 or -errno.
+ */
+int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count);
+/* "address:port" of the other side; "?" when it is gone. */
+void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT]);
+/* Ends both directions, so that an armed receive completes. */
+void rc_socket_shutdown(int fd);
+/* No more to send; the peer may go on until it has read everything. */
+void rc_socket_shutdown_write(int fd);
+/* Makes the next close a reset: for peers that must not hold a port or a buffer any longer. */
+void rc_socket_reset_on_close(int fd);
+
+#endif

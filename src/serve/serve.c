@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/serve.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static uint32_t publishers_per_shard(const struct rc_config *config)
+{
+	return config->max_publishers;
+}
+
+size_t rc_serve_bytes(const struct rc_config *config)
+{
+	size_t n = publishers_per_shard(config);
+
+	return rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) + n * sizeof(uint32_t);
+}
+
+void rc_serve_init(struct rc_serve *sv, void *memory)
+{
+	size_t n = publishers_per_shard(sv->config);
+
+	rc_slab_init(&sv->publishers, memory, (uint32_t)rc_ingest_publisher_bytes(), (uint32_t)n);
+	sv->publishers_max = (uint32_t)n;
+	sv->publisher_generation = (uint32_t *)(void *)((unsigned char *)memory +
+		rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
+	sv->ack_first = sv->waiting_first = RC_NONE;
+}
+
+void rc_serve_accepted(struct rc_serve *sv, int fd, bool ingest)
+{
+	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
+				   "Content-Length: 0\r\nConnection: close\r\n\r\n";
+	struct rc_conn *c = rc_conn_open(sv->conns, fd, ingest ? RC_CONN_INGEST : RC_CONN_HTTP);
+
+	rc_count(sv->counters, RC_C_accepts, 1);
+	if (!c) {
+		rc_count(sv->counters, RC_C_accept_refused_capacity, 1);
+		if (!ingest)
+			(void)send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)close(fd);
+		return;
+	}
+	rc_gauge_set(sv->counters, RC_C_connections, sv->conns->open);
+	rc_conn_timer(sv->conns, c, sv->config->handshake_timeout_ms);
+	if (ingest && !rc_ingest_open(sv, c))
+		return;
+	rc_serve_arm(sv, c);
+}
+
+void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c)
+{
+	if (c->flags & (RC_CONN_RECV_ARMED | RC_CONN_HELD) && c->state == RC_CONN_OPEN)
+		return;
+	switch (c->kind) {
+	case RC_CONN_WS:
+		rc_conn_recv(sv->conns, c, RC_IO_SMALL, true);
+		break;
+	case RC_CONN_INGEST:
+		if (sv->busy && c->state == RC_CONN_OPEN)
+			rc_ingest_hold(sv, c);
+		else
+			rc_conn_recv(sv->conns, c, RC_IO_LARGE, false);
+		break;
+	default:
+		rc_conn_recv(sv->conns, c, RC_IO_SMALL, false);
+	}
+}
+
+void rc_serve_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len)
+{
+	c->heard_tick = sv->conns->tick;
+	/* Who is on the way out is read only so that he can read us to the end. */
+	if (c->state != RC_CONN_OPEN)
+		return;
+	switch (c->kind) {
+	case RC_CONN_HTTP:
+		rc_http_input(sv, c, bytes, len);
+		break;
+	case RC_CONN_WS:
+		rc_ws_input(sv, c, bytes, len);
+		break;
+	case RC_CONN_ECHO:
+		rc_echo_input(sv, c, bytes, len);
+		break;
+	default:
+		rc_ingest_input(sv, c, bytes, len);
+	}
+}
+
+void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
+{
+	if (res == -ENOBUFS || res == -EINTR || res == -EAGAIN) {
+		if (res == -ENOBUFS)
+			rc_count(sv->counters, RC_C_recv_starved, 1);
+		rc_serve_arm(sv, c);
+		return;
+	}
+	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP && c->kind != RC_CONN_INGEST)
+		rc_count(sv->counters, res < 0 ? RC_C_close_io_error : RC_C_close_going_away, 1);
+	if (c->state == RC_CONN_OPEN && c->kind == RC_CONN_INGEST && res == 0 && !sv->draining) {
+		/* A publisher that shut down its side may still wait for acknowledgements. */
+		rc_ingest_bye(sv, c);
+		return;
+	}
+	rc_conn_kill(sv->conns, c);
+}
+
+void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
+{
+	switch (c->kind) {
+	case RC_CONN_WS:
+		rc_ws_gone(sv, c);
+		break;
+	case RC_CONN_ECHO:
+		rc_echo_gone(sv, c);
+		break;
+	case RC_CONN_INGEST:
+		rc_ingest_gone(sv, c);
+		break;
+	default:
+		break;
+	}
+}
+
+void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c)
+{
+	rc_count(sv->counters, RC_C_timers_fired, 1);
+	switch (c->kind) {
+	case RC_CONN_HTTP:
+		rc_http_timer(sv, c);
+		break;
+	case RC_CONN_WS:
+		rc_ws_timer(sv, c);
+		break;
+	case RC_CONN_ECHO:
+		rc_echo_timer(sv, c);
+		break;
+	default:
+		rc_ingest_timer(sv, c);
+	}
+}
+
+void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
+{
+	if (c->kind == RC_CONN_ECHO)
+		rc_echo_drained(sv, c);
+	else if (c->kind == RC_CONN_INGEST)
+		rc_ingest_drained(sv, c);
+}
+
+void rc_serve_turn(struct rc_serve *sv)
+{
+	rc_ingest_turn(sv);
+}
+
+void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c)
+{
+	if (c->state != RC_CONN_OPEN)
+		return;
+	switch (c->kind) {
+	case RC_CONN_WS:
+		rc_ws_bye(sv, c);
+		break;
+	case RC_CONN_ECHO:
+		rc_ws_close(sv, c, 1012, "the gateway stops", RC_C_close_shutdown);
+		break;
+	case RC_CONN_INGEST:
+		rc_ingest_bye(sv, c);
+		break;
+	default:
+		rc_conn_finish(sv->conns, c);
+	}
+}

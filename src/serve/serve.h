@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What connections speak. The shard calls in with what arrived; everything here works on the shard's own hub, connections
+ * and memory, and reaches other shards only through the port. One thread.
+ */
+#ifndef RC_SERVE_SERVE_H
+#define RC_SERVE_SERVE_H
+
+#include "base/random.h"
+#include "config/config.h"
+#include "conn/conn.h"
+#include "hub/home.h"
+#include "hub/hub.h"
+#include "proto/textbuf.h"
+
+/* Close codes of our own: 40xx stay away, 41xx come back after a pause, 42xx come back at once. */
+enum rc_close_code {
+	RC_CLOSE_OVER_CAPACITY = 4100,
+	RC_CLOSE_TOO_SLOW = 4101,
+	RC_CLOSE_HEARTBEAT = 4201,
+};
+
+enum rc_route { RC_ROUTE_FULL, RC_ROUTE_AWAY, RC_ROUTE_DONE };
+
+/* Supplied by the shard. */
+struct rc_serve_port {
+	void *ctx;
+	/* To the channel's owner. DONE: *out holds the outcome; AWAY: it will come; FULL: try again later. */
+	enum rc_route (*publish)(void *ctx, const struct rc_publish *p, struct rc_outcome *out);
+	bool (*claim)(void *ctx, struct rc_str id, const struct rc_holder *who);
+	bool (*give_back)(void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
+	/* Clients of all shards together. */
+	uint64_t (*clients)(void *ctx);
+};
+
+struct rc_serve {
+	const struct rc_config *config;
+	struct rc_hub *hub;
+	struct rc_conns *conns;
+	struct rc_pool *pool;
+	struct rc_counters_shard *counters;
+	struct rc_prng prng;
+	struct rc_random_pool secrets;
+	struct rc_serve_port port;
+	uint32_t shard;
+	uint64_t now_ns;
+	uint64_t wall_ms;
+	uint64_t clients;      /* WebSocket connections of this shard */
+	uint64_t echo_bytes;   /* held by echo messages */
+	bool draining;
+	bool busy; /* the shard is behind: publishers are not read for the moment */
+	/* ingest */
+	struct rc_slab publishers;
+	uint32_t publishers_max;
+	uint32_t *publisher_generation; /* by slot; outlives the publisher, so that late outcomes find nobody */
+	uint32_t ack_first;	/* publishers with acknowledgements to write */
+	uint32_t waiting_first; /* publishers whose input or whose id waits for room */
+};
+
+size_t rc_serve_bytes(const struct rc_config *config);
+void rc_serve_init(struct rc_serve *sv, void *memory);
+
+/* ---- for the shard ------------------------------------------------------------------------------- */
+
+/* A connection was accepted on the http or the ingest port. */
+void rc_serve_accepted(struct rc_serve *sv, int fd, bool ingest);
+void rc_serve_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
+/* Receive ended: 0 = the peer's end, else -errno. */
+void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res);
+/* Arms the receive that its kind wants, unless it is held back. */
+void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c);
+void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c);
+void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c);
+/* Once per turn: what waited for room. */
+void rc_serve_turn(struct rc_serve *sv);
+/* The gateway stops: tell everybody. */
+void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c);
+
+/* ---- websocket.c, subscribe.c ------------------------------------------------------------------- */
+
+/* Why a connection ended, for the counters. */
+void rc_ws_close(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const char *reason,
+	enum rc_counter counted);
+void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query);
+void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
+void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_ws_gone(struct rc_serve *sv, struct rc_conn *c);
+void rc_ws_bye(struct rc_serve *sv, struct rc_conn *c);
+void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r, uint64_t missed,
+	uint64_t offset);
+/* A text message is built in place: begin gives a buffer of at least `bound` bytes (ptr NULL: the client has too much waiting
+ * already, and is being closed), end frames it. */
+struct rc_textbuf rc_ws_begin(struct rc_serve *sv, struct rc_conn *c, size_t bound);
+void rc_ws_end(struct rc_serve *sv, struct rc_conn *c, const struct rc_textbuf *b);
+void rc_ws_error(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw, const char *code,
+	bool temporary, const char *message);
+
+struct rc_msg;
+void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
+void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query);
+void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
+void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken);
+/* All subscriptions and unfinished subscribes of a connection end. */
+void rc_ws_drop_subs(struct rc_serve *sv, struct rc_conn *c);
+/* Takes a subscription out of its connection's list of those with something to send. */
+void rc_ws_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
+
+/* ---- echo.c -------------------------------------------------------------------------------------- */
+
+void rc_echo_open(struct rc_serve *sv, struct rc_conn *c);
+void rc_echo_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
+void rc_echo_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_echo_drained(struct rc_serve *sv, struct rc_conn *c);
+void rc_echo_gone(struct rc_serve *sv, struct rc_conn *c);
+
+/* ---- http.c -------------------------------------------------------------------------------------- */
+
+void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
+void rc_http_timer(struct rc_serve *sv, struct rc_conn *c);
+
+/* ---- ingest.c ------------------------------------------------------------------------------------ */
+
+size_t rc_ingest_publisher_bytes(void);
+bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c);
+void rc_ingest_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
+void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_ingest_gone(struct rc_serve *sv, struct rc_conn *c);
+void rc_ingest_drained(struct rc_serve *sv, struct rc_conn *c);
+void rc_ingest_bye(struct rc_serve *sv, struct rc_conn *c);
+void rc_ingest_turn(struct rc_serve *sv);
+/* Not read until the shard is less busy. */
+void rc_ingest_hold(struct rc_serve *sv, struct rc_conn *c);
+void rc_ingest_outcome(struct rc_serve *sv, const struct rc_outcome *outcome);
+void rc_ingest_granted(struct rc_serve *sv, const struct rc_holder *to, bool taken, uint64_t sequence);
+void rc_ingest_evicted(struct rc_serve *sv, const struct rc_holder *who);
+/* Nothing of any publisher is undecided or unacknowledged. */
+bool rc_ingest_settled(const struct rc_serve *sv);
+
+#endif

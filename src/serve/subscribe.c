@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Subscribing and unsubscribing. A subscribe is acknowledged when the owners of all its channels have answered, with the
+ * position at which each begins; until then its subscriptions are paused. The requests of a connection are acknowledged in the order
+ * in which they came.
+ *
+ *   connection.requests ─▶ request ─▶ request        request: id, word, subs[]
+ */
+#include "serve/serve.h"
+
+#include <stdio.h>
+
+#include "proto/http1.h"
+#include "proto/message.h"
+
+/* In subs[]: this request brought the subscription into being. */
+#define FRESH	    0x80000000u
+#define REQUEST_END RC_NONE
+
+struct request {
+	struct request *next;
+	uint32_t remaining; /* answers that are missing */
+	uint32_t count;
+	uint32_t size; /* of the block */
+	uint8_t word;
+	uint8_t id_len;
+	bool silent; /* nobody asked by a message: no acknowledgement is due */
+	bool refused;
+	char id[RC_MSG_ID_MAX];
+	uint32_t subs[];
+};
+
+/* A connection keeps its first request as an offset in the arena in units of 16 bytes: 64 GiB are within reach. */
+static struct request *first_request(const struct rc_serve *sv, const struct rc_conn *c)
+{
+	return c->requests == REQUEST_END
+		? NULL
+		: (struct request *)(void *)(sv->pool->arena->base + (size_t)c->requests * 16);
+}
+
+static void set_first(const struct rc_serve *sv, struct rc_conn *c, const struct request *r)
+{
+	c->requests = r ? (uint32_t)((size_t)((const unsigned char *)r - sv->pool->arena->base) / 16)
+			: REQUEST_END;
+}
+
+static void free_request(struct rc_serve *sv, struct request *r)
+{
+	rc_pool_put(sv->pool, r, r->size);
+}
+
+void rc_ws_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+{
+	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+	uint32_t *link = &c->listed;
+
+	if (!(s->flags & RC_SUB_LISTED))
+		return;
+	while (*link != sub)
+		link = &rc_hub_sub(sv->hub, *link)->listed_next;
+	*link = s->listed_next;
+	s->flags &= ~(uint32_t)RC_SUB_LISTED;
+}
+
+static void drop(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+{
+	if (c->mid_left && c->mid_sub == sub) {
+		/* The rest of a frame that is half sent must follow, or the stream is broken. */
+		const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+		const unsigned char *bytes;
+		uint32_t len = rc_log_range(&rc_hub_replica(sv->hub, s->replica)->log, s->cursor, &bytes);
+		uint32_t left = c->mid_left;
+		c->mid_left = 0;
+		RC_ASSERT(len >= left);
+		if (c->state != RC_CONN_DEAD && !rc_conn_write_first(sv->conns, c, bytes, left)) {
+			c->mid_sub = RC_NONE;
+			rc_count(sv->counters, RC_C_arena_refused, 1);
+			c->flags |= RC_CONN_CLOSE_SENT;
+			c->state = RC_CONN_LINGERING; /* nothing more can be sent to it */
+			rc_conn_timer(sv->conns, c, 1);
+		}
+	}
+	c->mid_sub = RC_NONE;
+	rc_ws_unlist(sv, c, sub);
+	if (!(rc_hub_sub(sv->hub, sub)->flags & RC_SUB_HIDDEN))
+		c->sub_count--;
+	rc_replica_unsubscribe(sv->hub, sub, &c->subs);
+}
+
+void rc_ws_drop_subs(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct request *r = first_request(sv, c);
+
+	while (r) {
+		struct request *next = r->next;
+		free_request(sv, r);
+		r = next;
+	}
+	c->requests = REQUEST_END;
+	while (c->subs != RC_NONE)
+		drop(sv, c, c->subs);
+}
+
+/* ---- acknowledging ------------------------------------------------------------------------------ */
+
+static size_t ack_bound(struct rc_serve *sv, const struct request *r)
+{
+	size_t bound = 256 + r->id_len;
+
+	for (uint32_t i = 0; i < r->count; i++) {
+		if (r->subs[i] != RC_NONE)
+			bound += 2 * (size_t)rc_hub_replica(sv->hub,
+					 rc_hub_sub(sv->hub, r->subs[i] & ~FRESH)->replica)->name_len +
+				 64;
+	}
+	return bound;
+}
+
+static void acknowledge(struct rc_serve *sv, struct rc_conn *c, struct request *r)
+{
+	struct rc_textbuf b = rc_ws_begin(sv, c, ack_bound(sv, r));
+	bool first = true;
+
+	if (!b.ptr)
+		return;
+	rc_msg_suback_begin(&b, (struct rc_str){r->id, r->id_len}, sv->wall_ms, (enum rc_msg_word)r->word,
+		false);
+	for (uint32_t i = 0; i < r->count; i++) {
+		if (r->subs[i] == RC_NONE)
+			continue;
+		const struct rc_sub *s = rc_hub_sub(sv->hub, r->subs[i] & ~FRESH);
+		rc_msg_suback_channel(&b, rc_replica_name(rc_hub_replica(sv->hub, s->replica)), first);
+		first = false;
+	}
+	rc_msg_suback_positions(&b);
+	first = true;
+	for (uint32_t i = 0; i < r->count; i++) {
+		if (r->subs[i] == RC_NONE)
+			continue;
+		uint32_t sub = r->subs[i] & ~FRESH;
+		if (rc_hub_sub(sv->hub, sub)->flags & RC_SUB_PAUSED)
+			rc_replica_resume(sv->hub, sub);
+		const struct rc_replica *rep = rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica);
+		/* A pattern has no position of its own. */
+		if (rep->pattern)
+			continue;
+		rc_msg_suback_position(&b, rc_replica_name(rep), rep->epoch, rep->offset, first);
+		first = false;
+	}
+	rc_msg_suback_end(&b, true);
+	rc_ws_end(sv, c, &b);
+}
+
+static void refuse(struct rc_serve *sv, struct rc_conn *c, struct request *r)
+{
+	for (uint32_t i = 0; i < r->count; i++) {
+		if (r->subs[i] != RC_NONE && (r->subs[i] & FRESH))
+			drop(sv, c, r->subs[i] & ~FRESH);
+	}
+	rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
+	rc_ws_error(sv, c, (struct rc_str){r->id, r->id_len}, "server_capacity_exceeded", true,
+		"the gateway has no room for these channels");
+}
+
+static void finish_requests(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct request *r;
+
+	while (c->state == RC_CONN_OPEN && (r = first_request(sv, c)) != NULL && r->remaining == 0) {
+		set_first(sv, c, r->next);
+		if (r->refused)
+			refuse(sv, c, r);
+		else
+			acknowledge(sv, c, r);
+		free_request(sv, r);
+	}
+}
+
+/* Where a subscription stands in a request, while it waits: its listed_next is not needed yet. */
+static struct request *request_of(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+{
+	uint32_t place = rc_hub_sub(sv->hub, sub)->listed_next;
+
+	for (struct request *r = first_request(sv, c); r; r = r->next) {
+		if (place < r->count && r->subs[place] == (sub | FRESH))
+			return r;
+	}
+	return NULL;
+}
+
+void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken)
+{
+	/* Finishing a request may change the array that is walked: begin again after each. */
+	for (bool again = true; again;) {
+		struct rc_replica *rep = rc_hub_replica(sv->hub, replica);
+		again = false;
+		for (uint32_t i = 0; i < rep->count; i++) {
+			struct rc_sub *s = rc_hub_sub(sv->hub, rep->subs[i]);
+			if (!(s->flags & RC_SUB_PAUSED) || s->listed_next == RC_NONE)
+				continue;
+			struct rc_conn *c = &sv->conns->at[s->conn];
+			struct request *r = request_of(sv, c, rep->subs[i]);
+			if (!r)
+				continue;
+			s->listed_next = RC_NONE;
+			r->refused |= !taken;
+			if (--r->remaining == 0) {
+				/* A refusal may take the last subscriber and with it the replica. */
+				bool last = rep->count == 1;
+				finish_requests(sv, c);
+				if (last)
+					return;
+				again = true;
+				break;
+			}
+		}
+	}
+}
+
+/* ---- asking ------------------------------------------------------------------------------------- */
+
+static struct request *new_request(struct rc_serve *sv, uint32_t count_max, struct rc_str id,
+	enum rc_msg_word word)
+{
+	size_t size = sizeof(struct request) + (size_t)count_max * sizeof(uint32_t);
+	struct request *r = rc_pool_get(sv->pool, size);
+
+	if (!r)
+		return NULL;
+	memset(r, 0, sizeof(*r));
+	r->size = (uint32_t)size;
+	r->word = (uint8_t)word;
+	r->id_len = (uint8_t)id.len;
+	memcpy(r->id, id.ptr, id.len);
+	return r;
+}
+
+static bool add(struct rc_serve *sv, struct rc_conn *c, struct request *r, struct rc_str name, bool pattern)
+{
+	uint32_t sub;
+	enum rc_subscribe_result result = rc_replica_subscribe(sv->hub, rc_conn_slot(sv->conns, c),
+		&c->subs, name, pattern, RC_SUB_PAUSED, &sub);
+
+	if (result == RC_SUBSCRIBE_FULL)
+		return false;
+	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+	if (result == RC_SUBSCRIBED) {
+		c->sub_count++;
+		if (rc_hub_replica(sv->hub, s->replica)->state != RC_REPLICA_ACTIVE) {
+			s->listed_next = r->count;
+			r->remaining++;
+		}
+		sub |= FRESH;
+	}
+	r->subs[r->count++] = sub;
+	return true;
+}
+
+static void append_request(struct rc_serve *sv, struct rc_conn *c, struct request *r)
+{
+	struct request *last = first_request(sv, c);
+
+	while (last && last->next)
+		last = last->next;
+	if (last)
+		last->next = r;
+	else
+		set_first(sv, c, r);
+	finish_requests(sv, c);
+}
+
+static void bad_name(struct rc_serve *sv, struct rc_conn *c, struct rc_str id, struct rc_str name)
+{
+	char text[128];
+	int shown = (int)RC_MIN(name.len, (size_t)64);
+
+	/* Only what is printable is shown: the name is the client's. */
+	for (int i = 0; i < shown; i++) {
+		if (name.ptr[i] < 0x20 || name.ptr[i] > 0x7e)
+			shown = i;
+	}
+	(void)snprintf(text, sizeof(text), "'%.*s' is not the name of a channel or a pattern", shown,
+		shown ? name.ptr : "");
+	rc_count(sv->counters, RC_C_subscribe_refused_bad_name, 1);
+	rc_ws_error(sv, c, id, "bad_channel", false, text);
+}
+
+/* 0 when the name may be subscribed; the error was sent otherwise. */
+static int check_name(struct rc_serve *sv, struct rc_conn *c, struct rc_str id, struct rc_str name)
+{
+	if (rc_name_classify(name) == RC_NAME_BAD) {
+		bad_name(sv, c, id, name);
+		return -1;
+	}
+	if (rc_name_reserved(name)) {
+		rc_count(sv->counters, RC_C_subscribe_refused_forbidden, 1);
+		rc_ws_error(sv, c, id, "forbidden", false, "channels that begin with $ are the gateway's own");
+		return -1;
+	}
+	return 0;
+}
+
+static int check_count(struct rc_serve *sv, struct rc_conn *c, struct rc_str id, uint32_t more)
+{
+	char text[128];
+
+	if (c->sub_count + (uint64_t)more <= sv->config->max_channels_per_client)
+		return 0;
+	(void)snprintf(text, sizeof(text), "a client may hold %u channels at most",
+		sv->config->max_channels_per_client);
+	rc_count(sv->counters, RC_C_subscribe_refused_limit, 1);
+	rc_ws_error(sv, c, id, "limit_exceeded", false, text);
+	return -1;
+}
+
+static void no_room(struct rc_serve *sv, struct rc_conn *c, struct request *r)
+{
+	for (uint32_t i = 0; i < r->count; i++) {
+		struct rc_sub *s = rc_hub_sub(sv->hub, r->subs[i] & ~FRESH);
+		if ((r->subs[i] & FRESH) && s->listed_next == i)
+			s->listed_next = RC_NONE;
+	}
+	r->refused = true;
+	r->remaining = 0;
+	append_request(sv, c, r);
+}
+
+void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
+{
+	struct rc_msg_channels it;
+	char buf[RC_CHANNEL_MAX + 1];
+	struct rc_str name;
+	uint32_t count = 0, fresh = 0;
+	int more;
+
+	rc_count(sv->counters, RC_C_subscribe_requests, 1);
+	if (!m->has_channels) {
+		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "subscribe needs channels");
+		return;
+	}
+	if (m->since.kind || m->filter.kind || m->ack.kind || m->rate.kind || m->window.kind) {
+		rc_ws_error(sv, c, m->id_raw, "unsupported", false,
+			"since, filter, ack, rate and window are not offered by this gateway");
+		return;
+	}
+	rc_msg_channels_begin(&it, m);
+	while ((more = rc_msg_channels_next(&it, buf, &name)) != 0) {
+		if (more < 0) {
+			bad_name(sv, c, m->id_raw, name);
+			return;
+		}
+		if (check_name(sv, c, m->id_raw, name) < 0)
+			return;
+		count++;
+		fresh += rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), name) == RC_NONE;
+	}
+	if (count == 0) {
+		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "subscribe names no channel");
+		return;
+	}
+	if (check_count(sv, c, m->id_raw, fresh) < 0)
+		return;
+	struct request *r = new_request(sv, count, m->id_raw, m->word);
+	if (!r) {
+		rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
+		rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
+			"the gateway has no memory for this request");
+		return;
+	}
+	rc_msg_channels_begin(&it, m);
+	while (rc_msg_channels_next(&it, buf, &name) > 0) {
+		if (!add(sv, c, r, name, rc_name_classify(name) == RC_NAME_PATTERN)) {
+			no_room(sv, c, r);
+			return;
+		}
+	}
+	append_request(sv, c, r);
+}
+
+static bool is_channel_word(struct rc_str key, enum rc_msg_word *word)
+{
+	static const struct {
+		struct rc_str key;
+		enum rc_msg_word word;
+	} words[] = {
+		{RC_STR("channel"), RC_WORD_CHANNEL},	    {RC_STR("channels"), RC_WORD_CHANNELS},
+		{RC_STR("category"), RC_WORD_CATEGORY},	    {RC_STR("categories"), RC_WORD_CATEGORIES},
+		{RC_STR("room"), RC_WORD_ROOM},		    {RC_STR("rooms"), RC_WORD_ROOMS},
+	};
+
+	for (size_t i = 0; i < RC_ARRAY_LEN(words); i++) {
+		if (rc_str_eq(key, words[i].key)) {
+			*word = words[i].word;
+			return true;
+		}
+	}
+	return false;
+}
+
+void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
+{
+	struct rc_str rest = query, key, value, none = {NULL, 0};
+	enum rc_msg_word word = RC_WORD_CHANNELS, seen;
+	char buf[RC_CHANNEL_MAX];
+	uint32_t count = 0;
+
+	while (rc_http_query_next(&rest, &key, &value)) {
+		if (!is_channel_word(key, &seen))
+			continue;
+		int len = rc_http_unescape(value, true, buf, sizeof(buf));
+		struct rc_str name = {buf, len < 0 ? 0 : (size_t)len};
+		if (check_name(sv, c, none, name) < 0)
+			return;
+		if (count++ == 0)
+			word = seen;
+	}
+	if (count == 0 || check_count(sv, c, none, count) < 0)
+		return;
+	struct request *r = new_request(sv, count, RC_STR(""), word);
+	if (!r) {
+		rc_ws_error(sv, c, none, "server_capacity_exceeded", true,
+			"the gateway has no memory for this request");
+		return;
+	}
+	rest = query;
+	while (rc_http_query_next(&rest, &key, &value)) {
+		if (!is_channel_word(key, &seen))
+			continue;
+		int len = rc_http_unescape(value, true, buf, sizeof(buf));
+		struct rc_str name = {buf, (size_t)len};
+		if (!add(sv, c, r, name, rc_name_classify(name) == RC_NAME_PATTERN)) {
+			no_room(sv, c, r);
+			return;
+		}
+	}
+	append_request(sv, c, r);
+}
+
+/* ---- leaving ------------------------------------------------------------------------------------ */
+
+/* A request that waits must not name a subscription that is gone. */
+static void forget_in_requests(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+{
+	for (struct request *r = first_request(sv, c); r; r = r->next) {
+		for (uint32_t i = 0; i < r->count; i++) {
+			if (r->subs[i] == RC_NONE || (r->subs[i] & ~FRESH) != sub)
+				continue;
+			const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+			if ((r->subs[i] & FRESH) && (s->flags & RC_SUB_PAUSED) && s->listed_next == i)
+				r->remaining--;
+			r->subs[i] = RC_NONE;
+		}
+	}
+}
+
+void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
+{
+	struct rc_msg_channels it;
+	char buf[RC_CHANNEL_MAX + 1];
+	struct rc_str name;
+	bool first = true;
+	size_t bound = 256 + m->id_raw.len;
+	int more;
+
+	if (m->has_channels) {
+		rc_msg_channels_begin(&it, m);
+		while ((more = rc_msg_channels_next(&it, buf, &name)) != 0) {
+			if (more < 0) {
+				bad_name(sv, c, m->id_raw, name);
+				return;
+			}
+			if (check_name(sv, c, m->id_raw, name) < 0)
+				return;
+			bound += name.len + 8;
+		}
+	} else {
+		for (uint32_t sub = c->subs; sub != RC_NONE; sub = rc_hub_sub(sv->hub, sub)->next)
+			bound += rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica)->name_len + 8;
+	}
+	struct rc_textbuf b = rc_ws_begin(sv, c, bound);
+	if (!b.ptr)
+		return;
+	rc_msg_suback_begin(&b, m->id_raw, sv->wall_ms, m->has_channels ? m->word : RC_WORD_CHANNELS, true);
+	if (m->has_channels) {
+		rc_msg_channels_begin(&it, m);
+		while (rc_msg_channels_next(&it, buf, &name) > 0) {
+			rc_msg_suback_channel(&b, name, first);
+			first = false;
+		}
+	} else {
+		for (uint32_t sub = c->subs; sub != RC_NONE; sub = rc_hub_sub(sv->hub, sub)->next) {
+			if (rc_hub_sub(sv->hub, sub)->flags & RC_SUB_HIDDEN)
+				continue;
+			rc_msg_suback_channel(&b,
+				rc_replica_name(rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica)),
+				first);
+			first = false;
+		}
+	}
+	rc_msg_suback_end(&b, false);
+	rc_ws_end(sv, c, &b);
+	/* The acknowledgement is in place; leaving may put the rest of a cut frame before it. */
+	if (m->has_channels) {
+		rc_msg_channels_begin(&it, m);
+		while (rc_msg_channels_next(&it, buf, &name) > 0) {
+			uint32_t sub = rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), name);
+			if (sub == RC_NONE)
+				continue;
+			forget_in_requests(sv, c, sub);
+			drop(sv, c, sub);
+		}
+	} else {
+		uint32_t sub = c->subs;
+		while (sub != RC_NONE) {
+			uint32_t next = rc_hub_sub(sv->hub, sub)->next;
+			if (!(rc_hub_sub(sv->hub, sub)->flags & RC_SUB_HIDDEN)) {
+				forget_in_requests(sv, c, sub);
+				drop(sv, c, sub);
+			}
+			sub = next;
+		}
+	}
+	finish_requests(sv, c);
+}

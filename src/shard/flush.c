@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The flush, once per turn: every connection gets all that lies between its cursors and the tails, in one send.
+ *
+ *   dirty channels ─▶ their subscribers ─┬─ one channel, nothing else to say: SEND straight from the log
+ *                                        └─ else into the list of its connection, and that among those that are ready
+ *   ready connections ─▶ rest of a cut frame, then its own output, then its channels: small ranges gathered into
+ *                        one buffer, a large one straight from the log
+ *
+ * Sends end inside the submit; what they did is told by rc_flush_sent at the beginning of the next turn, before anything
+ * else is handled. So nothing here needs to outlive the turn.
+ *
+ * Who lags is looked at here, where the lag is known for nothing: tail minus cursor.
+ */
+#include "shard/shard.h"
+
+#include <errno.h>
+
+#define PREFETCH      8u
+#define GATHER_MAX    16384u /* bytes of one gathered send */
+#define GATHER_RANGE  4096u  /* a larger range is sent from the log itself */
+#define OUT_SEND_MAX  262144u
+#define VICTIMS_MAX   64u
+#define KEYS	      2048u
+#define UNBLOCKED_LAG 4u /* times lag_bytes */
+
+static struct rc_replica *replica_of(const struct rc_shard *s, const struct rc_sub *sub)
+{
+	return rc_hub_replica(&s->hub, sub->replica);
+}
+
+static void list_sub(struct rc_shard *s, struct rc_conn *c, uint32_t index)
+{
+	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+
+	if (sub->flags & RC_SUB_LISTED)
+		return;
+	sub->flags |= RC_SUB_LISTED;
+	sub->listed_next = c->listed;
+	c->listed = index;
+}
+
+/* Events between two positions, both frame beginnings (or the tail). */
+static uint64_t frames_between(const struct rc_log *log, uint64_t begin, uint64_t end)
+{
+	struct rc_log_frame a, b;
+
+	if (begin >= end)
+		return 0;
+	rc_log_frame_at(log, begin, &a);
+	if (end == log->tail)
+		return log->count_tail - a.ordinal;
+	rc_log_frame_at(log, end, &b);
+	return b.ordinal - a.ordinal;
+}
+
+/* ---- those who don't keep up -------------------------------------------------------------------- */
+
+static void add_missed(struct rc_shard *s, struct rc_sub *sub, uint64_t missed)
+{
+	uint64_t had = sub->flags >> RC_SUB_MISSED_SHIFT;
+
+	rc_count(s->counters, RC_C_events_skipped, missed);
+	/* The count saturates at 16 million; the position that goes with it stays right. */
+	missed = RC_MIN(had + missed, (uint64_t)RC_SUB_MISSED_MAX);
+	sub->flags = (sub->flags & 0xff) | (uint32_t)missed << RC_SUB_MISSED_SHIFT;
+}
+
+/* The rest of a frame that the client has half of moves to its output, so that the cursor is free to go. */
+static bool free_cursor(struct rc_shard *s, struct rc_conn *c, uint32_t index)
+{
+	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+	const unsigned char *bytes;
+
+	if (c->mid_left == 0 || c->mid_sub != index)
+		return true;
+	uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
+	RC_ASSERT(len >= c->mid_left);
+	if (!rc_conn_write_first(&s->conns, c, bytes, c->mid_left))
+		return false;
+	len = c->mid_left;
+	c->mid_left = 0;
+	c->mid_sub = RC_NONE;
+	rc_replica_advance(&s->hub, sub, sub->cursor + len);
+	return true;
+}
+
+static void skip_to(struct rc_shard *s, struct rc_conn *c, uint32_t index, uint64_t pos)
+{
+	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+	struct rc_replica *r = replica_of(s, sub);
+
+	if (!free_cursor(s, c, index) || sub->cursor >= pos)
+		return;
+	add_missed(s, sub, frames_between(&r->log, sub->cursor, pos));
+	rc_replica_advance(&s->hub, sub, pos);
+}
+
+struct key_seen {
+	uint64_t key;
+	uint64_t ordinal;
+};
+
+/* The newest event of each key goes to the client's own output, in order. False: too many keys or bytes, nothing done. */
+static bool conflate_keys(struct rc_shard *s, struct rc_conn *c, uint32_t index)
+{
+	static _Thread_local struct key_seen seen[KEYS];
+	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+	const struct rc_log *log = &replica_of(s, sub)->log;
+	uint32_t limit = s->gateway->config->output_max;
+	uint32_t keys = 0;
+	uint64_t bytes = 0, dropped = 0;
+	struct rc_log_frame f;
+
+	memset(seen, 0, sizeof(seen));
+	for (uint64_t pos = sub->cursor; pos < log->tail; pos += f.len) {
+		rc_log_frame_at(log, pos, &f);
+		uint32_t at = (uint32_t)f.key & (KEYS - 1);
+		while (seen[at].key && seen[at].key != f.key)
+			at = (at + 1) & (KEYS - 1);
+		if (!seen[at].key && ++keys > KEYS / 2)
+			return false;
+		seen[at] = (struct key_seen){f.key, f.ordinal};
+	}
+	for (int write = 0; write < 2; write++) {
+		for (uint64_t pos = sub->cursor; pos < log->tail; pos += f.len) {
+			rc_log_frame_at(log, pos, &f);
+			uint32_t at = (uint32_t)f.key & (KEYS - 1);
+			while (seen[at].key != f.key)
+				at = (at + 1) & (KEYS - 1);
+			if (seen[at].ordinal != f.ordinal) {
+				dropped += (uint64_t)write;
+			} else if (!write) {
+				bytes += f.len;
+			} else if (!rc_conn_write(&s->conns, c, f.bytes, f.len, UINT32_MAX)) {
+				return false;
+			}
+		}
+		if (!write && c->out_len + bytes > limit)
+			return false;
+	}
+	rc_count(s->counters, RC_C_events_skipped, dropped);
+	rc_replica_advance(&s->hub, sub, log->tail);
+	return true;
+}
+
+/* `latest`: what is older than the newest event (of its key) is not sent to one who is behind. */
+static void conflate(struct rc_shard *s, struct rc_conn *c, uint32_t index)
+{
+	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+	struct rc_replica *r = replica_of(s, sub);
+	struct rc_log_frame last;
+
+	if (!free_cursor(s, c, index) || sub->cursor == r->log.tail)
+		return;
+	rc_log_frame_last(&r->log, &last);
+	if (sub->cursor >= last.pos)
+		return;
+	rc_count(s->counters, RC_C_lag_conflations, 1);
+	if (s->hub.namespaces[r->ns].key.len && last.key && conflate_keys(s, c, index))
+		return;
+	rc_count(s->counters, RC_C_events_skipped, frames_between(&r->log, sub->cursor, last.pos));
+	rc_replica_advance(&s->hub, sub, last.pos);
+}
+
+static void disconnect_slow(struct rc_shard *s, struct rc_conn *c)
+{
+	rc_count(s->counters, RC_C_lag_disconnects, 1);
+	rc_ws_close(&s->serve, c, RC_CLOSE_TOO_SLOW, "too far behind", RC_C_close_too_slow);
+}
+
+static bool lags(const struct rc_shard *s, const struct rc_conn *c, const struct rc_replica *r,
+	const struct rc_sub *sub, uint32_t lag_max)
+{
+	struct rc_log_frame f;
+
+	/* Who takes all that he is given is not slow: it is we who are behind, and hold the publishers back for it. */
+	uint64_t limit = c->flags & RC_CONN_BLOCKED ? lag_max : (uint64_t)lag_max * UNBLOCKED_LAG;
+	if (r->log.tail - sub->cursor > limit)
+		return true;
+	uint32_t lag_ms = s->hub.namespaces[r->ns].lag_ms;
+	if (lag_ms == 0 || !(c->flags & RC_CONN_BLOCKED) || sub->cursor == r->log.tail)
+		return false;
+	rc_log_frame_at(&r->log, sub->cursor, &f);
+	return s->hub.now_ms - f.tick_ms > lag_ms;
+}
+
+/* True: the connection is to be closed, which the caller does when nobody walks over the channel any more. */
+static bool punish(struct rc_shard *s, struct rc_conn *c, struct rc_replica *r, uint32_t index)
+{
+	struct rc_log_frame last;
+
+	switch (s->hub.namespaces[r->ns].policy) {
+	case RC_SLOW_SKIP:
+		rc_log_frame_last(&r->log, &last);
+		rc_count(s->counters, RC_C_lag_skips, 1);
+		skip_to(s, c, index, last.pos);
+		return false;
+	case RC_SLOW_LATEST:
+		conflate(s, c, index);
+		return false;
+	default:
+		return true;
+	}
+}
+
+void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
+{
+	struct rc_replica *r = rc_hub_replica(&s->hub, replica);
+	bool disconnect = s->hub.namespaces[r->ns].policy == RC_SLOW_DISCONNECT;
+
+	for (uint32_t i = 0; i < r->count;) {
+		uint32_t index = r->subs[i];
+		struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+		struct rc_conn *c = &s->conns.at[sub->conn];
+		if ((sub->flags & RC_SUB_PAUSED) || sub->cursor == r->log.tail) {
+			i++;
+		} else if (disconnect) {
+			disconnect_slow(s, c); /* takes it out of the array */
+		} else {
+			rc_count(s->counters, RC_C_lag_skips, 1);
+			skip_to(s, c, index, r->log.tail);
+			i++;
+		}
+	}
+}
+
+void rc_flush_lost(struct rc_shard *s, uint32_t replica)
+{
+	struct rc_replica *r = rc_hub_replica(&s->hub, replica);
+
+	while (r->count)
+		rc_ws_close(&s->serve, &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn],
+			RC_CLOSE_OVER_CAPACITY, "the gateway has no memory for an event", RC_C_close_capacity);
+}
+
+/* ---- one connection ----------------------------------------------------------------------------- */
+
+static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index, const unsigned char *bytes,
+	uint32_t len)
+{
+	rc_conn_send(&s->conns, c, RC_SEND_LOG, index, bytes,
+		RC_MIN(len, s->gateway->config->send_max));
+	if (s->send_budget)
+		s->send_budget--;
+}
+
+/* Takes those out of the list that have nothing to send. Returns the first that has. */
+static uint32_t first_listed(struct rc_shard *s, struct rc_conn *c)
+{
+	while (c->listed != RC_NONE) {
+		struct rc_sub *sub = rc_hub_sub(&s->hub, c->listed);
+		if (!(sub->flags & RC_SUB_PAUSED) &&
+			(sub->cursor < replica_of(s, sub)->log.tail || sub->flags >> RC_SUB_MISSED_SHIFT))
+			break;
+		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
+		c->listed = sub->listed_next;
+	}
+	return c->listed;
+}
+
+/* Copies small ranges of several channels behind each other. Returns their bytes; their cursors have moved. */
+static uint32_t gather(struct rc_shard *s, struct rc_conn *c)
+{
+	unsigned char *out = s->scratch + s->scratch_used;
+	uint32_t room = RC_MIN(GATHER_MAX, RC_SHARD_SCRATCH - s->scratch_used);
+	uint32_t total = 0;
+	uint32_t *link = &c->listed;
+
+	while (*link != RC_NONE) {
+		struct rc_sub *sub = rc_hub_sub(&s->hub, *link);
+		const struct rc_log *log = &replica_of(s, sub)->log;
+		const unsigned char *bytes;
+		uint32_t len = sub->flags & RC_SUB_PAUSED ? 0 : rc_log_range(log, sub->cursor, &bytes);
+		if (len && (len > GATHER_RANGE || len > room - total)) {
+			link = &sub->listed_next;
+			continue;
+		}
+		if (len) {
+			memcpy(out + total, bytes, len);
+			total += len;
+			rc_replica_advance(&s->hub, sub, sub->cursor + len);
+			if (sub->cursor < log->tail)
+				continue;
+		}
+		*link = sub->listed_next;
+		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
+	}
+	return total;
+}
+
+static void tell_gaps(struct rc_shard *s, struct rc_conn *c)
+{
+	for (uint32_t i = c->listed; i != RC_NONE;) {
+		struct rc_sub *sub = rc_hub_sub(&s->hub, i);
+		uint32_t next = sub->listed_next;
+		uint64_t missed = sub->flags >> RC_SUB_MISSED_SHIFT;
+		if (missed) {
+			const struct rc_replica *r = replica_of(s, sub);
+			sub->flags &= 0xff;
+			uint64_t behind = frames_between(&r->log, sub->cursor, r->log.tail);
+			rc_ws_gap(&s->serve, c, r, missed, r->offset - behind);
+			if (c->state != RC_CONN_OPEN)
+				return;
+		}
+		i = next;
+	}
+}
+
+static void flush_conn(struct rc_shard *s, struct rc_conn *c)
+{
+	const unsigned char *bytes;
+
+	if (c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED) || c->state == RC_CONN_LINGERING)
+		return;
+	if (c->mid_left) {
+		const struct rc_sub *sub = rc_hub_sub(&s->hub, c->mid_sub);
+		uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
+		send_from_log(s, c, c->mid_sub, bytes, c->out_len ? c->mid_left : len);
+		return;
+	}
+	if (c->out_len == 0 && c->state == RC_CONN_OPEN && first_listed(s, c) != RC_NONE)
+		tell_gaps(s, c);
+	if (c->out_len) {
+		rc_conn_send(&s->conns, c, RC_SEND_OUT, RC_NONE, c->out + c->out_head,
+			RC_MIN(c->out_len, OUT_SEND_MAX));
+		if (s->send_budget)
+			s->send_budget--;
+		return;
+	}
+	if (c->state == RC_CONN_FINISHING) {
+		rc_conn_flushed(&s->conns, c);
+		return;
+	}
+	uint32_t first = first_listed(s, c);
+	if (first == RC_NONE)
+		return;
+	const struct rc_sub *sub = rc_hub_sub(&s->hub, first);
+	uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
+	if (sub->listed_next == RC_NONE || len > GATHER_RANGE ||
+		RC_SHARD_SCRATCH - s->scratch_used < GATHER_MAX) {
+		send_from_log(s, c, first, bytes, len);
+		return;
+	}
+	uint32_t at = s->scratch_used;
+	uint32_t total = gather(s, c);
+	s->scratch_used += total;
+	if (s->send_budget)
+		s->send_budget--;
+	rc_conn_send(&s->conns, c, RC_SEND_GATHERED, at, s->scratch + at, total);
+}
+
+/* ---- one channel -------------------------------------------------------------------------------- */
+
+static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
+{
+	uint32_t victims[VICTIMS_MAX];
+	uint32_t victim_count = 0;
+	uint32_t lag_max = rc_replica_lag_max(&s->hub, r);
+	uint64_t tail = r->log.tail;
+
+	while (r->flush_left > 0 && s->send_budget > 0 && victim_count < VICTIMS_MAX) {
+		uint32_t place = r->flush_next;
+		uint32_t index = r->subs[place];
+		struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+		struct rc_conn *c = &s->conns.at[sub->conn];
+
+		if (place + 2 * PREFETCH < r->count)
+			__builtin_prefetch(rc_slab_at(&s->hub.subs, r->subs[place + 2 * PREFETCH]));
+		if (place + PREFETCH < r->count)
+			__builtin_prefetch(&s->conns.at[rc_hub_sub(&s->hub, r->subs[place + PREFETCH])->conn], 1);
+		r->flush_next = place + 1 == r->count ? 0 : place + 1;
+		r->flush_left--;
+		if ((sub->flags & RC_SUB_PAUSED) || sub->cursor == tail || c->state != RC_CONN_OPEN)
+			continue;
+		if (RC_UNLIKELY(lags(s, c, r, sub, lag_max)) && !(c->flags & RC_CONN_SENDING) &&
+			punish(s, c, r, index)) {
+			victims[victim_count++] = sub->conn;
+			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
+			continue;
+		}
+		r->flush_low = RC_MIN(r->flush_low, sub->cursor);
+		if (alone && c->out_len == 0 && c->mid_left == 0 && c->listed == RC_NONE &&
+			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED)) && sub->cursor < tail &&
+			!(sub->flags >> RC_SUB_MISSED_SHIFT)) {
+			const unsigned char *bytes;
+			uint32_t len = rc_log_range(&r->log, sub->cursor, &bytes);
+			send_from_log(s, c, index, bytes, len);
+			continue;
+		}
+		list_sub(s, c, index);
+		rc_conn_ready(&s->conns, c);
+	}
+	bool again = r->flush_left > 0;
+	if (!again) {
+		if (r->taken_ns)
+			rc_count_hist(s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
+		r->taken_ns = 0;
+		rc_replica_release(&s->hub, r, r->flush_low);
+	}
+	rc_replica_clean(&s->hub, again);
+	/* From here on the replica may go with its last subscriber. */
+	for (uint32_t i = 0; i < victim_count; i++)
+		disconnect_slow(s, &s->conns.at[victims[i]]);
+}
+
+void rc_flush(struct rc_shard *s)
+{
+	bool alone = s->hub.dirty_count == 1;
+	uint32_t channels = s->hub.dirty_count;
+	uint32_t last = s->conns.ready_last;
+	struct rc_conn *c;
+
+	s->scratch_used = 0;
+	s->send_budget = s->gateway->config->send_budget;
+	while (channels-- > 0 && s->send_budget > 0 && rc_replica_dirty(&s->hub))
+		flush_replica(s, rc_replica_dirty(&s->hub), alone);
+	/* At least those who were ready before the channels were visited, so that nobody waits for ever. */
+	bool older = last != RC_NONE;
+	while ((s->send_budget > 0 || older) && (c = rc_conn_next_ready(&s->conns)) != NULL) {
+		older = older && rc_conn_slot(&s->conns, c) != last;
+		if (c->state == RC_CONN_DEAD)
+			rc_conn_reclaim(&s->conns, c);
+		else
+			flush_conn(s, c);
+	}
+	if (s->send_budget == 0)
+		rc_count(s->counters, RC_C_turn_budget_exhausted, 1);
+}
+
+bool rc_flush_pending(const struct rc_shard *s)
+{
+	return s->hub.dirty_first != RC_NONE || s->conns.ready_first != RC_NONE;
+}
+
+/* ---- what became of it -------------------------------------------------------------------------- */
+
+static void sent_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index, uint32_t n)
+{
+	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+	struct rc_replica *r = replica_of(s, sub);
+	uint64_t begin = sub->cursor;
+	uint64_t end = begin + n;
+
+	if (n == 0) {
+		list_sub(s, c, index);
+		return;
+	}
+	c->mid_left = 0;
+	c->mid_sub = RC_NONE;
+	if (end < r->log.tail) {
+		struct rc_log_frame f;
+		rc_log_frame_at(&r->log, end, &f);
+		if (f.pos != end) {
+			c->mid_left = (uint32_t)(f.pos + f.len - end);
+			c->mid_sub = index;
+		}
+	}
+	/* Subscribers stand at the same few positions: the last answer mostly serves the next one too. */
+	static _Thread_local struct {
+		const struct rc_replica *r;
+		uint32_t token;
+		uint64_t begin, end, tail, frames;
+	} memo;
+	if (memo.r != r || memo.token != r->token || memo.begin != begin || memo.end != end || memo.tail != r->log.tail) {
+		struct rc_log_frame a, b;
+		rc_log_frame_at(&r->log, begin, &a);
+		memo.frames = r->log.count_tail - a.ordinal;
+		if (end < r->log.tail) {
+			rc_log_frame_at(&r->log, end, &b);
+			memo.frames = b.ordinal - a.ordinal;
+		}
+		memo.r = r;
+		memo.token = r->token;
+		memo.begin = begin;
+		memo.end = end;
+		memo.tail = r->log.tail;
+	}
+	rc_count(s->counters, RC_C_deliveries, memo.frames);
+	if (n == c->send_len && r->log.tail - end > s->hub.namespaces[r->ns].lag_bytes / 4)
+		s->backlogged = true;
+	rc_replica_advance(&s->hub, sub, end);
+	if (end < r->log.tail)
+		list_sub(s, c, index);
+}
+
+static bool sent_gathered(struct rc_shard *s, struct rc_conn *c, uint32_t at, uint32_t n)
+{
+	/* The cursors have moved already; what the socket did not take becomes the client's own output. */
+	return n == c->send_len ||
+	       rc_conn_write_first(&s->conns, c, s->scratch + at + n, c->send_len - n);
+}
+
+void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
+{
+	uint32_t n = res > 0 ? (uint32_t)res : 0;
+	bool kept = true;
+
+	RC_ASSERT(c->flags & RC_CONN_SENDING);
+	c->flags &= (uint16_t)~RC_CONN_SENDING;
+	rc_count(s->counters, RC_C_sends, 1);
+	rc_count(s->counters, RC_C_send_bytes, n);
+	if (c->state == RC_CONN_DEAD) {
+		rc_conn_landed(&s->conns, c);
+		return;
+	}
+	if (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOBUFS && res != -ENOMEM) {
+		rc_count(s->counters, RC_C_send_errors, 1);
+		rc_count(s->counters, RC_C_close_io_error, 1);
+		rc_conn_kill(&s->conns, c);
+		rc_conn_landed(&s->conns, c);
+		return;
+	}
+	if (c->send_kind == RC_SEND_LOG)
+		sent_from_log(s, c, c->send_sub, n);
+	else if (c->send_kind == RC_SEND_OUT)
+		rc_conn_sent_out(&s->conns, c, n);
+	else
+		kept = sent_gathered(s, c, c->send_sub, n);
+	if (!kept) {
+		/* No memory for the rest of a frame: the stream can't go on. */
+		rc_count(s->counters, RC_C_arena_refused, 1);
+		rc_count(s->counters, RC_C_close_too_slow, 1);
+		rc_conn_kill(&s->conns, c);
+		rc_conn_landed(&s->conns, c);
+		return;
+	}
+	if (n < c->send_len) {
+		rc_count(s->counters, n ? RC_C_sends_short : RC_C_sends_eagain, 1);
+		rc_conn_block(&s->conns, c);
+	} else if (c->out_len || c->mid_left || c->listed != RC_NONE) {
+		rc_conn_ready(&s->conns, c);
+	}
+	if (c->send_kind == RC_SEND_OUT && c->out_len == 0 && c->state == RC_CONN_OPEN)
+		rc_serve_drained(&s->serve, c);
+	if (c->state == RC_CONN_FINISHING && c->out_len == 0 && c->mid_left == 0)
+		rc_conn_flushed(&s->conns, c);
+	rc_conn_landed(&s->conns, c);
+}
+
+void rc_flush_writable(struct rc_shard *s, struct rc_conn *c)
+{
+	c->flags &= (uint16_t)~RC_CONN_BLOCKED;
+	if (c->state == RC_CONN_OPEN) {
+		for (uint32_t i = c->listed; i != RC_NONE; i = rc_hub_sub(&s->hub, i)->listed_next) {
+			struct rc_sub *sub = rc_hub_sub(&s->hub, i);
+			const struct rc_replica *r = replica_of(s, sub);
+			if (s->hub.namespaces[r->ns].policy == RC_SLOW_LATEST && sub->cursor < r->log.tail)
+				conflate(s, c, i);
+		}
+	}
+	if (c->out_len || c->mid_left || c->listed != RC_NONE || c->state == RC_CONN_FINISHING)
+		rc_conn_ready(&s->conns, c);
+	rc_conn_landed(&s->conns, c);
+}

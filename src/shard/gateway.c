@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sizes, memory, ports, threads: all that happens before the first connection and after the last.
+ */
+#include "shard/shard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "io/socket.h"
+
+#define LARGE_BUFFERS	   64u
+#define LARGE_BUFFER_BYTES 65536u
+#define CONNS_SLACK	   64u	     /* requests that are not clients yet, or not any more */
+#define ARENA_MIN	   (8u << 20)
+#define ARENA_MAX	   (64ull << 30) /* connections name places in it in 16-byte units of 32 bits */
+#define RING_MIN	   (1u << 20)
+#define TLS_STACK	   (1u << 20)
+
+static uint32_t usable_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	return (uint32_t)RC_MAX(CPU_COUNT(&set), 1);
+}
+
+static int check_cpus(const struct rc_config *config, struct rc_error *err)
+{
+	cpu_set_t set;
+	long known = sysconf(_SC_NPROCESSORS_CONF);
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return rc_error_set(err, "the CPUs of this process can't be asked: %s", strerror(errno));
+	for (uint32_t i = 0; i < config->cpus.count; i++) {
+		int cpu = config->cpus.cpu[i];
+		if (cpu >= known)
+			return rc_error_set(err, "cpus names CPU %d, but this host has only %ld (0 to %ld)", cpu,
+				known, known - 1);
+		if (!CPU_ISSET(cpu, &set))
+			return rc_error_set(err,
+				"cpus names CPU %d, which this process may not use: its cgroup or affinity mask forbids it "
+				"(see Cpus_allowed_list in /proc/self/status, AllowedCPUs in a systemd unit)",
+				cpu);
+	}
+	return 0;
+}
+
+/* The NUMA node of a CPU, -1 when there is only one or none is told. */
+static int node_of(int cpu)
+{
+	char path[96];
+
+	if (cpu < 0 || access("/sys/devices/system/node/node1", F_OK) != 0)
+		return -1;
+	for (int node = 0; node < 64; node++) {
+		(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/node%d", cpu, node);
+		if (access(path, F_OK) == 0)
+			return node;
+	}
+	return -1;
+}
+
+static struct rc_io_options io_options(const struct rc_config *config, int node)
+{
+	return (struct rc_io_options){
+		.submit_entries = config->submit_entries,
+		.buffers = {config->receive_buffers, LARGE_BUFFERS},
+		.buffer_bytes = {config->receive_buffer_bytes, LARGE_BUFFER_BYTES},
+		.node = node,
+	};
+}
+
+/* What one shard must hold of something that spreads over all of them by chance. */
+static uint32_t share(uint32_t total, uint32_t shards)
+{
+	uint64_t fair = ((uint64_t)total + shards - 1) / shards;
+
+	return (uint32_t)RC_MIN((uint64_t)total, fair * 2 + CONNS_SLACK);
+}
+
+/* ---- plan --------------------------------------------------------------------------------------- */
+
+static size_t shard_bytes(const struct rc_gateway *g, size_t *at_hub, size_t *at_serve, size_t *at_home,
+	size_t *at_scratch, size_t *at_state)
+{
+	size_t total = rc_align_up(rc_conns_bytes(g->conns_max), 4096);
+
+	*at_hub = total;
+	total += rc_align_up(rc_hub_bytes(&g->limits), 4096);
+	*at_serve = total;
+	total += rc_align_up(rc_serve_bytes(g->config), 4096);
+	*at_home = total;
+	total += rc_align_up(rc_home_bytes(g->home_max), 4096);
+	*at_scratch = total;
+	total += RC_SHARD_SCRATCH;
+	*at_state = total;
+	total += rc_align_up(rc_buddy_state_bytes(g->arena_bytes), 4096);
+	return total;
+}
+
+static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
+{
+	const struct rc_config *config = g->config;
+	const struct rc_hub_limits *l = &g->limits;
+	struct rc_io_options io = io_options(config, -1);
+	char text[56];
+	uint64_t n = g->count;
+
+	(void)snprintf(text, sizeof(text), "max_clients %u, %zu B each", config->max_clients,
+		sizeof(struct rc_conn));
+	rc_budget_add(b, "connection table", text, n * rc_conns_bytes(g->conns_max), false);
+	(void)snprintf(text, sizeof(text), "max_channels %u", config->max_channels);
+	rc_budget_add(b, "channels and subscriptions", text, n * rc_hub_bytes(l), false);
+	(void)snprintf(text, sizeof(text), "memory, %llu KiB a shard",
+		(unsigned long long)g->arena_bytes / 1024);
+	rc_budget_add(b, "logs, output and input in waiting", text,
+		n * (g->arena_bytes + rc_buddy_state_bytes(g->arena_bytes)), false);
+	(void)snprintf(text, sizeof(text), "receive_buffers %u x %u B", config->receive_buffers,
+		config->receive_buffer_bytes);
+	rc_budget_add(b, "io_uring queues and buffers", text, n * rc_io_bytes(&io), false);
+	(void)snprintf(text, sizeof(text), "max_publishers, max_publisher_ids %u", config->max_publisher_ids);
+	rc_budget_add(b, "publishers", text, n * (rc_serve_bytes(config) + rc_home_bytes(g->home_max)), false);
+	(void)snprintf(text, sizeof(text), "2 x %llu pairs x %zu KiB", (unsigned long long)(n * (n - 1)),
+		g->ring_bytes / 1024);
+	rc_budget_add(b, "rings between shards", text, 2 * n * (n - 1) * g->ring_bytes, false);
+	rc_budget_add(b, "stacks and gathered output", NULL, n * (TLS_STACK + RC_SHARD_SCRATCH), false);
+	(void)snprintf(text, sizeof(text), "about 5.8 KiB a client while idle");
+	rc_budget_add(b, "sockets", text, (uint64_t)config->max_clients * 5939, true);
+	(void)snprintf(text, sizeof(text), "notsent_lowat %u, half of the clients", config->notsent_lowat);
+	rc_budget_add(b, "socket buffers under load", text,
+		(uint64_t)config->max_clients / 2 * config->notsent_lowat, true);
+}
+
+int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct rc_budget *budget,
+	struct rc_error *err)
+{
+	struct rc_event bound_event = {.data = {NULL, config->max_message}};
+
+	memset(g, 0, sizeof(*g));
+	g->config = config;
+	g->wake_fd = -1;
+	if (check_cpus(config, err) < 0)
+		return -1;
+	g->count = config->shards ? config->shards : config->cpus.count ? config->cpus.count : usable_cpus();
+	if (config->cpus.count && config->shards > config->cpus.count)
+		return rc_error_set(err, "shards is %u but cpus names only %u", config->shards,
+			config->cpus.count);
+	if (g->count > RC_HUB_SHARDS_MAX) {
+		if (config->shards || config->cpus.count)
+			return rc_error_set(err, "%u shards asked for; one process runs %d at most", g->count,
+				RC_HUB_SHARDS_MAX);
+		g->count = RC_HUB_SHARDS_MAX;
+	}
+	for (uint32_t i = 0; i <= config->namespace_count; i++) {
+		const struct rc_config_namespace *ns = &config->ns[i];
+		g->namespaces[i] = (struct rc_hub_namespace){
+			.lag_bytes = ns->lag_bytes,
+			.lag_ms = ns->lag_time_ms,
+			.policy = (enum rc_slow_policy)ns->slow_policy,
+			.key = rc_str_of(ns->slow_key),
+			.raw = ns->raw,
+			.channel_ttl_ms = ns->channel_ttl_ms,
+		};
+	}
+	/* The largest event in its largest rendition: names of full length, each byte of the event's escaped. */
+	size_t frame_max = rc_event_ws_bound(&bound_event, false) + RC_CHANNEL_MAX + 6 * RC_EVENT_NAME_MAX + 64;
+	uint32_t channels = share(config->max_channels, g->count);
+	g->conns_max = share(config->max_clients, g->count) + config->max_publishers + CONNS_SLACK;
+	g->arena_bytes = RC_MIN(RC_MAX(config->memory / g->count, (uint64_t)ARENA_MIN), ARENA_MAX) &
+			 ~(uint64_t)(RC_BUDDY_MIN - 1);
+	g->home_max = share(config->max_publisher_ids, g->count);
+	g->limits = (struct rc_hub_limits){
+		.shards = g->count,
+		.owned_max = channels + 16,
+		.replicas_max = channels + config->max_patterns + 16,
+		.subs_max = g->conns_max * 2 + channels * 4,
+		.patterns_max = config->max_patterns,
+		.frame_max = (uint32_t)frame_max,
+	};
+	g->ring_bytes = config->ring_bytes ? config->ring_bytes
+					   : rc_pow2_ceil(RC_MAX((uint64_t)RING_MIN, 8 * frame_max));
+	if (g->ring_bytes < 4 * frame_max)
+		return rc_error_set(err, "ring_bytes is %zu; with this max_message it must be at least %llu",
+			g->ring_bytes, (unsigned long long)rc_pow2_ceil(4 * frame_max));
+	fill_budget(g, budget);
+	return 0;
+}
+
+/* ---- open --------------------------------------------------------------------------------------- */
+
+static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err)
+{
+	struct rc_shard *s = &g->shards[index];
+	const struct rc_config *config = g->config;
+	size_t at_hub, at_serve, at_home, at_scratch, at_state;
+
+	s->gateway = g;
+	s->index = index;
+	s->cpu = index < config->cpus.count ? config->cpus.cpu[index] : -1;
+	s->listener[0] = s->listener[1] = -1;
+	s->counters = rc_counters_shard(&g->counters, index);
+	int node = node_of(s->cpu);
+	struct rc_io_options io = io_options(config, node);
+	if (rc_io_open(&s->io, &io, err) < 0)
+		return rc_error_prefix(err, "shard %u", index);
+	size_t tables = shard_bytes(g, &at_hub, &at_serve, &at_home, &at_scratch, &at_state);
+	tables = rc_align_up(tables, 2u << 20);
+	if (rc_region_open(&s->memory, tables + g->arena_bytes, RC_REGION_HUGE, node, err) < 0)
+		return rc_error_prefix(err, "shard %u", index);
+	unsigned char *base = s->memory.base;
+	s->scratch = base + at_scratch;
+	rc_buddy_init(&s->arena, base + tables, g->arena_bytes, base + at_state);
+	rc_pool_init(&s->pool, &s->arena);
+	uint64_t now = rc_clock_mono_ns();
+	struct rc_conn_events events = {
+		.ctx = &s->serve,
+		.gone = (void (*)(void *, struct rc_conn *))rc_serve_gone,
+		.timer = (void (*)(void *, struct rc_conn *))rc_serve_timer,
+		.drained = (void (*)(void *, struct rc_conn *))rc_serve_drained,
+	};
+	rc_conns_init(&s->conns, base, g->conns_max, s->io, &s->pool, s->counters, &events,
+		(uint32_t)(now / (RC_CONN_TICK_MS * 1000000ull)), config->close_timeout_ms);
+	struct rc_hub_port hub_port;
+	struct rc_home_port home_port;
+	struct rc_hub_limits limits = g->limits;
+	limits.shard = index;
+	rc_route_ports(s, &hub_port, &home_port, &s->serve.port);
+	rc_hub_init(&s->hub, &limits, &hub_port, g->namespaces, &g->key, &s->arena, &s->pool, s->counters,
+		base + at_hub);
+	rc_home_init(&s->home, &g->key, &home_port, g->home_max, config->publisher_ttl_ms, base + at_home);
+	s->serve.config = config;
+	s->serve.hub = &s->hub;
+	s->serve.conns = &s->conns;
+	s->serve.pool = &s->pool;
+	s->serve.counters = s->counters;
+	s->serve.shard = index;
+	uint64_t seed;
+	rc_random_bytes(&seed, sizeof(seed));
+	rc_prng_seed(&s->serve.prng, seed);
+	rc_serve_init(&s->serve, base + at_serve);
+	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+static int open_rings(struct rc_gateway *g, struct rc_error *err)
+{
+	size_t pairs = (size_t)g->count * g->count;
+
+	if (rc_region_open(&g->rings, RC_MAX(2 * pairs * g->ring_bytes, (size_t)4096), 0, -1, err) < 0)
+		return rc_error_prefix(err, "rings between shards");
+	unsigned char *at = g->rings.base;
+	for (size_t i = 0; i < pairs; i++) {
+		rc_spsc_init(&g->pairs[i].asks, at, g->ring_bytes);
+		rc_spsc_init(&g->pairs[i].tells, at + g->ring_bytes, g->ring_bytes);
+		at += 2 * g->ring_bytes;
+	}
+	return 0;
+}
+
+int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
+{
+	const char *path = strcmp(g->config->counters, "auto") == 0 ? NULL : g->config->counters;
+
+	rc_random_bytes(&g->key, sizeof(g->key));
+	g->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (g->wake_fd < 0)
+		return rc_error_set(err, "no eventfd: %s", strerror(errno));
+	g->shards = aligned_alloc(RC_FALSE_SHARING, g->count * sizeof(*g->shards));
+	g->pairs = aligned_alloc(RC_FALSE_SHARING, (size_t)g->count * g->count * sizeof(*g->pairs));
+	if (!g->shards || !g->pairs)
+		return rc_error_set(err, "out of memory");
+	memset(g->shards, 0, g->count * sizeof(*g->shards));
+	for (uint32_t i = 0; i < g->count; i++)
+		g->shards[i].spare_fd = g->shards[i].listener[0] = g->shards[i].listener[1] = -1;
+	if (rc_counters_create(&g->counters, path, g->count, err) < 0)
+		return -1;
+	if (open_rings(g, err) < 0)
+		return -1;
+	for (uint32_t i = 0; i < g->count; i++) {
+		if (open_shard(g, i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- ports -------------------------------------------------------------------------------------- */
+
+int rc_gateway_listen(struct rc_gateway *g, uint16_t ports[2], struct rc_error *err)
+{
+	const struct rc_config *config = g->config;
+	struct rc_socket_options options = {
+		.backlog = config->backlog,
+		.notsent_lowat = config->notsent_lowat,
+		.user_timeout_ms = config->tcp_user_timeout_ms,
+		.keepalive_s = (config->tcp_keepalive_ms + 999) / 1000,
+		.nodelay = true,
+	};
+
+	for (int which = 0; which < 2; which++) {
+		struct rc_address address = which ? config->ingest_listen : config->listen;
+		char text[RC_ADDRESS_TEXT_SIZE];
+		for (uint32_t i = 0; i < g->count; i++) {
+			struct sockaddr_storage a;
+			socklen_t len = rc_address_sockaddr(&address, &a);
+			rc_address_format(&address, text);
+			int fd = rc_socket_listen((struct sockaddr *)&a, len, text, &options, err);
+			if (fd < 0)
+				return -1;
+			g->shards[i].listener[which] = fd;
+			/* Port 0: the first listener chooses for all. */
+			address.port = rc_socket_port(fd);
+		}
+		ports[which] = address.port;
+		if (config->cpus.count && g->count > 1)
+			(void)rc_socket_steer_by_cpu(g->shards[0].listener[which], config->cpus.cpu, g->count);
+	}
+	return 0;
+}
+
+/* ---- threads ------------------------------------------------------------------------------------ */
+
+int rc_gateway_start(struct rc_gateway *g, struct rc_error *err)
+{
+	for (uint32_t i = 0; i < g->count; i++) {
+		struct rc_shard *s = &g->shards[i];
+		pthread_attr_t attr;
+		cpu_set_t set;
+
+		if (pthread_attr_init(&attr) != 0)
+			return rc_error_set(err, "out of memory");
+		if (s->cpu >= 0) {
+			CPU_ZERO(&set);
+			CPU_SET(s->cpu, &set);
+			(void)pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+		}
+		int rc = pthread_create(&s->thread, &attr, rc_shard_run, s);
+		(void)pthread_attr_destroy(&attr);
+		if (rc != 0)
+			return rc_error_set(err, "shard %u: no thread on CPU %d: %s", i, s->cpu, strerror(rc));
+		s->started = true;
+	}
+	return 0;
+}
+
+void rc_gateway_stop(struct rc_gateway *g, uint32_t how)
+{
+	uint64_t one = 1;
+
+	atomic_store_explicit(&g->stopping, how, memory_order_release);
+	if (write(g->wake_fd, &one, sizeof(one)) < 0)
+		return; /* full: it is readable already */
+}
+
+bool rc_gateway_ended(const struct rc_gateway *g)
+{
+	return atomic_load_explicit(&g->ended, memory_order_acquire) == g->count;
+}
+
+void rc_gateway_join(struct rc_gateway *g)
+{
+	for (uint32_t i = 0; i < g->count; i++) {
+		if (g->shards[i].started)
+			(void)pthread_join(g->shards[i].thread, NULL);
+		g->shards[i].started = false;
+	}
+}
+
+void rc_gateway_close(struct rc_gateway *g)
+{
+	for (uint32_t i = 0; g->shards && i < g->count; i++) {
+		struct rc_shard *s = &g->shards[i];
+		rc_io_close(s->io);
+		for (uint32_t k = 0; k < s->conns.mark; k++) {
+			if (s->conns.at[k].state != RC_CONN_FREE)
+				(void)close(s->conns.at[k].fd);
+		}
+		for (int which = 0; which < 2; which++) {
+			if (s->listener[which] >= 0)
+				(void)close(s->listener[which]);
+		}
+		if (s->spare_fd >= 0)
+			(void)close(s->spare_fd);
+		rc_region_close(&s->memory);
+	}
+	rc_region_close(&g->rings);
+	rc_counters_destroy(&g->counters);
+	free(g->shards);
+	free(g->pairs);
+	if (g->wake_fd >= 0)
+		(void)close(g->wake_fd);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A shard: one thread, one ring, its connections and channels. The gateway is its shards and the rings between them.
+ *
+ *   loop.c    the turn: completions, messages, timers, flush, sleep
+ *   flush.c   sends: from the dirty channels and the connections with something to say
+ *   route.c   the ports of hub and serve: what stays here is called, what goes elsewhere is put into a ring
+ *   gateway.c start and stop of all
+ *
+ * Everything in a shard belongs to its thread, except what is marked shared.
+ */
+#ifndef RC_SHARD_SHARD_H
+#define RC_SHARD_SHARD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "mem/budget.h"
+#include "mem/region.h"
+#include "serve/serve.h"
+#include "sync/sleeper.h"
+#include "sync/spsc.h"
+
+#define RC_SHARD_SCRATCH (1u << 20)
+
+struct rc_gateway;
+
+struct rc_shard {
+	struct rc_gateway *gateway;
+	uint32_t index;
+	int cpu; /* -1 = not pinned */
+	struct rc_io *io;
+	struct rc_region memory;
+	struct rc_buddy arena;
+	struct rc_pool pool;
+	struct rc_conns conns;
+	struct rc_hub hub;
+	struct rc_home home;
+	struct rc_serve serve;
+	struct rc_counters_shard *counters;
+	int listener[2]; /* http, ingest */
+	bool accepting[2];
+	int spare_fd;		 /* given up to answer when descriptors run out */
+	uint64_t accept_again_ns; /* when accepting goes on after that */
+	uint32_t accept_generation;
+	unsigned char *scratch;	 /* gathered output of one flush */
+	uint32_t scratch_used;
+	uint32_t send_budget;
+	uint64_t now_ns;
+	uint64_t second_ns; /* the next once-a-second work */
+	uint64_t touched;   /* shards whose rings got records this turn */
+	bool blocked;	    /* some record could not be handled for want of room elsewhere */
+	bool backlogged;    /* clients who take all they get are behind: nothing new is taken in before they have it */
+	bool drain_begun, drain_told;
+	uint64_t drain_end_ns;
+	uint32_t drain_next;
+	pthread_t thread;
+	bool started;
+	/* shared */
+	struct rc_sleeper sleeper;
+};
+
+/* The channel of one ordered pair. */
+struct rc_pair {
+	struct rc_spsc asks;
+	struct rc_spsc tells;
+};
+
+struct rc_gateway {
+	const struct rc_config *config;
+	uint32_t count;
+	struct rc_shard *shards;
+	struct rc_pair *pairs; /* [from * count + to] */
+	struct rc_region rings;
+	size_t ring_bytes;
+	struct rc_hub_namespace namespaces[1 + RC_CONFIG_NAMESPACES_MAX];
+	struct rc_hash_key key;
+	struct rc_counters counters;
+	struct rc_hub_limits limits;
+	uint32_t conns_max; /* per shard */
+	size_t arena_bytes; /* per shard */
+	uint32_t home_max;
+	int wake_fd; /* readable when the main thread wants to be heard */
+	/* shared */
+	_Atomic uint32_t stopping; /* 0 run, 1 drain, 2 end now */
+	_Atomic uint32_t drained;  /* shards whose publishers have settled */
+	_Atomic uint32_t ended;    /* shards whose thread is about to return */
+};
+
+static inline struct rc_pair *rc_gateway_pair(const struct rc_gateway *g, uint32_t from, uint32_t to)
+{
+	return &g->pairs[(size_t)from * g->count + to];
+}
+
+/* ---- gateway.c: main thread --------------------------------------------------------------------- */
+
+/* Sizes everything from the configuration and fills in the budget; nothing is opened. */
+int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct rc_budget *budget,
+	struct rc_error *err) RC_MUST_USE;
+/* Rings and memory; no port yet. */
+int rc_gateway_open(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
+/* Ports. On success the ports that were chosen are in ports[0] (http) and ports[1] (ingest). */
+int rc_gateway_listen(struct rc_gateway *g, uint16_t ports[2], struct rc_error *err) RC_MUST_USE;
+int rc_gateway_start(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
+/* 1: drain and end; 2: end at once. Async-signal-safe. */
+void rc_gateway_stop(struct rc_gateway *g, uint32_t how);
+/* Every shard's thread has come to its end. */
+bool rc_gateway_ended(const struct rc_gateway *g);
+void rc_gateway_join(struct rc_gateway *g);
+void rc_gateway_close(struct rc_gateway *g);
+
+/* ---- loop.c -------------------------------------------------------------------------------------- */
+
+void *rc_shard_run(void *shard);
+
+/* ---- flush.c ------------------------------------------------------------------------------------- */
+
+void rc_flush(struct rc_shard *s);
+/* More is there to send than this turn's budget allowed. */
+bool rc_flush_pending(const struct rc_shard *s);
+void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res);
+void rc_flush_writable(struct rc_shard *s, struct rc_conn *c);
+void rc_flush_overrun(struct rc_shard *s, uint32_t replica);
+void rc_flush_lost(struct rc_shard *s, uint32_t replica);
+
+/* ---- route.c ------------------------------------------------------------------------------------- */
+
+void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_port *home,
+	struct rc_serve_port *serve);
+/* Handles what other shards sent, within a budget. True when something was handled. */
+bool rc_route_receive(struct rc_shard *s);
+/* Makes visible what was written, and rings those who sleep. */
+void rc_route_publish(struct rc_shard *s);
+/* All incoming rings are empty. */
+bool rc_route_idle(struct rc_shard *s);
+
+#endif
