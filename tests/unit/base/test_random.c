@@ -79,17 +79,24 @@ static void below_stays_below_and_reaches_everything_evenly(void **state)
 	}
 }
 
-/* With a bound of three quarters of 2^32, taking a remainder would give the lower third twice as often. */
+/* With a bound of three quarters of 2^32, a remainder would give the lower third twice as often, and a product that
+ * nobody rejects one of three neighbours. */
 static void below_is_even_for_a_huge_bound(void **state)
 {
 	struct rc_prng prng;
 	uint32_t third[3] = {0};
+	uint32_t neighbour[3] = {0};
 	(void)state;
 	rc_prng_seed(&prng, 43);
-	for (int i = 0; i < 30000; i++)
-		third[rc_prng_below(&prng, 0xc0000000u) / 0x40000000u]++;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 30000; i++) {
+		uint32_t got = rc_prng_below(&prng, 0xc0000000u);
+		third[got / 0x40000000u]++;
+		neighbour[got % 3]++;
+	}
+	for (int i = 0; i < 3; i++) {
 		assert_in_range(third[i], 9000, 11000);
+		assert_in_range(neighbour[i], 9000, 11000);
+	}
 }
 
 int main(void)

@@ -34,6 +34,79 @@ static void a_sleep_is_claimed_once(void **state)
 	assert_true(rc_sleeper_claim(&s));
 }
 
+/*
+ * The two looks, without rings and system calls that would hide it when one of them comes too early: many sleeps, each
+ * with a flag that stands for a record. Two threads walk along them side by side.
+ */
+#define CELLS  4096u
+#define ROUNDS 100
+
+struct cell {
+	struct rc_sleeper sleeper;
+	_Alignas(RC_FALSE_SHARING) _Atomic uint32_t record;
+	_Alignas(RC_FALSE_SHARING) bool seen;
+	_Alignas(RC_FALSE_SHARING) bool claimed;
+};
+
+static struct cell *cells;
+static _Alignas(RC_FALSE_SHARING) _Atomic uint32_t sleeper_at;
+static _Alignas(RC_FALSE_SHARING) _Atomic uint32_t writer_at;
+
+/* Neither runs ahead by more than it takes for the other to see that it may follow. */
+static void keep_step(_Atomic uint32_t *mine, const _Atomic uint32_t *other, uint32_t i)
+{
+	atomic_store_explicit(mine, i, memory_order_relaxed);
+	for (uint32_t spins = 0; atomic_load_explicit(other, memory_order_relaxed) < i; spins++)
+		if (spins > 1000)
+			(void)sched_yield();
+}
+
+static void *sleep_in_each(void *arg)
+{
+	for (uint32_t i = 0; i < CELLS; i++) {
+		struct cell *c = &cells[i];
+		keep_step(&sleeper_at, &writer_at, i);
+		rc_sleeper_prepare(&c->sleeper);
+		c->seen = atomic_load_explicit(&c->record, memory_order_relaxed) != 0;
+	}
+	return arg;
+}
+
+static void *write_to_each(void *arg)
+{
+	for (uint32_t i = 0; i < CELLS; i++) {
+		struct cell *c = &cells[i];
+		keep_step(&writer_at, &sleeper_at, i);
+		atomic_store_explicit(&c->record, 1, memory_order_relaxed);
+		rc_sleeper_fence();
+		c->claimed = rc_sleeper_claim(&c->sleeper);
+	}
+	return arg;
+}
+
+static void either_the_record_is_seen_or_the_sleeper(void **state)
+{
+	(void)state;
+	uint32_t missed = 0;
+	cells = aligned_alloc(RC_FALSE_SHARING, CELLS * sizeof(*cells));
+	assert_non_null(cells);
+	for (int round = 0; round < ROUNDS; round++) {
+		pthread_t sleeper;
+		pthread_t other;
+		memset(cells, 0, CELLS * sizeof(*cells));
+		atomic_store(&sleeper_at, 0);
+		atomic_store(&writer_at, 0);
+		assert_int_equal(pthread_create(&sleeper, NULL, sleep_in_each, NULL), 0);
+		assert_int_equal(pthread_create(&other, NULL, write_to_each, NULL), 0);
+		(void)pthread_join(sleeper, NULL);
+		(void)pthread_join(other, NULL);
+		for (uint32_t i = 0; i < CELLS; i++)
+			missed += !cells[i].seen && !cells[i].claimed;
+	}
+	free(cells);
+	assert_int_equal(missed, 0);
+}
+
 struct line {
 	struct rc_spsc ring;
 	unsigned char *data;
@@ -178,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sleep_is_claimed_once),
+		cmocka_unit_test(either_the_record_is_seen_or_the_sleeper),
 		cmocka_unit_test(no_wake_up_is_lost_between_two_threads),
 		cmocka_unit_test(no_wake_up_is_lost_with_several_writers),
 	};
