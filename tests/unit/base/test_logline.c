@@ -178,10 +178,11 @@ static void *write_lines(void *arg)
 static void *read_to_the_end(void *arg)
 {
 	int fd = *(int *)arg;
-	char *text = malloc(WRITERS * LINES * 400);
+	const size_t size = (size_t)WRITERS * LINES * 400;
+	char *text = malloc(size);
 	size_t len = 0;
 	ssize_t n;
-	while ((n = read(fd, text + len, WRITERS * LINES * 400 - 1 - len)) > 0)
+	while ((n = read(fd, text + len, size - 1 - len)) > 0)
 		len += (size_t)n;
 	text[len] = '\0';
 	return text;

@@ -247,7 +247,7 @@ static void the_largest_blocks_lie_side_by_side(void **state)
 	struct rc_region r;
 	struct rc_error err;
 	const size_t largest = (size_t)64 << 20;
-	const size_t bytes = 3 * largest + 5 * RC_BUDDY_MIN;
+	const size_t bytes = 3 * largest + (size_t)5 * RC_BUDDY_MIN;
 	void *block[3];
 	(void)state;
 	assert_int_equal(rc_region_open(&r, bytes, 0, -1, &err), 0);

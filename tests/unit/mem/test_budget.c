@@ -84,7 +84,7 @@ static void collect(void *ctx, const char *text)
 	struct page *p = ctx;
 	assert_true(p->count < RC_ARRAY_LEN(p->text));
 	assert_true(strlen(text) < sizeof(p->text[0]));
-	strcpy(p->text[p->count++], text);
+	memcpy(p->text[p->count++], text, strlen(text) + 1);
 }
 
 static void print_makes_a_table_with_both_totals(void **state)

@@ -69,7 +69,7 @@ static void without_a_cgroup_it_is_the_physical_memory(void **state)
 {
 	(void)state;
 	meminfo("4096000");
-	assert_true(rc_hostmem_limit(root) == 4096000u * 1024u);
+	assert_true(rc_hostmem_limit(root) == 4000 * MIB);
 }
 
 static void version_2_takes_the_smallest_up_the_tree(void **state)
@@ -78,7 +78,7 @@ static void version_2_takes_the_smallest_up_the_tree(void **state)
 	meminfo("4096000");
 	write_file("proc/self/cgroup", "0::/system.slice/ringcast.service\n");
 	write_file("sys/fs/cgroup/system.slice/ringcast.service/memory.max", "max\n");
-	assert_true(rc_hostmem_limit(root) == 4096000u * 1024u);
+	assert_true(rc_hostmem_limit(root) == 4000 * MIB);
 	write_file("sys/fs/cgroup/system.slice/ringcast.service/memory.max", "524288000\n");
 	assert_true(rc_hostmem_limit(root) == 500 * MIB);
 	write_file("sys/fs/cgroup/system.slice/memory.max", "314572800\n");
@@ -119,7 +119,7 @@ static void nonsense_is_no_limit(void **state)
 	write_file("proc/self/cgroup", "what\nis:this\n::\n0::/a\n");
 	write_file("sys/fs/cgroup/a/memory.max", "0\n");
 	write_file("sys/fs/cgroup/memory.max", "-1\n");
-	assert_true(rc_hostmem_limit(root) == 4096000u * 1024u);
+	assert_true(rc_hostmem_limit(root) == 4000 * MIB);
 	write_file("proc/meminfo", "MemTotal: none\n");
 	assert_true(rc_hostmem_limit(root) == UINT64_MAX);
 	write_file("proc/meminfo", "");

@@ -6,7 +6,7 @@
 #include "mem/slab.h"
 
 #define COUNT  300
-#define STRIDE 40
+#define STRIDE ((size_t)40)
 
 static _Alignas(8) unsigned char memory[COUNT * STRIDE];
 

@@ -203,9 +203,10 @@ static void run(uint32_t writers)
 	}
 
 	while (left > 0 && !t.hung) {
-		left -= take_all(&t, expected, &well);
-		if (left == 0)
-			break;
+		uint32_t taken = take_all(&t, expected, &well);
+		left -= taken;
+		if (taken > 0)
+			continue;
 		t.sleeps++;
 		rc_sleeper_prepare(&t.sleeper);
 		if (all_empty(&t)) {
