@@ -61,7 +61,7 @@ static void check_piece(const struct rc_ws_limits *lim, enum rc_ws_result result
 	}
 }
 
-/* cut_seed 0 feeds all at once; otherwise it draws parts of 1 to 16 bytes. */
+/* cut_seed 0 feeds all at once to one decoder; otherwise it draws parts of 1 to 16 bytes, and takes a new one at each rest. */
 static void feed(const struct rc_ws_limits *lim, const uint8_t *data, size_t size,
 	uint32_t cut_seed, struct story *s)
 {
@@ -88,7 +88,7 @@ static void feed(const struct rc_ws_limits *lim, const uint8_t *data, size_t siz
 			struct rc_ws_piece p;
 			enum rc_ws_result result;
 
-			if (rc_ws_at_rest(&d))
+			if (cut_seed != 0 && rc_ws_at_rest(&d))
 				memset(&d, 0, sizeof(d));
 			result = rc_ws_next(&d, lim, &at, &left, &p);
 			RC_ASSERT(at + left == copy + part);
