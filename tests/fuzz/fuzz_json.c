@@ -158,6 +158,7 @@ static void check_string(struct rc_str raw)
 
 	if (len >= 0) {
 		RC_ASSERT(rc_utf8_valid(text, decoded.len));
+		RC_ASSERT(memchr(text, 0, decoded.len) == NULL);
 		RC_ASSERT(decoded.len + 2 <= raw.len);
 		if (len > 0)
 			RC_ASSERT(rc_json_string_decode(raw, back, decoded.len - 1) < 0);

@@ -133,6 +133,7 @@ static void encode_writes_the_right_time_after_any_other(void **state)
 		253402300799998ull,
 		253402300799999ull,
 		253402300800000ull,
+		253402300800005ull,
 		UINT64_MAX,
 		5,
 	};

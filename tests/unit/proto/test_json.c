@@ -379,6 +379,8 @@ static void decode_refuses_what_is_no_text(void **state)
 		"\"\\ud83dx\"",
 		"\"\\ud83d\\n\"",
 		"\"\\ud83d\\ud83d\"",
+		"\"\\ud83d\\udbff\"",
+		"\"\\ud83d\\ue000\"",
 		"\"\\ud83d\\u0041\"",
 		"\"\\ud83d\\ude0\"",
 		"\"\\ude00\\ud83d\"",
