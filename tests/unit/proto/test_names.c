@@ -172,8 +172,7 @@ static void event_names_are_text_without_control_characters(void **state)
 		"x",
 		"a b",
 		"{\"}",
-		"pr\xc3\xbc"
-		"fen",
+		"gr\xc3\xbcn",
 		"\xe5\xae\x8c\xe4\xba\x86",
 		"\xf0\x9f\x98\x80",
 		"\xc2\xa0",
