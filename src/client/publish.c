@@ -188,6 +188,8 @@ static int publish(struct ringcast *r, struct event *e, unsigned flags, uint64_t
 		return RINGCAST_FAILED;
 	e->flags = (uint8_t)(flags & RINGCAST_FLAGS_EVENT);
 	if (!append(r, e, &given)) {
+		/* A batch that is held open would hold its place for ever. */
+		rc_client_window_close(r);
 		if (r->in_callback)
 			return RINGCAST_AGAIN;
 		rc = wait_for_room(r, e, &given);
