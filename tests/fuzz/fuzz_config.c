@@ -54,10 +54,9 @@ static void check_printout_reads_back(void)
 	RC_ASSERT(again.namespace_count == config.namespace_count);
 	for (uint32_t row = 0; row < rc_option_count; row++)
 		for (uint32_t ns = 0; ns <= config.namespace_count; ns++)
-			RC_ASSERT(row == secret ||
-				  memcmp(rc_config_field(&config, row, ns),
-					  rc_config_field(&again, row, ns),
-					  rc_options[row].size) == 0);
+			RC_ASSERT(row == secret || memcmp(rc_config_field(&config, row, ns),
+							   rc_config_field(&again, row, ns),
+							   rc_options[row].size) == 0);
 }
 
 static void check_reading_again_gives_the_same(const char *text, size_t size)
