@@ -85,7 +85,7 @@ const struct rc_host_check rc_host_checks[] = {
 		.cost = "ports of outgoing connections lie idle for a minute each"},
 	{SYSCTL("net.ipv4.tcp_slow_start_after_idle", RC_HOST_NETWORK), WANT(EXACTLY, 0),
 		.cost = "after a pause a burst to a client starts with a small window: some round trips"},
-	{SYSCTL("net.ipv4.tcp_rmem", RC_HOST_NETWORK), .field = 2, WANT(AT_LEAST, 4194304),
+	{SYSCTL("net.ipv4.tcp_rmem", RC_HOST_NETWORK), .field = 2, WANT(AT_LEAST, 6291456),
 		.cost = "a publisher far away can't fill its line"},
 	{SYSCTL("net.ipv4.tcp_wmem", RC_HOST_NETWORK), .field = 2, WANT(AT_LEAST, 4194304),
 		.cost = "a client far away can't be sent more than this per round trip"},
