@@ -7,6 +7,7 @@
 #define BENCH_BENCH_H
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -63,6 +64,35 @@ static inline clockid_t bench_cpu_clock(pid_t pid)
 	if (rc)
 		bench_die("no CPU clock of process %d: %s", (int)pid, strerror(rc));
 	return clock;
+}
+
+/* How long the threads of a process were ready to run and another ran on their CPU; 0 where the kernel does not say. */
+static inline uint64_t bench_waited_ns(pid_t pid)
+{
+	uint64_t sum = 0;
+	char path[300];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		bench_die("%s: %s", path, strerror(errno));
+	while ((entry = readdir(dir))) {
+		unsigned long long waited = 0;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/schedstat", (int)pid,
+			entry->d_name);
+		file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+		if (!file)
+			continue;
+		if (fscanf(file, "%*u %llu", &waited) == 1)
+			sum += waited;
+		fclose(file);
+	}
+	closedir(dir);
+	return sum;
 }
 
 static inline void bench_pin(int cpu)

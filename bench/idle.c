@@ -7,7 +7,6 @@
  * The figure is the growth of the resident set: whatever the server maps on the way is in it, what it had mapped before the
  * first client is not; the kernel's memory for the sockets is in neither.
  */
-#include <dirent.h>
 #include <getopt.h>
 
 #include "wsclient.h"

@@ -29,7 +29,14 @@ struct bench_publisher {
 	struct rc_ingest_welcome limits;
 };
 
-/* seq as 16 hexadecimal digits. */
+/* The payload but for its stamp. */
+static inline void bench_payload_fill(char *payload, size_t len)
+{
+	memset(payload, 'x', len);
+	payload[0] = payload[len - 1] = '"';
+}
+
+/* The sequence as 16 hexadecimal digits. */
 static inline void bench_stamp(char out[BENCH_STAMP_LEN], uint64_t sequence)
 {
 	for (int i = BENCH_STAMP_LEN - 1; i >= 0; i--, sequence >>= 4)
@@ -115,8 +122,7 @@ static inline void bench_publisher_open(struct bench_publisher *p, const struct 
 	p->channel = channel;
 	p->payload_len = payload_len;
 	p->payload = bench_alloc(payload_len, 1);
-	memset(p->payload, 'x', payload_len);
-	p->payload[0] = p->payload[payload_len - 1] = '"';
+	bench_payload_fill(p->payload, payload_len);
 	p->fd = bench_connect(server, 0);
 	if (p->fd < 0)
 		bench_die_errno("ingest: connect");
