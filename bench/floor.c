@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The floor under the fan-out figure: the least that a server can do which sends the same bytes to the same readers. It
- * takes the same upgrade, subscription and ingest protocol as the gateway, knows one channel, limits nothing, checks
- * almost nothing, and never closes a slow client. One thread, epoll.
+ * takes the same upgrade, subscription and ingest protocol as the gateway, sends every event to every subscriber,
+ * limits nothing, checks almost nothing, and never closes a slow client. One thread, epoll.
  *
  *   coalesce   each turn takes all input that is there, then one send(2) per client of all that it lacks
  *   uring      the same, the sends submitted to an io_uring 128 at a time
@@ -54,8 +54,11 @@ static struct client client[SLOTS_MAX];
 static uint32_t client_count;
 static bool unblocked; /* somebody can be sent to again */
 static unsigned char *ring;
-static uint64_t tail;       /* bytes that were ever put into the ring */
-static uint64_t frame_tail; /* frames */
+static uint64_t tail;                      /* bytes that were ever put into the ring */
+static uint64_t frame_tail;                /* frames */
+static uint64_t offset;                    /* of the last event */
+static char channel[RINGCAST_CHANNEL_MAX]; /* and its channel: another one begins at offset 1 */
+static size_t channel_len;
 static uint64_t frame_end[FRAMES_MAX];
 static struct io_uring uring;
 
@@ -160,13 +163,19 @@ static void encode(const struct rc_ingest_publish *event)
 {
 	unsigned char *first = ring + (tail & (RING_BYTES - 1)), *at = first + 4;
 	char text[64 + RINGCAST_CHANNEL_MAX + RINGCAST_EVENT_MAX], iso[RC_ISO8601_LEN];
-	int n = snprintf(text, sizeof(text),
+	size_t len, body;
+
+	if (!rc_str_eq(event->channel, (struct rc_str){channel, channel_len})) {
+		channel_len = event->channel.len;
+		memcpy(channel, event->channel.ptr, channel_len);
+		offset = 0;
+	}
+	len = (size_t)snprintf(text, sizeof(text),
 		"{\"type\":\"event\",\"channel\":\"%.*s\",\"event\":\"%.*s\",\"offset\":%llu",
 		(int)event->channel.len, event->channel.ptr, (int)event->event.len,
-		event->event.ptr, (unsigned long long)frame_tail + 1);
-	size_t body = (size_t)n + sizeof(",\"timestamp\":\"\",\"data\":}") - 1 + sizeof(iso) +
-		      event->payload.len;
-
+		event->event.ptr, (unsigned long long)++offset);
+	body = len + sizeof(",\"timestamp\":\"\",\"data\":}") - 1 + sizeof(iso) +
+	       event->payload.len;
 	if (body < 126 || body > UINT16_MAX)
 		bench_die("a frame of %zu bytes", body);
 	rc_clock_iso8601(rc_clock_wall_ms(), iso);
@@ -174,7 +183,7 @@ static void encode(const struct rc_ingest_publish *event)
 	first[1] = 126;
 	first[2] = (unsigned char)(body >> 8);
 	first[3] = (unsigned char)body;
-	at = append(at, text, (size_t)n);
+	at = append(at, text, len);
 	at = append(at, ",\"timestamp\":\"", 14);
 	at = append(at, iso, sizeof(iso));
 	at = append(at, "\",\"data\":", 9);
