@@ -131,7 +131,7 @@ const struct rc_option rc_options[] = {
 		.help = "how long sent data may stay unacknowledged by the peer's TCP; 0 = the kernel's own patience",
 		.why = "Finds peers that vanished while something was under way to them."},
 	{SERVER("tcp_keepalive", tcp_keepalive_ms), MILLIS(1 * SECOND, 1 * HOUR), .zero = true,
-		STANDARD("60s"), .help = "silence after which TCP itself asks; 0 = off",
+		STANDARD("1m"), .help = "silence after which TCP itself asks; 0 = off",
 		.why = "For peers that do not answer heartbeats, such as SSE clients. The kernel counts whole seconds."},
 	{SERVER("backlog", backlog), COUNT(16, 65535), STANDARD("4096"),
 		.help = "connections that may wait to be accepted, for each listening socket",
@@ -205,7 +205,7 @@ const struct rc_option rc_options[] = {
 	{NAMESPACE("raw", raw), .type = RC_OPTION_BOOL, STANDARD("no"),
 		.help = "the publisher's bytes are the whole message, without the envelope",
 		.why = "For clients with a format of their own; they see no offsets."},
-	{NAMESPACE("channel_ttl", channel_ttl_ms), MILLIS(0, 24 * HOUR), STANDARD("60s"),
+	{NAMESPACE("channel_ttl", channel_ttl_ms), MILLIS(0, 24 * HOUR), STANDARD("1m"),
 		.help = "how long a channel without subscribers and events keeps its offsets",
 		.why = "Who comes back later than that starts a new epoch."},
 };

@@ -189,6 +189,7 @@ static void parse_refuses_malformed_requests(void **state)
 {
 	static const char *const bad[] = {
 		" GET / HTTP/1.1\r\n" HOST "\r\n",
+		" / HTTP/1.1\r\n" HOST "\r\n",
 		"GET  / HTTP/1.1\r\n" HOST "\r\n",
 		"GET /  HTTP/1.1\r\n" HOST "\r\n",
 		"GET\t/ HTTP/1.1\r\n" HOST "\r\n",

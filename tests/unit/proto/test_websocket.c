@@ -63,6 +63,9 @@ static void add_text(bool fin, uint8_t opcode, const char *payload)
 	add(fin, opcode, payload, strlen(payload));
 }
 
+/* Whether the owner throws the struct away at rest, as it may; both ways must be the same. */
+static bool thrown_away;
+
 /* ---- what the decoder made of it, as a text: "T(hello)" "B(..)" "ping()" "close 1000(bye)" "fail 1002" ---- */
 
 struct story {
@@ -120,8 +123,7 @@ static void feed(struct rc_ws_decoder *d, const struct rc_ws_limits *lim,
 	do {
 		size_t before = left;
 
-		/* What is at rest must not need what the struct held. */
-		if (rc_ws_at_rest(d))
+		if (thrown_away && rc_ws_at_rest(d))
 			memset(d, 0, sizeof(*d));
 		result = rc_ws_next(d, lim, &at, &left, &piece);
 		assert_true(left <= before);
@@ -152,7 +154,7 @@ static void assert_same_story(bool failed)
 	assert_memory_equal(parts.text + parts.len - 9, verdict, 9);
 }
 
-static void run(const struct rc_ws_limits *lim, bool at_rest)
+static void run_once(const struct rc_ws_limits *lim, bool at_rest)
 {
 	struct rc_ws_decoder d = {0};
 	bool failed;
@@ -178,6 +180,14 @@ static void run(const struct rc_ws_limits *lim, bool at_rest)
 		feed(&d, lim, in.bytes + i, 1, &parts);
 	assert_same_story(failed);
 	assert_int_equal(rc_ws_at_rest(&d), at_rest);
+}
+
+static void run(const struct rc_ws_limits *lim, bool at_rest)
+{
+	thrown_away = true;
+	run_once(lim, at_rest);
+	thrown_away = false;
+	run_once(lim, at_rest);
 }
 
 static void expect(const struct rc_ws_limits *lim, const char *story, bool at_rest)
@@ -457,7 +467,8 @@ static void decoder_holds_messages_to_message_max_from_the_header(void **state)
 	begin(true);
 	add_text(true, RC_WS_TEXT, "12345");
 	add_text(true, RC_WS_PING, "a control is no message");
-	expect(&lim, "T(12345)ping(a control is no message)", true);
+	add_text(true, RC_WS_TEXT, "67890");
+	expect(&lim, "T(12345)ping(a control is no message)T(67890)", true);
 	begin(true);
 	add_text(true, RC_WS_TEXT, "123456");
 	expect_failure_at(&lim, 2, "fail 1009");
@@ -487,6 +498,23 @@ static void decoder_holds_messages_to_message_max_from_the_header(void **state)
 	add_text(true, RC_WS_TEXT, "");
 	add_text(true, RC_WS_TEXT, "a");
 	expect(&lim, "T()fail 1009", false);
+}
+
+static void decoder_holds_an_open_message_to_a_limit_that_was_lowered(void **state)
+{
+	struct rc_ws_limits lim = server;
+	struct rc_ws_decoder d = {0};
+
+	(void)state;
+	begin(true);
+	add_text(false, RC_WS_TEXT, "123");
+	add_text(true, RC_WS_CONTINUATION, "");
+	whole.len = 0;
+	feed(&d, &lim, in.bytes, 9, &whole);
+	lim.message_max = 2;
+	feed(&d, &lim, in.bytes + 9, in.len - 9, &whole);
+	assert_int_equal(whole.len, strlen("T(123fail 1009"));
+	assert_memory_equal(whole.text, "T(123fail 1009", whole.len);
 }
 
 static void decoder_holds_messages_to_fragments_max(void **state)
@@ -762,6 +790,7 @@ int main(void)
 		cmocka_unit_test(decoder_refuses_lengths_that_are_not_minimal_or_over_63_bits),
 		cmocka_unit_test(decoder_stays_failed),
 		cmocka_unit_test(decoder_holds_messages_to_message_max_from_the_header),
+		cmocka_unit_test(decoder_holds_an_open_message_to_a_limit_that_was_lowered),
 		cmocka_unit_test(decoder_holds_messages_to_fragments_max),
 		cmocka_unit_test(decoder_takes_characters_across_fragments_and_controls),
 		cmocka_unit_test(decoder_refuses_text_that_is_not_utf8_at_the_first_wrong_byte),
