@@ -21,6 +21,14 @@ CXX := $(CROSS)g++
 endif
 
 VERSION := 0.1.0
+# V=1 shows whole command lines.
+ifeq ($(V),1)
+SAY := @:
+Q   :=
+else
+SAY := @echo
+Q   := @
+endif
 BUILD   := build/$(CROSS)$(VARIANT)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
@@ -35,18 +43,25 @@ CFLAGS_ALL   := -std=gnu11 $(WARN) -g -pthread -fno-strict-aliasing -fno-common
 LDFLAGS_ALL  := -pthread $(LDFLAGS)
 LDLIBS_ALL   := -luring -linih $(LDLIBS)
 
+# src/mem/seal.h: a data-path thread that allocates after start ends the process.
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+SEAL :=
+
 ifeq ($(VARIANT),release)
 CFLAGS_ALL += -O2 -fno-plt -fno-semantic-interposition -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 LDFLAGS_ALL += -Wl,-z,relro,-z,now
 else ifeq ($(VARIANT),debug)
 CFLAGS_ALL += -O0 -DRC_DEBUG=1
+SEAL := $(WRAP)
 else ifeq ($(VARIANT),asan)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_ALL += -O1 -DRC_DEBUG=1 $(SAN)
 LDFLAGS_ALL += $(SAN)
+SEAL := $(WRAP)
 else ifeq ($(VARIANT),tsan)
 CFLAGS_ALL += -O1 -DRC_DEBUG=1 -fsanitize=thread
 LDFLAGS_ALL += -fsanitize=thread
+SEAL := $(WRAP)
 else ifeq ($(VARIANT),fuzz)
 CC := clang
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -144,43 +159,56 @@ benches: $(BENCH_BIN) $(UBENCH_BIN)
 # ---- how ----------------------------------------------------------------------------------------
 
 $(PROGRAM): $(PROG_OBJ) $(CLIENT_LIB) $(CORE_LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $(PROG_OBJ) $(CLIENT_LIB) $(CORE_LIB) $(LDLIBS_ALL)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $(PROG_OBJ) $(CLIENT_LIB) $(CORE_LIB) $(LDLIBS_ALL)
 
 $(CORE_LIB): $(CORE_OBJ)
+	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(SAY) "  AR   $@"
+	$(Q)$(AR) rcs $@ $^
 
 $(CLIENT_LIB): $(CLIENT_OBJ)
+	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(SAY) "  AR   $@"
+	$(Q)$(AR) rcs $@ $^
 
 $(CLIENT_SO): $(CLIENT_SRC) $(BUILD)/flags
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -shared \
+	@mkdir -p $(@D)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -shared \
 		-Wl,-soname,libringcast.so.0 $(LDFLAGS_ALL) -o $@ $(CLIENT_SRC)
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(CLIENT_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LDLIBS_ALL)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $^ -lcmocka $(LDLIBS_ALL)
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(CLIENT_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
 
 $(BUILD)/bench/micro: $(call obj,$(UBENCH_SRC)) $(CORE_LIB)
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS_ALL) -o $@ $^ -lbenchmark $(LDLIBS_ALL)
+	$(SAY) "  CXX  $@"
+	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ -lbenchmark $(LDLIBS_ALL)
 
 $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(CLIENT_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS_ALL) -std=c++17 -O2 -g -Wall -Wextra -pthread -MMD -MP -c -o $@ $<
+	$(SAY) "  CXX  $@"
+	$(Q)$(CXX) $(CPPFLAGS_ALL) -std=c++17 -O2 -g -Wall -Wextra -pthread -MMD -MP -c -o $@ $<
 
 # Rebuild when the compiler or a flag changes.
 $(BUILD)/flags: FORCE

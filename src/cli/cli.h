@@ -7,6 +7,9 @@
 #ifndef RC_CLI_CLI_H
 #define RC_CLI_CLI_H
 
+int rc_cli_serve(int argc, char **argv);
+int rc_cli_publish(int argc, char **argv);
+int rc_cli_subscribe(int argc, char **argv);
 int rc_cli_stat(int argc, char **argv);
 int rc_cli_check(int argc, char **argv);
 

@@ -255,6 +255,10 @@ static void decided(struct rc_serve *sv, struct publisher *p, uint32_t index, co
 static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish *e, uint8_t flags, bool broadcast,
 	const char **text)
 {
+	if (flags & ~RINGCAST_FLAGS_EVENT) {
+		*text = "the frame has flags that this gateway does not know";
+		return RINGCAST_NACK_NOT_SUPPORTED;
+	}
 	if (flags & RINGCAST_FLAG_DURABLE) {
 		*text = "this gateway keeps no journal";
 		return RINGCAST_NACK_NOT_SUPPORTED;
@@ -498,8 +502,13 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 		return TAKEN;
 	}
 	if (f->flags & ~rc_ingest_flags_known(f->type)) {
-		send_error(sv, c, RINGCAST_ERROR_UNKNOWN_FLAGS, "unknown flags");
-		return TAKEN;
+		bool event = f->type == RINGCAST_FRAME_PUBLISH || f->type == RINGCAST_FRAME_BROADCAST ||
+			     f->type == RINGCAST_FRAME_BATCH;
+		/* Said once per frame; its events are refused one by one, or a later ACK would seem to cover them. */
+		if (p->batch_done == 0)
+			send_error(sv, c, RINGCAST_ERROR_UNKNOWN_FLAGS, "unknown flags");
+		if (!event || c->state != RC_CONN_OPEN)
+			return TAKEN;
 	}
 	switch (f->type) {
 	case RINGCAST_FRAME_PUBLISH:

@@ -45,7 +45,7 @@ static int check_cpus(const struct rc_config *config, struct rc_error *err)
 		if (cpu >= known)
 			return rc_error_set(err, "cpus names CPU %d, but this host has only %ld (0 to %ld)", cpu,
 				known, known - 1);
-		if (!CPU_ISSET(cpu, &set))
+		if (!CPU_ISSET((size_t)cpu, &set))
 			return rc_error_set(err,
 				"cpus names CPU %d, which this process may not use: its cgroup or affinity mask forbids it "
 				"(see Cpus_allowed_list in /proc/self/status, AllowedCPUs in a systemd unit)",
@@ -339,7 +339,7 @@ int rc_gateway_start(struct rc_gateway *g, struct rc_error *err)
 			return rc_error_set(err, "out of memory");
 		if (s->cpu >= 0) {
 			CPU_ZERO(&set);
-			CPU_SET(s->cpu, &set);
+			CPU_SET((size_t)s->cpu, &set);
 			(void)pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
 		}
 		int rc = pthread_create(&s->thread, &attr, rc_shard_run, s);

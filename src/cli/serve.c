@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `ringcast serve`: reads the configuration, checks the host, opens the gateway, and waits for the signal to end it. Nothing is
+ * listened on before everything else is known to work.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/logline.h"
+#include "cli/cli.h"
+#include "io/socket.h"
+#include "shard/shard.h"
+
+#define DESCRIPTORS_OWN 64u
+#define POLL_NS	       50000000
+
+static void print_budget(void *ctx, const char *text)
+{
+	(void)ctx;
+	rc_info_line("%s", text);
+}
+
+/* The soft limit goes up to the hard one; the clients that were asked for must fit. */
+static int raise_descriptors(const struct rc_gateway *g, const struct rc_config *config, struct rc_error *err)
+{
+	struct rlimit limit;
+	uint64_t need = (uint64_t)config->max_clients + config->max_publishers + DESCRIPTORS_OWN +
+			(uint64_t)g->count * 8;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return rc_error_set(err, "RLIMIT_NOFILE can't be read: %s", strerror(errno));
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max >= need)
+		return 0;
+	return rc_error_set(err,
+		"%u clients and %u publishers need %llu descriptors, but the hard limit of this process is %llu; raise "
+		"it (LimitNOFILE in a systemd unit, 'ulimit -Hn'), or set max_clients to at most %lld",
+		config->max_clients, config->max_publishers, (unsigned long long)need,
+		(unsigned long long)limit.rlim_max,
+		(long long)limit.rlim_max - (long long)(need - config->max_clients));
+}
+
+static int prepare(struct rc_gateway *g, const struct rc_config *config, struct rc_error *err)
+{
+	static struct rc_budget budget;
+	uint16_t ports[2];
+	static const char *names[2] = {"http", "ingest"};
+
+	if (rc_gateway_plan(g, config, &budget, err) < 0)
+		return -1;
+	rc_info_line("ringcast " RC_VERSION ", %u shard%s%s", g->count, g->count == 1 ? "" : "s",
+		config->cpus.count ? ", pinned" : "");
+	rc_budget_print(&budget, print_budget, NULL);
+	if (rc_budget_check(&budget, rc_budget_host_bytes(), err) < 0)
+		return -1;
+	if (raise_descriptors(g, config, err) < 0)
+		return -1;
+	if (rc_gateway_open(g, err) < 0)
+		return -1;
+	rc_info_line("io_uring: all that is needed is there%s%s", *rc_io_features(g->shards[0].io) ? "; also " : "",
+		rc_io_features(g->shards[0].io));
+	if (g->counters.path[0])
+		rc_info_line("counters %s", g->counters.path);
+	if (rc_gateway_listen(g, ports, err) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		struct rc_address address = i ? config->ingest_listen : config->listen;
+		char text[RC_ADDRESS_TEXT_SIZE];
+		address.port = ports[i];
+		rc_address_format(&address, text);
+		rc_info_line("listening %s %s", names[i], text);
+	}
+	return rc_gateway_start(g, err);
+}
+
+static void announce(const struct rc_config *config, const struct rc_gateway *g)
+{
+	char text[RC_ADDRESS_TEXT_SIZE];
+	struct rc_address address = config->listen;
+
+	address.port = rc_socket_port(g->shards[0].listener[0]);
+	rc_address_format(&address, text);
+	rc_info_line("open ws://%s/ws?channel=news, and publish with: ringcast publish news hello '{\"n\":1}'", text);
+}
+
+static int wait_for_end(struct rc_gateway *g, const sigset_t *signals)
+{
+	struct timespec tick = {.tv_nsec = POLL_NS};
+	uint32_t asked = 0;
+
+	while (!rc_gateway_ended(g)) {
+		int sig = sigtimedwait(signals, NULL, asked ? &tick : &(struct timespec){.tv_sec = 1});
+		if (sig != SIGTERM && sig != SIGINT)
+			continue;
+		asked++;
+		rc_info_line(asked == 1 ? "stopping: publishers and clients are told, what is pending is sent"
+					: "stopping at once");
+		rc_gateway_stop(g, RC_MIN(asked, 2u));
+	}
+	return 0;
+}
+
+static int run(const struct rc_config *config)
+{
+	static struct rc_gateway gateway;
+	struct rc_error err;
+	sigset_t signals;
+
+	rc_logline_level((enum rc_level)config->log_level);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	/* Before the threads, which inherit it: only this one hears. */
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (prepare(&gateway, config, &err) < 0) {
+		rc_error_line("%s", err.text);
+		rc_gateway_stop(&gateway, 2);
+		rc_gateway_join(&gateway);
+		rc_gateway_close(&gateway);
+		return 1;
+	}
+	announce(config, &gateway);
+	rc_info_line("ready");
+	int status = wait_for_end(&gateway, &signals);
+	rc_gateway_join(&gateway);
+	rc_gateway_close(&gateway);
+	rc_info_line("stopped");
+	return status;
+}
+
+int rc_cli_serve(int argc, char **argv)
+{
+	static struct rc_config config;
+	static struct rc_config_report report;
+	struct rc_config_args args = {0};
+	extern char **environ;
+	int rc = rc_config_load(&config, argc - 1, argv + 1, environ, &args, &report);
+
+	if (args.help) {
+		(void)printf("ringcast serve: runs the gateway\n\n");
+		rc_config_help(stdout);
+		return 0;
+	}
+	if (args.example_config) {
+		rc_config_example(stdout);
+		return 0;
+	}
+	rc_config_report_print(&report, stderr);
+	if (rc < 0)
+		return 1;
+	if (args.print_config) {
+		rc_config_print(&config, stdout);
+		return 0;
+	}
+	if (args.check_config) {
+		static struct rc_gateway plan;
+		static struct rc_budget budget;
+		struct rc_error err;
+		if (rc_gateway_plan(&plan, &config, &budget, &err) < 0 ||
+			rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0) {
+			(void)fprintf(stderr, "error: %s\n", err.text);
+			return 1;
+		}
+		(void)printf("the configuration is fine\n");
+		return 0;
+	}
+	return run(&config);
+}

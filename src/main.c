@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The program: finds the subcommand.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "cli/cli.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{"serve", rc_cli_serve, "run the gateway"},
+	{"publish", rc_cli_publish, "publish an event, or one per line of standard input"},
+	{"subscribe", rc_cli_subscribe, "print the events of channels as they come"},
+	{"stat", rc_cli_stat, "print the counters of a running gateway"},
+	{"check", rc_cli_check, "hold this host and a configuration against what a gateway needs"},
+};
+
+static void usage(FILE *out)
+{
+	(void)fprintf(out, "ringcast " RC_VERSION ", a realtime gateway\n\nusage: ringcast COMMAND [...]\n\n");
+	for (size_t i = 0; i < RC_ARRAY_LEN(commands); i++)
+		(void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+	(void)fprintf(out, "\nringcast COMMAND -h tells more about each.\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)printf("ringcast %s\n", RC_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < RC_ARRAY_LEN(commands); i++) {
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	}
+	(void)fprintf(stderr, "ringcast: no command '%s'\n\n", argv[1]);
+	usage(stderr);
+	return 2;
+}
