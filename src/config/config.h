@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration: what the operator decided, checked, in plain fields. One table (options.c) yields defaults, parser,
+ * bounds, help, printout and the example file. The caller owns the struct; the main thread fills it at start, before the
+ * shards exist, and from then on everybody only reads it.
+ *
+ * Precedence: defaults < file < environment < flags, whatever the order of the calls.
+ *
+ *   rc_config_init ─▶ load_flags ─▶ load_file ─▶ load_env ─▶ finish      (rc_config_load does the five in one)
+ *
+ * Until rc_config_finish succeeded, the namespaces have not inherited and nothing was checked against anything else.
+ */
+#ifndef RC_CONFIG_CONFIG_H
+#define RC_CONFIG_CONFIG_H
+
+#include <stdio.h>
+
+#include "base/base.h"
+#include "base/logline.h"
+#include "config/address.h"
+#include "config/report.h"
+
+#define RC_CONFIG_SHARDS_MAX     256
+#define RC_CONFIG_CPU_MAX        1023 /* highest CPU number that can be named */
+#define RC_CONFIG_NAMESPACES_MAX 64   /* named ones; the default one comes on top */
+/* Text values with their NUL: so short that each fits into one line of a configuration file. */
+#define RC_CONFIG_TEXT_SIZE 160
+#define RC_CONFIG_NAME_SIZE 64
+/* At least as many as the table has rows (asserted there). */
+#define RC_CONFIG_OPTIONS_MAX    80
+#define RC_CONFIG_NS_OPTIONS_MAX 16
+
+/* A constant and no option: what a client may ask of the echo endpoint. */
+#define RC_CONFIG_ECHO_MESSAGES_PER_SECOND 20000
+#define RC_CONFIG_ECHO_FRAGMENTS_MAX       65536
+
+/* What happens to a subscriber that lags beyond its namespace's bounds. */
+enum rc_config_slow {
+	RC_CONFIG_SLOW_DISCONNECT,
+	RC_CONFIG_SLOW_SKIP,
+	RC_CONFIG_SLOW_LATEST,
+};
+
+enum rc_config_source {
+	RC_CONFIG_DEFAULT,
+	RC_CONFIG_INHERITED, /* of a named namespace: from the default one */
+	RC_CONFIG_FILE,
+	RC_CONFIG_ENV,
+	RC_CONFIG_FLAG,
+};
+
+struct rc_config_origin {
+	uint32_t source; /* enum rc_config_source */
+	uint32_t line;   /* of the file, else 0 */
+};
+
+/* In the operator's order: shard i is pinned to cpu[i]. count 0 = not pinned. */
+struct rc_config_cpus {
+	uint32_t count;
+	uint16_t cpu[RC_CONFIG_SHARDS_MAX];
+};
+
+struct rc_config_namespace {
+	char name[RC_CONFIG_NAME_SIZE]; /* "" for the default one */
+	uint32_t lag_bytes;
+	uint32_t lag_time_ms; /* 0 = no bound in time */
+	uint32_t slow_policy; /* enum rc_config_slow */
+	char slow_key[RC_CONFIG_NAME_SIZE + 1];
+	bool raw;
+	uint32_t channel_ttl_ms;
+	struct rc_config_origin origin[RC_CONFIG_NS_OPTIONS_MAX];
+};
+
+struct rc_config {
+	/* [server] */
+	struct rc_address listen;
+	uint32_t shards; /* 0 = one per usable CPU */
+	struct rc_config_cpus cpus;
+	uint32_t busy_poll_us;
+	uint32_t max_clients; /* all shards together */
+	uint32_t max_message; /* bytes of a publisher's event payload */
+	uint32_t client_message_max;
+	uint32_t max_channels; /* all shards together */
+	uint32_t max_channels_per_client;
+	uint32_t max_patterns;
+	uint32_t request_head_max;
+	uint32_t handshake_timeout_ms;
+	uint32_t heartbeat_ms;
+	uint32_t drain_timeout_ms;
+	uint32_t reconnect_jitter_ms;
+	uint32_t close_timeout_ms;
+	uint64_t memory;
+	uint32_t ring_bytes;      /* 0 = sized from max_message */
+	uint32_t receive_buffers; /* per shard */
+	uint32_t receive_buffer_bytes;
+	uint32_t output_max;
+	uint32_t send_max;
+	uint32_t notsent_lowat;
+	uint32_t tcp_user_timeout_ms; /* 0 = off */
+	uint32_t tcp_keepalive_ms;    /* 0 = off; whole seconds */
+	uint32_t backlog;
+	uint32_t submit_entries;
+	uint32_t send_budget;
+	char counters[RC_CONFIG_TEXT_SIZE]; /* "auto" or a path */
+	uint32_t log_level;                 /* enum rc_level */
+
+	/* [ingest] */
+	struct rc_address ingest_listen;
+	char ingest_token[RC_CONFIG_TEXT_SIZE]; /* after finish: also what token_file held */
+	char ingest_token_file[RC_CONFIG_TEXT_SIZE];
+	uint32_t max_publishers;
+	uint32_t max_publisher_ids;
+	uint32_t publisher_ttl_ms;
+	uint32_t ingest_window;
+	uint32_t ingest_frame_max;
+	bool ingest_open;
+
+	/* [echo] */
+	bool echo;
+	uint32_t echo_max_message;
+	uint64_t echo_memory;
+
+	/* [namespace NAME]: ns[0] is the default one, ns[1] to ns[namespace_count] are the named ones */
+	uint32_t namespace_count;
+	struct rc_config_namespace ns[1 + RC_CONFIG_NAMESPACES_MAX];
+
+	/* Where each value came from; for the printout and for the precedence. */
+	char file[256]; /* "" = none was read */
+	struct rc_config_origin origin[RC_CONFIG_OPTIONS_MAX];
+};
+
+/* What the command line asked for besides options; the strings are the caller's argv. */
+struct rc_config_args {
+	const char *config; /* NULL = not named */
+	bool help;
+	bool print_config;
+	bool check_config;
+	bool example_config;
+};
+
+/* Everything at its default. The struct is large (tens of KiB): static or allocated, not on a small stack. */
+void rc_config_init(struct rc_config *c);
+
+/*
+ * Each of these reports whatever is wrong, goes on to the end, and returns 0, or -1 when it reported an error. A value
+ * that was refused leaves the field as it was.
+ */
+int rc_config_load_file(
+	struct rc_config *c, const char *path, struct rc_config_report *r) RC_MUST_USE;
+/* The contents of a file that is in memory already; `path` is for the messages. */
+int rc_config_load_text(struct rc_config *c, const char *path, const char *text, size_t len,
+	struct rc_config_report *r) RC_MUST_USE;
+/* RINGCAST_KEY, RINGCAST_SECTION_KEY and RINGCAST_NAMESPACE_NAME_KEY of a NULL-terminated NAME=value list. */
+int rc_config_load_env(
+	struct rc_config *c, char *const *env, struct rc_config_report *r) RC_MUST_USE;
+/* argv[0] is the first argument, not the program's name. */
+int rc_config_load_flags(struct rc_config *c, int argc, char *const *argv,
+	struct rc_config_args *args, struct rc_config_report *r) RC_MUST_USE;
+/* name: "key" of [server], "section.key", "namespace.key" or "namespace.NAME.key". */
+int rc_config_set(struct rc_config *c, const char *name, const char *value,
+	enum rc_config_source source, struct rc_config_report *r) RC_MUST_USE;
+/* Inheritance of the namespaces, the token file, and what the options must be to each other. */
+int rc_config_finish(struct rc_config *c, struct rc_config_report *r) RC_MUST_USE;
+/* Whether the memory suffices for so many shards; finish asks it when it knows the number, otherwise main does. */
+int rc_config_check_memory(
+	const struct rc_config *c, uint32_t shards, struct rc_config_report *r) RC_MUST_USE;
+
+/*
+ * init, flags, the file (--config, else RINGCAST_CONFIG, else none), environment, finish. With args->help or
+ * args->example_config set by the flags it returns 0 without reading further.
+ */
+int rc_config_load(struct rc_config *c, int argc, char *const *argv, char *const *env,
+	struct rc_config_args *args, struct rc_config_report *r) RC_MUST_USE;
+
+/* Index into c->ns for a channel's name: the namespace NAME holds for "NAME:…". 0 = the default one. Any thread. */
+uint32_t rc_config_namespace(const struct rc_config *c, struct rc_str channel);
+
+/* The effective values, each with where it came from; can be read back as a file. Secrets are starred and commented out. */
+void rc_config_print(const struct rc_config *c, FILE *out);
+/* The annotated example: every option, commented out, at its default. */
+void rc_config_example(FILE *out);
+/* The options for --help. */
+void rc_config_help(FILE *out);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Base64 with the standard alphabet and padding (RFC 4648, section 4). Pure.
+ */
+#ifndef RC_PROTO_BASE64_H
+#define RC_PROTO_BASE64_H
+
+#include "base/base.h"
+
+static inline size_t rc_base64_len(size_t len)
+{
+	return (len + 2) / 3 * 4;
+}
+
+/* Writes rc_base64_len(len) characters, no NUL, and returns how many. */
+size_t rc_base64_encode(const void *bytes, size_t len, char *out);
+/*
+ * Length of what was written to out; -EINVAL for anything but the one text that the encoder gives (padding missing or
+ * misplaced, foreign characters, bits behind the end); -ENOSPC.
+ */
+RC_MUST_USE int64_t rc_base64_decode(struct rc_str in, void *out, size_t cap);
+
+#endif

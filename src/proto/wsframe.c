@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * WebSocket headers, masks and close frames for what is sent. See websocket.h.
+ */
+#include "proto/websocket.h"
+
+size_t rc_ws_header_len(uint64_t len)
+{
+	return len < 126 ? 2 : len < 0x10000 ? 4 : 10;
+}
+
+size_t rc_ws_header(unsigned char out[10], uint8_t opcode, bool fin, uint64_t len)
+{
+	size_t header_len = rc_ws_header_len(len);
+
+	RC_DASSERT(opcode <= 0x0f && len >> 63 == 0);
+	out[0] = (unsigned char)(opcode | (fin ? 0x80 : 0));
+	out[1] = (unsigned char)(header_len == 2 ? len : header_len == 4 ? 126 : 127);
+	for (size_t i = header_len - 1; i >= 2; i--, len >>= 8)
+		out[i] = (unsigned char)len;
+	return header_len;
+}
+
+size_t rc_ws_masked_header(
+	unsigned char out[14], uint8_t opcode, bool fin, uint64_t len, uint32_t mask)
+{
+	size_t header_len = rc_ws_header(out, opcode, fin, len);
+
+	out[1] |= 0x80;
+	memcpy(out + header_len, &mask, sizeof(mask));
+	return header_len + sizeof(mask);
+}
+
+void rc_ws_mask(void *bytes, size_t len, uint32_t mask, uint64_t phase)
+{
+	unsigned char *p = bytes;
+	unsigned char key[8];
+	uint64_t word, block[4];
+
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = ((const unsigned char *)&mask)[(phase + i) & 3];
+	memcpy(&word, key, sizeof(word));
+	/* Four words with no loop inside are what gcc turns into vectors at -O2. */
+	for (; len >= sizeof(block); len -= sizeof(block), p += sizeof(block)) {
+		memcpy(block, p, sizeof(block));
+		block[0] ^= word;
+		block[1] ^= word;
+		block[2] ^= word;
+		block[3] ^= word;
+		memcpy(p, block, sizeof(block));
+	}
+	for (; len >= sizeof(word); len -= sizeof(word), p += sizeof(word)) {
+		memcpy(block, p, sizeof(word));
+		block[0] ^= word;
+		memcpy(p, block, sizeof(word));
+	}
+	for (size_t i = 0; i < len; i++)
+		p[i] ^= key[i];
+}
+
+size_t rc_ws_close_frame(
+	unsigned char out[RC_WS_CLOSE_FRAME_MAX], uint16_t code, const char *reason)
+{
+	size_t reason_len = reason != NULL ? strlen(reason) : 0;
+
+	RC_ASSERT(code == 1005 || rc_ws_close_code_valid(code));
+	if (code == 1005)
+		return rc_ws_header(out, RC_WS_CLOSE, true, 0);
+	if (reason_len > RC_WS_CONTROL_MAX - 2) {
+		reason_len = RC_WS_CONTROL_MAX - 2;
+		while (reason_len > 0 && ((unsigned char)reason[reason_len] & 0xc0) == 0x80)
+			reason_len--;
+	}
+	rc_ws_header(out, RC_WS_CLOSE, true, 2 + reason_len);
+	out[2] = (unsigned char)(code >> 8);
+	out[3] = (unsigned char)code;
+	if (reason_len > 0)
+		memcpy(out + 4, reason, reason_len);
+	return 4 + reason_len;
+}
+
+bool rc_ws_close_code_valid(uint16_t code)
+{
+	if (code >= 3000)
+		return code <= 4999;
+	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014);
+}
