@@ -11,7 +11,7 @@ import pytest
 
 from deadline import SLOW
 from rcgateway import SANITIZED
-from rcws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, WebSocket, frame
+from rcws import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WebSocket, frame
 
 SETTINGS = {"echo": "yes"}
 KIB, MIB = 1 << 10, 1 << 20
