@@ -7,6 +7,7 @@ them alike, which the runner does for sanitizers.
 import contextlib
 import os
 import signal
+import threading
 import time
 
 SLOW = float(os.environ.get("RINGCAST_SLOW", "1"))
@@ -63,3 +64,23 @@ def eventually(condition, what, seconds=SOON, every=0.02):
         except TimeoutError:
             raise AssertionError(f"not within {deadline.seconds:.0f} s: {what}; last seen {value!r}") from None
         time.sleep(every)
+
+
+@contextlib.contextmanager
+def background(work):
+    """Runs work() in a thread beside the test; its failure is the test's."""
+    failure = []
+
+    def run():
+        try:
+            work()
+        except BaseException as e:  # noqa: BLE001, raised below
+            failure.append(e)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield thread
+    thread.join(60 * SLOW)
+    assert not thread.is_alive(), "still running"
+    if failure:
+        raise failure[0]

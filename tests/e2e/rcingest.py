@@ -169,7 +169,7 @@ class Publisher(Stream):
 
     def recv_frame(self, timeout=SOON):
         length, kind, flags, reserved = struct.unpack("<IBBH", self.read_exact(8, timeout))
-        assert length >= 4 and reserved == 0, (length, kind, flags, reserved)
+        assert 4 <= length <= 4092 and reserved == 0, (length, kind, flags, reserved)
         return Frame(kind, flags, self.read_exact(length - 4, timeout) if length > 4 else b"")
 
     def take(self, timeout=SOON):
