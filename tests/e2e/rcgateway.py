@@ -51,24 +51,30 @@ def run(args, folder, stdin=None, timeout=30, **options):
 class Gateway:
     """One running `ringcast serve`. .http and .ingest are (host, port)."""
 
-    def __init__(self, folder, settings=None, shards=1, args=(), limits=None, env=None, config=None):
-        """settings: {"heartbeat": "1s", "namespace.chat.raw": "yes"}; limits: {resource.RLIMIT_…: (soft, hard)}."""
+    def __init__(self, folder, settings=None, shards=1, args=(), limits=None, env=None, config=None, before=None, wrap=(),
+                 listen="127.0.0.1:0", ingest="127.0.0.1:0"):
+        """settings: {"heartbeat": "1s", "namespace.chat.raw": "yes"}; limits: {resource.RLIMIT_…: (soft, hard)}; before: called in the
+        child before the program; wrap: a command before it."""
         self.folder = str(folder)
         self.lines = []
         self.changed = threading.Condition()
         self.ended = False
+        # A test that has waited for the end has also judged the status.
+        self.judged = False
         flags = ["--config", config] if config else []
         flags += settings_flags(settings)
-        self.command = [*WRAP, BINARY, "serve", "--listen", "127.0.0.1:0", "--ingest", "127.0.0.1:0",
+        self.command = [*wrap, *WRAP, BINARY, "serve", "--listen", listen, "--ingest", ingest,
                         "--shards", str(shards), *map(str, flags), *map(str, args)]
 
         def child():
             for which, value in (limits or {}).items():
                 resource.setrlimit(which, value)
+            if before:
+                before()
 
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env={**environment(folder), **(env or {})}, preexec_fn=child if limits else None, cwd=self.folder)
+            env={**environment(folder), **(env or {})}, preexec_fn=child if limits or before else None, cwd=self.folder)
         self.pid = self.process.pid
         self.reader = threading.Thread(target=self._follow, daemon=True)
         self.reader.start()
@@ -158,6 +164,7 @@ class Gateway:
     def wait(self, seconds=30):
         status = self.process.wait(seconds * SLOW)
         self.reader.join(10)
+        self.judged = True
         return status
 
     def stop(self, expect=0, seconds=30):

@@ -159,7 +159,7 @@ def test_a_client_behind_a_cut_line_is_given_up(gateway, publisher):
                 pytest.skip(f"no virtual line: {command}: {done.stderr.strip()}")
         for command in ("ip addr add 192.0.2.2/30 dev c0", "ip link set c0 up", "ip link set lo up"):
             subprocess.run([*cut, name, *command.split()], check=True)
-        g = gateway({"tcp_user_timeout": "1s", "heartbeat": "1s"}, args=["--listen", "192.0.2.1:0"])
+        g = gateway({"tcp_user_timeout": "1s", "heartbeat": "1s"}, listen="192.0.2.1:0")
         p = publisher(g)
         client = subprocess.Popen([*cut, name, sys.executable, "-B", "-c", f"""
 import sys
