@@ -97,7 +97,7 @@ struct rc_config {
 	uint32_t send_max;
 	uint32_t notsent_lowat;
 	uint32_t tcp_user_timeout_ms; /* 0 = off */
-	uint32_t tcp_keepalive_ms;    /* 0 = off; whole seconds */
+	uint32_t tcp_keepalive_ms;    /* 0 = off; the kernel counts whole seconds, so round up */
 	uint32_t backlog;
 	uint32_t submit_entries;
 	uint32_t send_budget;

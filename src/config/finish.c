@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What can only be done when all sources have spoken: inheritance, the token file, and what the options must be to each
+ * other. Each refusal says which number would do.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "config/apply.h"
+#include "config/value.h"
+
+#define FRAME_OVERHEAD     1024 /* what a frame holds besides the largest payload */
+#define FRAMES_PER_SHARD   4
+#define TOKEN_ADVISED_SIZE 16
+
+static void inherit(struct rc_config *c)
+{
+	for (uint32_t ns = 1; ns <= c->namespace_count; ns++)
+		for (uint32_t row = rc_option_first_namespace(); row < rc_option_count; row++) {
+			struct rc_config_origin *origin = rc_config_origin(c, row, ns);
+
+			if (origin->source > RC_CONFIG_INHERITED)
+				continue;
+			memcpy(rc_config_field(c, row, ns), rc_config_field(c, row, 0),
+				rc_options[row].size);
+			*origin = (struct rc_config_origin){.source = RC_CONFIG_INHERITED};
+		}
+}
+
+static void read_token(struct rc_config *c, struct rc_config_report *r)
+{
+	const char *path = c->ingest_token_file;
+	const struct rc_option *o = &rc_options[rc_option_find("ingest", "token")];
+	char text[RC_CONFIG_TEXT_SIZE + 2], why[RC_VALUE_WHY_SIZE];
+	struct stat st;
+	FILE *in = fopen(path, "re");
+	size_t len;
+	bool failed;
+
+	if (!in) {
+		rc_config_report_error(
+			r, "cannot open ingest token_file %s: %s", path, strerror(errno));
+		return;
+	}
+	errno = 0;
+	len = fread(text, 1, sizeof(text) - 1, in);
+	failed = ferror(in) != 0;
+	if (failed)
+		rc_config_report_error(
+			r, "cannot read ingest token_file %s: %s", path, strerror(errno));
+	else if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
+		rc_config_report_warning(r,
+			"ingest token_file %s can be read by everybody; chmod 600 %s", path, path);
+	fclose(in);
+	if (failed)
+		return;
+
+	text[len] = 0;
+	len = strlen(text) == len ? len : 0; /* a NUL: no text */
+	text[strcspn(text, "\r\n")] = 0;
+	if (len == 0 || text[0] == 0)
+		rc_config_report_error(
+			r, "ingest token_file %s has no token in its first line", path);
+	else if (rc_value_parse(o, c->ingest_token, text, why) < 0)
+		rc_config_report_error(r, "the token in ingest token_file %s %s", path, why);
+	explicit_bzero(text, sizeof(text));
+}
+
+/* Of token and token_file the stronger source wins; from the same one they contradict each other. */
+static void settle_token(struct rc_config *c, struct rc_config_report *r)
+{
+	uint32_t token = rc_option_find("ingest", "token");
+	uint32_t file = rc_option_find("ingest", "token_file");
+	struct rc_config_origin *token_origin = rc_config_origin(c, token, 0);
+	struct rc_config_origin *file_origin = rc_config_origin(c, file, 0);
+
+	if (!c->ingest_token_file[0])
+		return;
+	if (c->ingest_token[0] && token_origin->source > file_origin->source) {
+		memset(c->ingest_token_file, 0, sizeof(c->ingest_token_file));
+		*file_origin = (struct rc_config_origin){0};
+		return;
+	}
+	if (c->ingest_token[0] && token_origin->source == file_origin->source) {
+		rc_config_report_error(
+			r, "[ingest] has both token and token_file; keep one of them");
+		return;
+	}
+	*token_origin = (struct rc_config_origin){0};
+	read_token(c, r);
+}
+
+static void bytes_text(uint64_t bytes, char out[RC_VALUE_TEXT_SIZE])
+{
+	rc_value_format_number(&rc_options[rc_option_find("server", "memory")], bytes, out);
+}
+
+static void check_listeners(const struct rc_config *c, struct rc_config_report *r)
+{
+	char ingest[RC_ADDRESS_TEXT_SIZE], listen[RC_ADDRESS_TEXT_SIZE];
+	bool exposed = !rc_address_is_loopback(&c->ingest_listen);
+
+	rc_address_format(&c->ingest_listen, ingest);
+	rc_address_format(&c->listen, listen);
+	if (exposed && !c->ingest_token[0] && !c->ingest_open)
+		rc_config_report_error(r,
+			"[ingest] listen = %s lets everybody who reaches it publish: set token_file "
+			"(or RINGCAST_INGEST_TOKEN), or listen on 127.0.0.1, or, on a network that "
+			"you trust, set open = yes",
+			ingest);
+	if (exposed && !c->ingest_token[0] && c->ingest_open)
+		rc_config_report_warning(r,
+			"[ingest] is open: everybody who reaches %s may publish anything", ingest);
+	if (c->ingest_token[0] && strlen(c->ingest_token) < TOKEN_ADVISED_SIZE)
+		rc_config_report_warning(r,
+			"the ingest token is shorter than %d characters and can be guessed",
+			TOKEN_ADVISED_SIZE);
+	if (rc_address_collides(&c->listen, &c->ingest_listen))
+		rc_config_report_error(r,
+			"[server] listen = %s and [ingest] listen = %s would take the same port; "
+			"give one of them another",
+			listen, ingest);
+}
+
+static void check_sizes(const struct rc_config *c, struct rc_config_report *r)
+{
+	char have[RC_VALUE_TEXT_SIZE], need[RC_VALUE_TEXT_SIZE], message[RC_VALUE_TEXT_SIZE];
+	uint64_t frame = (uint64_t)c->max_message + FRAME_OVERHEAD;
+	uint64_t lag = (uint64_t)c->max_message * 2;
+
+	bytes_text(c->max_message, message);
+	if (c->ingest_frame_max < frame) {
+		bytes_text(c->ingest_frame_max, have);
+		bytes_text(frame, need);
+		rc_config_report_error(r,
+			"[ingest] frame_max = %s cannot hold max_message = %s: set frame_max to at "
+			"least %s, or max_message lower",
+			have, message, need);
+	}
+	for (uint32_t i = 0; i <= c->namespace_count; i++) {
+		const struct rc_config_namespace *ns = &c->ns[i];
+
+		if (ns->lag_bytes < lag) {
+			bytes_text(ns->lag_bytes, have);
+			bytes_text(lag, need);
+			rc_config_report_error(r,
+				"[namespace%s%s] lag_bytes = %s is less than twice max_message = "
+				"%s: set lag_bytes to at least %s",
+				i ? " " : "", ns->name, have, message, need);
+		}
+		if (ns->slow_key[0] && ns->slow_policy != RC_CONFIG_SLOW_LATEST)
+			rc_config_report_warning(r,
+				"[namespace%s%s] slow_key has no effect without slow_policy = "
+				"latest",
+				i ? " " : "", ns->name);
+	}
+	if (c->echo_memory < c->echo_max_message) {
+		bytes_text(c->echo_memory, have);
+		bytes_text(c->echo_max_message, need);
+		rc_config_report_error(r,
+			"[echo] memory = %s cannot hold one message of max_message = %s: set "
+			"memory to at least %s",
+			have, need, need);
+	}
+}
+
+static uint64_t memory_for_frames(const struct rc_config *c, uint32_t shards)
+{
+	return (uint64_t)shards * FRAMES_PER_SHARD * c->ingest_frame_max;
+}
+
+int rc_config_check_memory(const struct rc_config *c, uint32_t shards, struct rc_config_report *r)
+{
+	char have[RC_VALUE_TEXT_SIZE], need[RC_VALUE_TEXT_SIZE], part[RC_VALUE_TEXT_SIZE];
+	uint64_t frames = memory_for_frames(c, shards);
+	uint32_t errors = r->errors;
+
+	bytes_text(c->memory, have);
+	if (c->memory < frames) {
+		bytes_text(frames, need);
+		bytes_text(c->ingest_frame_max, part);
+		rc_config_report_error(r,
+			"memory = %s is not enough for %u shard%s, each of which may hold %d frames "
+			"of frame_max = %s: set memory to at least %s, or frame_max or shards lower",
+			have, shards, shards == 1 ? "" : "s", FRAMES_PER_SHARD, part, need);
+	}
+	for (uint32_t i = 0; i <= c->namespace_count; i++) {
+		uint64_t logs = (uint64_t)shards * c->ns[i].lag_bytes;
+
+		if (c->memory >= logs)
+			continue;
+		bytes_text(logs, need);
+		bytes_text(c->ns[i].lag_bytes, part);
+		rc_config_report_error(r,
+			"memory = %s does not hold even one channel with lag_bytes = %s of "
+			"[namespace%s%s] in %u shard%s: set memory to at least %s",
+			have, part, i ? " " : "", c->ns[i].name, shards, shards == 1 ? "" : "s",
+			need);
+	}
+	return r->errors == errors ? 0 : -1;
+}
+
+static void check_shards(const struct rc_config *c, struct rc_config_report *r)
+{
+	if (c->shards && c->cpus.count && c->cpus.count < c->shards)
+		rc_config_report_error(r,
+			"cpus names %u CPUs for shards = %u: name as many, or set shards to %u",
+			c->cpus.count, c->shards, c->cpus.count);
+	else if (c->shards && c->cpus.count > c->shards)
+		rc_config_report_warning(r,
+			"cpus names %u CPUs for shards = %u; the last %u are not used",
+			c->cpus.count, c->shards, c->cpus.count - c->shards);
+	if (c->drain_timeout_ms && c->drain_timeout_ms < c->reconnect_jitter_ms)
+		rc_config_report_warning(r,
+			"drain_timeout is shorter than reconnect_jitter: some clients will be cut "
+			"off before their turn to reconnect");
+}
+
+int rc_config_finish(struct rc_config *c, struct rc_config_report *r)
+{
+	uint32_t shards = c->shards ? c->shards : RC_MAX(c->cpus.count, 1u);
+
+	inherit(c);
+	/* A refused value left a default behind, about which nothing useful can be said. */
+	if (r->errors)
+		return -1;
+	settle_token(c, r);
+	check_listeners(c, r);
+	check_sizes(c, r);
+	check_shards(c, r);
+	(void)!rc_config_check_memory(c, shards, r);
+	return r->errors ? -1 : 0;
+}
