@@ -261,7 +261,6 @@ static enum rc_ws_result take_data(struct rc_ws_decoder *d, const struct rc_ws_l
 		d->message = 0;
 		d->message_total = 0;
 		d->fragments = 0;
-		d->utf8 = RC_UTF8_ACCEPT;
 		d->begun = false;
 	}
 	return RC_WS_DATA;

@@ -24,7 +24,7 @@
 #define RC_WS_CONTROL_MAX     125
 #define RC_WS_CLOSE_FRAME_MAX 127 /* an unmasked control frame at its largest */
 
-/* The same for every call of one decoder. */
+/* Of one decoder. May change between calls, but not masked and not check_utf8 inside a message. */
 struct rc_ws_limits {
 	uint64_t
 		message_max; /* payload bytes of a message: above it 1009, from the header, before payload is taken */
