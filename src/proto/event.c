@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One event, one frame. The payload's length is worked out first, since the header in front of it depends on it; then
+ * everything is written once, to its place. Pure; an encoder belongs to one thread.
+ */
+#include "proto/event.h"
+
+#include <errno.h>
+
+#include "proto/base64.h"
+#include "proto/json.h"
+#include "proto/textbuf.h"
+#include "proto/websocket.h"
+
+#define HEADER_MAX 10
+/* The last millisecond of the year 9999, at which rc_clock_iso8601 stops. */
+#define WALL_MS_MAX 253402300799999ull
+
+/* What stands around the fields, in their order. */
+#define TO_CHANNEL   "{\"type\":\"event\",\"channel\":\""
+#define TO_EVENT     "\",\"event\":\""
+#define TO_OFFSET    "\",\"offset\":"
+#define TO_TIMESTAMP ",\"timestamp\":\""
+#define TO_JSON      "\",\"data\":"
+#define TO_OPAQUE    "\",\"encoding\":\"base64\",\"data\":\""
+#define OPAQUE_END   "\"}"
+
+#define TEXT_LEN(literal) (sizeof(literal) - 1)
+#define FRAME_LEN         (TEXT_LEN(TO_CHANNEL TO_EVENT TO_OFFSET TO_TIMESTAMP) + RC_ISO8601_LEN)
+
+/* Always inlined with a literal, so that the copy is a few moves. */
+#define PUT(at, literal) put(at, literal, TEXT_LEN(literal))
+static inline unsigned char *put(unsigned char *at, const char *bytes, size_t len)
+{
+	memcpy(at, bytes, len);
+	return at + len;
+}
+
+static const char *timestamp_text(struct rc_event_encoder *encoder, uint64_t ms)
+{
+	uint64_t thousandth;
+
+	if (ms > WALL_MS_MAX)
+		ms = WALL_MS_MAX;
+	if (encoder->iso[0] == 0 || ms / 1000 != encoder->ms / 1000) {
+		rc_clock_iso8601(ms, encoder->iso);
+	} else if (ms != encoder->ms) {
+		thousandth = ms % 1000;
+		encoder->iso[20] = (char)('0' + thousandth / 100);
+		encoder->iso[21] = (char)('0' + thousandth / 10 % 10);
+		encoder->iso[22] = (char)('0' + thousandth % 10);
+	}
+	encoder->ms = ms;
+	return encoder->iso;
+}
+
+static struct rc_str json_data(const struct rc_event *e)
+{
+	return e->data.len > 0 ? e->data : RC_STR("null");
+}
+
+static size_t data_len(const struct rc_event *e)
+{
+	if (e->json)
+		return TEXT_LEN(TO_JSON "}") + json_data(e).len;
+	return TEXT_LEN(TO_OPAQUE OPAQUE_END) + rc_base64_len(e->data.len);
+}
+
+size_t rc_event_ws_bound(const struct rc_event *e, bool raw)
+{
+	if (raw)
+		return HEADER_MAX + e->data.len;
+	return HEADER_MAX + FRAME_LEN + RC_U64_TEXT_MAX + rc_json_escape_len(e->channel) +
+	       rc_json_escape_len(e->event) + data_len(e);
+}
+
+static size_t encode_raw(unsigned char *out, const struct rc_event *e)
+{
+	size_t len = rc_ws_header(out, e->json ? RC_WS_TEXT : RC_WS_BINARY, true, e->data.len);
+
+	if (e->data.len > 0)
+		memcpy(out + len, e->data.ptr, e->data.len);
+	return len + e->data.len;
+}
+
+size_t rc_event_ws_encode(
+	struct rc_event_encoder *encoder, unsigned char *out, const struct rc_event *e, bool raw)
+{
+	char digits[RC_U64_TEXT_MAX];
+	size_t digits_len, payload_len;
+	unsigned char *payload, *at;
+
+	if (raw)
+		return encode_raw(out, e);
+
+	digits_len = rc_u64_text(e->offset, digits);
+	payload_len = FRAME_LEN + digits_len + rc_json_escape_len(e->channel) +
+		      rc_json_escape_len(e->event) + data_len(e);
+	payload = out + rc_ws_header(out, RC_WS_TEXT, true, payload_len);
+
+	at = PUT(payload, TO_CHANNEL);
+	at += rc_json_escape((char *)at, e->channel);
+	at = PUT(at, TO_EVENT);
+	at += rc_json_escape((char *)at, e->event);
+	at = PUT(at, TO_OFFSET);
+	at = put(at, digits, digits_len);
+	at = PUT(at, TO_TIMESTAMP);
+	at = put(at, timestamp_text(encoder, e->timestamp_ms), RC_ISO8601_LEN);
+	if (e->json) {
+		at = PUT(at, TO_JSON);
+		at = put(at, json_data(e).ptr, json_data(e).len);
+		at = PUT(at, "}");
+	} else {
+		at = PUT(at, TO_OPAQUE);
+		at += rc_base64_encode(e->data.ptr, e->data.len, (char *)at);
+		at = PUT(at, OPAQUE_END);
+	}
+	RC_DASSERT((size_t)(at - payload) == payload_len);
+	return (size_t)(at - out);
+}
+
+/* ---- epoch and position */
+
+static const char epoch_digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+size_t rc_epoch_text(uint64_t epoch, char out[12])
+{
+	RC_ASSERT(epoch >> RC_EPOCH_BITS == 0);
+	for (int i = RC_EPOCH_LEN - 1; i >= 0; i--) {
+		out[i] = epoch_digits[epoch & 31];
+		epoch >>= 5;
+	}
+	return RC_EPOCH_LEN;
+}
+
+int rc_epoch_parse(struct rc_str text, uint64_t *epoch)
+{
+	uint64_t value = 0;
+
+	if (text.len != RC_EPOCH_LEN)
+		return -EINVAL;
+	for (size_t i = 0; i < RC_EPOCH_LEN; i++) {
+		char c = text.ptr[i];
+
+		if (c >= 'a' && c <= 'z')
+			value = value << 5 | (uint64_t)(c - 'a');
+		else if (c >= '2' && c <= '7')
+			value = value << 5 | (uint64_t)(c - '2' + 26);
+		else
+			return -EINVAL;
+	}
+	if (value >> RC_EPOCH_BITS != 0)
+		return -EINVAL;
+	*epoch = value;
+	return 0;
+}
+
+size_t rc_position_text(uint64_t epoch, uint64_t offset, char out[RC_POSITION_MAX])
+{
+	size_t len = rc_epoch_text(epoch, out);
+
+	out[len++] = '@';
+	return len + rc_u64_text(offset, out + len);
+}
+
+int rc_position_parse(struct rc_str text, uint64_t *epoch, uint64_t *offset)
+{
+	uint64_t value = 0;
+	size_t i = RC_EPOCH_LEN + 1;
+
+	if (text.len <= i || text.len > RC_POSITION_MAX || text.ptr[RC_EPOCH_LEN] != '@')
+		return -EINVAL;
+	if (text.ptr[i] == '0' && text.len > i + 1)
+		return -EINVAL;
+	for (; i < text.len; i++) {
+		uint64_t digit = (uint64_t)(unsigned char)text.ptr[i] - '0';
+
+		if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+			__builtin_add_overflow(value, digit, &value))
+			return -EINVAL;
+	}
+	if (rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch) < 0)
+		return -EINVAL;
+	*offset = value;
+	return 0;
+}

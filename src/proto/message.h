@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The JSON messages between a client and the gateway, protocol ringcast.v1.json: what a client says, parsed into slices
+ * of its text; what the gateway says, appended to a text buffer (the JSON alone, no frame around it). Nothing is
+ * allocated. Pure, any thread.
+ *
+ * A parsed message borrows the text: it is valid as long as that is.
+ */
+#ifndef RC_PROTO_MESSAGE_H
+#define RC_PROTO_MESSAGE_H
+
+#include "base/base.h"
+#include "proto/json.h"
+#include "proto/names.h"
+#include "proto/textbuf.h"
+
+/* Nesting of a client's message, its payload included. */
+#define RC_MSG_DEPTH_MAX 64
+/* Bytes of an id, its quotes included. */
+#define RC_MSG_ID_MAX 128
+
+enum rc_msg_type {
+	RC_MSG_SUBSCRIBE,
+	RC_MSG_UNSUBSCRIBE,
+	RC_MSG_PUBLISH,
+	RC_MSG_COMMAND,
+	RC_MSG_PRESENCE,
+	RC_MSG_HISTORY,
+	RC_MSG_ACK,
+	RC_MSG_REFRESH,
+	RC_MSG_PING,
+	RC_MSG_PONG,
+	RC_MSG_OTHER
+};
+
+/* The words that all mean "channels"; an acknowledgement uses the plural of the one that was used. */
+enum rc_msg_word {
+	RC_WORD_CHANNELS,
+	RC_WORD_CHANNEL,
+	RC_WORD_CATEGORIES,
+	RC_WORD_CATEGORY,
+	RC_WORD_ROOMS,
+	RC_WORD_ROOM
+};
+
+/* Values that the message did not have are of kind RC_JSON_NONE. Which fields a type needs is the caller's to say. */
+struct rc_msg {
+	enum rc_msg_type type;
+	struct rc_str
+		type_raw;     /* the JSON string, quotes included; decodes to a valid event name */
+	struct rc_str id_raw; /* the JSON string or number, to echo back; empty when none */
+	bool has_channels;
+	enum rc_msg_word word;
+	struct rc_json_value channels; /* a string, or an array of strings */
+	struct rc_str event_raw;       /* the JSON string, quotes included; empty when none */
+	struct rc_json_value since, filter, ack, rate, window, key, summary;
+	struct rc_json_value payload, data, action;
+	struct rc_json_value client_id, limit, offset, token;
+};
+
+/* Why a message is refused, in the words of an error message. */
+struct rc_msg_fault {
+	const char *code; /* stable, snake_case: "bad_json", "bad_request" or "bad_channel" */
+	char message[160];
+};
+
+/*
+ * 0, or -EINVAL with the fault filled in. id_raw is filled in either case when the message had an id that could be read,
+ * so that the error can answer it. A field that is known may stand once only; unknown ones are ignored.
+ */
+RC_MUST_USE int rc_msg_parse(struct rc_str text, struct rc_msg *out, struct rc_msg_fault *fault);
+
+/* Walks the names of `channels`, also when it is a single string. Borrows the message's text. */
+struct rc_msg_channels {
+	struct rc_json_iter array;
+	struct rc_str single;
+};
+
+void rc_msg_channels_begin(struct rc_msg_channels *it, const struct rc_msg *m);
+/*
+ * 1: the next name, decoded into buf and NUL-terminated. 0: no more. -EINVAL: it is too long or cannot be decoded; name
+ * then borrows up to 64 of its bytes, for the error's text, and the walk can go on. A name is not classified here.
+ */
+RC_MUST_USE int rc_msg_channels_next(
+	struct rc_msg_channels *it, char buf[RC_CHANNEL_MAX + 1], struct rc_str *name);
+
+/* ---- gateway to client. id_raw is echoed as it is, and left out when empty. Texts are valid UTF-8. */
+
+/* user is left out when empty. */
+void rc_msg_connected(struct rc_textbuf *b, struct rc_str session, struct rc_str user,
+	uint32_t heartbeat_ms, struct rc_str version);
+void rc_msg_error(struct rc_textbuf *b, struct rc_str id_raw, const char *code, bool temporary,
+	struct rc_str message, uint64_t wall_ms);
+void rc_msg_pong(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms);
+void rc_msg_ping(struct rc_textbuf *b, uint64_t wall_ms);
+void rc_msg_bye(struct rc_textbuf *b, const char *code, uint32_t reconnect_after_ms);
+void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, uint64_t missed, uint64_t epoch,
+	uint64_t offset);
+
+/*
+ * An acknowledgement, in steps, since its lists may be long:
+ *
+ *   begin, channel *, [ positions, position *, ] end
+ *
+ * Only the caller knows how far it came, so end is told whether positions were begun.
+ */
+void rc_msg_suback_begin(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms,
+	enum rc_msg_word word, bool unsubscribe);
+void rc_msg_suback_channel(struct rc_textbuf *b, struct rc_str name, bool first);
+void rc_msg_suback_positions(struct rc_textbuf *b);
+void rc_msg_suback_position(
+	struct rc_textbuf *b, struct rc_str name, uint64_t epoch, uint64_t offset, bool first);
+void rc_msg_suback_end(struct rc_textbuf *b, bool positions);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the gateway says to a client, appended to a text buffer: the JSON alone, no frame around it. Pure, any thread.
+ */
+#include "proto/message.h"
+
+#include "base/clock.h"
+#include "proto/event.h"
+
+static const char *const plurals[] = {
+	[RC_WORD_CHANNELS] = "channels",
+	[RC_WORD_CHANNEL] = "channels",
+	[RC_WORD_CATEGORIES] = "categories",
+	[RC_WORD_CATEGORY] = "categories",
+	[RC_WORD_ROOMS] = "rooms",
+	[RC_WORD_ROOM] = "rooms",
+};
+
+static void add_id(struct rc_textbuf *b, struct rc_str id_raw)
+{
+	if (id_raw.len == 0)
+		return;
+	rc_textbuf_add_text(b, ",\"id\":");
+	rc_textbuf_add(b, id_raw);
+}
+
+static void add_timestamp(struct rc_textbuf *b, uint64_t wall_ms)
+{
+	char iso[RC_ISO8601_LEN];
+
+	rc_clock_iso8601(wall_ms, iso);
+	rc_textbuf_add_text(b, ",\"timestamp\":\"");
+	rc_textbuf_add(b, (struct rc_str){iso, sizeof(iso)});
+	rc_textbuf_add_char(b, '"');
+}
+
+/* As a JSON string. */
+static void add_position(struct rc_textbuf *b, uint64_t epoch, uint64_t offset)
+{
+	char text[RC_POSITION_MAX];
+	size_t len = rc_position_text(epoch, offset, text);
+
+	rc_textbuf_add_char(b, '"');
+	rc_textbuf_add(b, (struct rc_str){text, len});
+	rc_textbuf_add_char(b, '"');
+}
+
+void rc_msg_connected(struct rc_textbuf *b, struct rc_str session, struct rc_str user,
+	uint32_t heartbeat_ms, struct rc_str version)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"connected\",\"session\":");
+	rc_textbuf_add_string(b, session);
+	if (user.len > 0) {
+		rc_textbuf_add_text(b, ",\"user\":");
+		rc_textbuf_add_string(b, user);
+	}
+	rc_textbuf_add_text(b, ",\"heartbeat\":");
+	rc_textbuf_add_u64(b, heartbeat_ms);
+	rc_textbuf_add_text(b, ",\"version\":");
+	rc_textbuf_add_string(b, version);
+	rc_textbuf_add_char(b, '}');
+}
+
+void rc_msg_error(struct rc_textbuf *b, struct rc_str id_raw, const char *code, bool temporary,
+	struct rc_str message, uint64_t wall_ms)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"error\"");
+	add_id(b, id_raw);
+	rc_textbuf_add_text(b, ",\"code\":");
+	rc_textbuf_add_string(b, rc_str_of(code));
+	rc_textbuf_add_text(b, temporary ? ",\"temporary\":true" : ",\"temporary\":false");
+	rc_textbuf_add_text(b, ",\"message\":");
+	rc_textbuf_add_string(b, message);
+	add_timestamp(b, wall_ms);
+	rc_textbuf_add_text(b, ",\"data\":{\"error\":");
+	rc_textbuf_add_string(b, message);
+	rc_textbuf_add_text(b, "}}");
+}
+
+void rc_msg_pong(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"pong\"");
+	add_id(b, id_raw);
+	add_timestamp(b, wall_ms);
+	rc_textbuf_add_char(b, '}');
+}
+
+void rc_msg_ping(struct rc_textbuf *b, uint64_t wall_ms)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"ping\"");
+	add_timestamp(b, wall_ms);
+	rc_textbuf_add_char(b, '}');
+}
+
+void rc_msg_bye(struct rc_textbuf *b, const char *code, uint32_t reconnect_after_ms)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"bye\",\"code\":");
+	rc_textbuf_add_string(b, rc_str_of(code));
+	rc_textbuf_add_text(b, ",\"reconnect\":{\"after\":");
+	rc_textbuf_add_u64(b, reconnect_after_ms);
+	rc_textbuf_add_text(b, "}}");
+}
+
+void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, uint64_t missed, uint64_t epoch,
+	uint64_t offset)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"gap\",\"channel\":");
+	rc_textbuf_add_string(b, channel);
+	rc_textbuf_add_text(b, ",\"missed\":");
+	rc_textbuf_add_u64(b, missed);
+	rc_textbuf_add_text(b, ",\"position\":");
+	add_position(b, epoch, offset);
+	rc_textbuf_add_char(b, '}');
+}
+
+void rc_msg_suback_begin(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms,
+	enum rc_msg_word word, bool unsubscribe)
+{
+	rc_textbuf_add_text(b, unsubscribe ? "{\"type\":\"unsubscription-ack\""
+					   : "{\"type\":\"subscription-ack\"");
+	add_id(b, id_raw);
+	add_timestamp(b, wall_ms);
+	rc_textbuf_add_text(b, ",\"data\":{\"");
+	rc_textbuf_add_text(b, plurals[word]);
+	rc_textbuf_add_text(b, "\":[");
+}
+
+void rc_msg_suback_channel(struct rc_textbuf *b, struct rc_str name, bool first)
+{
+	if (!first)
+		rc_textbuf_add_char(b, ',');
+	rc_textbuf_add_string(b, name);
+}
+
+void rc_msg_suback_positions(struct rc_textbuf *b)
+{
+	rc_textbuf_add_text(b, "],\"positions\":{");
+}
+
+void rc_msg_suback_position(
+	struct rc_textbuf *b, struct rc_str name, uint64_t epoch, uint64_t offset, bool first)
+{
+	if (!first)
+		rc_textbuf_add_char(b, ',');
+	rc_textbuf_add_string(b, name);
+	rc_textbuf_add_char(b, ':');
+	add_position(b, epoch, offset);
+}
+
+void rc_msg_suback_end(struct rc_textbuf *b, bool positions)
+{
+	rc_textbuf_add_text(b, positions ? "}}}" : "]}}");
+}
