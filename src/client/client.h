@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of libringcast: one object, owned by one thread at a time, and what its files call of each other.
+ *
+ *	open.c	   options, names and addresses, open and close, what can be asked
+ *	publish.c  encodes events into the window
+ *	window.c   the window: a ring of encoded frames and a ring of records that say what is where
+ *	link.c	   the connection: connect, send, receive, time-outs, coming back
+ *	answer.c   what the gateway says
+ *	tell.c	   the callbacks
+ *	wait.c	   the calls that wait
+ *
+ * The window. Frames lie in `bytes` one behind the other, each in one piece; one that does not fit before the end
+ * starts at the front again. Records are counted by numbers that only grow:
+ *
+ *	     rec_first		  rec_send		    rec_end
+ *	| free	 | sent, not decided | not sent (send_off bytes | free |
+ *				       of the first are out)
+ *
+ * Invariants: events = the events of all records that are not decided; outstanding = those of them before rec_send.
+ * The record at rec_first is never decided. Only the last record may be open (a BATCH that is being filled), and it is
+ * not sent before it is closed. The bytes of a record never change once it is closed.
+ */
+#ifndef RC_CLIENT_CLIENT_H
+#define RC_CLIENT_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "ringcast.h"
+#include "ringcast/wire.h"
+
+#define RC_CLIENT_ADDRESSES 8
+/* Far more than the largest frame that a gateway of version 1 sends, so that a recv brings many. */
+#define RC_CLIENT_RX 16384
+
+struct rc_client_record {
+	uint64_t at;          /* place in the window, counted from the beginning of time */
+	uint64_t first, last; /* sequences; they differ in a BATCH alone */
+	uint32_t len;
+	uint16_t count; /* events */
+	bool open;
+	bool decided;
+};
+
+struct ringcast {
+	struct ringcast_options o;
+	char publisher[RINGCAST_PUBLISHER_ID_MAX + 1];
+	char *token;
+	size_t token_max;
+	struct sockaddr_storage addresses[RC_CLIENT_ADDRESSES];
+	socklen_t address_lens[RC_CLIENT_ADDRESSES];
+	unsigned address_count;
+	unsigned address; /* the one that is tried now */
+
+	/* the window */
+	unsigned char *bytes;
+	uint64_t tail; /* where the next frame goes, unless it has to start at the front */
+	struct rc_client_record *records;
+	uint32_t record_mask;
+	uint64_t rec_first, rec_send, rec_end;
+	size_t send_off;
+	size_t unsent_bytes; /* of the records from rec_send on */
+	uint32_t events;
+	uint32_t outstanding;
+	uint64_t next_sequence; /* 0: not known before the gateway's HELLO */
+	uint64_t acked;
+	bool batching;
+	unsigned batch_flags; /* of the open record */
+
+	/* the connection */
+	enum ringcast_state state;
+	int fd;
+	bool connected; /* TCP is, so HELLO may go out */
+	bool draining;  /* the gateway said BYE: no new frames */
+	bool unblocked; /* the last send took all that it was given */
+	bool in_callback;
+	uint32_t credit, frame_max, message_max;
+	uint32_t bye_after_ms;
+	unsigned attempts;    /* since a connection that was any good */
+	unsigned publishes;   /* counts, to look for answers now and then */
+	uint64_t retry_at_ms; /* WAITING */
+	uint64_t since_ms; /* CONNECTING: begun; READY: last sign that events are being decided */
+	uint64_t ready_ms; /* READY: since when */
+	uint64_t changes;  /* grows with each frame that came and each change of state */
+	uint64_t random;
+	unsigned char *ctl; /* HELLO, PONG, BYE: go between two frames of the window */
+	size_t ctl_len, ctl_off, ctl_max;
+	unsigned char rx[RC_CLIENT_RX];
+	size_t rx_len;
+	char why[256];
+};
+
+static inline struct rc_client_record *rc_client_record(struct ringcast *r, uint64_t number)
+{
+	return &r->records[number & r->record_mask];
+}
+
+/* Answers must come, or the connection counts as dead. */
+static inline bool rc_client_due(const struct ringcast *r)
+{
+	return r->outstanding != 0 || r->send_off != 0;
+}
+
+/* window.c */
+
+/* Room for a frame of len bytes and one record, or NULL. Nothing is taken yet. */
+unsigned char *rc_client_window_reserve(struct ringcast *r, size_t len);
+/* Takes what was just reserved; the record is closed and holds no events yet. */
+struct rc_client_record *rc_client_window_take(struct ringcast *r, size_t len);
+/* The last record, if it is open and len more bytes fit behind it; else NULL. */
+struct rc_client_record *rc_client_window_open(struct ringcast *r, size_t len);
+void rc_client_window_close(struct ringcast *r);
+/* All that was sent and has a sequence up to this one is decided. Returns whether that moved anything. */
+bool rc_client_window_ack(struct ringcast *r, uint64_t sequence);
+/* That sequence alone is decided. Returns whether it was under way. */
+bool rc_client_window_nack(struct ringcast *r, uint64_t sequence);
+void rc_client_window_drop(struct ringcast *r, uint64_t number);
+/* A new connection: nothing is under way, all up to `held` is decided. Returns whether that decided anything. */
+bool rc_client_window_rewind(struct ringcast *r, uint64_t held);
+/* So many bytes from rec_send on are out. With 0 it only skips what is decided. */
+void rc_client_window_sent(struct ringcast *r, size_t len);
+
+/* tell.c */
+
+void rc_client_tell_ack(struct ringcast *r, uint64_t sequence, const char *epoch, uint64_t offset);
+void rc_client_tell_nack(struct ringcast *r, uint64_t sequence, int code, const char *text);
+void rc_client_tell_error(struct ringcast *r, int code, const char *text);
+/* Sets the state, then tells of it. */
+void rc_client_tell_state(struct ringcast *r, enum ringcast_state state, const char *text);
+
+/* link.c */
+
+uint64_t rc_client_now_ms(void);
+/* Everything that can be done without waiting. */
+void rc_client_step(struct ringcast *r);
+/* Between two publishes: answers, and what the time demands; sends only what was held up. */
+void rc_client_look(struct ringcast *r);
+void rc_client_send(struct ringcast *r);
+void rc_client_bye(struct ringcast *r);
+/* Ends the connection; comes back later unless `for_good`. */
+void rc_client_disconnect(struct ringcast *r, bool for_good, const char *why);
+/* Behind the frame that is half out, before those that are not. Returns whether there was room. */
+bool rc_client_ctl(struct ringcast *r, const void *bytes, size_t len);
+/* Whether frames of the window could leave now, but for the socket. */
+bool rc_client_sendable(const struct ringcast *r);
+
+/* answer.c */
+
+/* Reads the frames in rx. The connection may be gone afterwards. */
+void rc_client_answers(struct ringcast *r);
+
+/* wait.c */
+
+/* One step, and if nothing came of it, one wait and one more step. Returns false when a signal came. */
+bool rc_client_turn(struct ringcast *r, int timeout_ms);
+/* What is left of a time-out that began at since; -1 stays. */
+int rc_client_left(uint64_t since_ms, int timeout_ms);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The beginning and the end of a libringcast object: options, names and addresses, all memory; and what can be asked of
+ * it in between.
+ */
+#include "client.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define HOST_MAX          256
+#define TOKEN_ROOM        4095
+#define WINDOW_EVENTS_MAX ((uint32_t)1 << 24)
+#define WINDOW_BYTES_MIN  4096
+/* For PONG and BYE beside a HELLO. */
+#define CTL_ROOM 1024
+
+static const struct ringcast_options defaults = {
+	.size = sizeof(struct ringcast_options),
+	.window_events = 65536,
+	.window_bytes = (size_t)8 * 1024 * 1024,
+	.connect_timeout_ms = 5000,
+	.ack_timeout_ms = 10000,
+	.publish_timeout_ms = 5000,
+	.backoff_min_ms = 100,
+	.backoff_max_ms = 10000,
+};
+
+void ringcast_options_init(struct ringcast_options *options, size_t size)
+{
+	memset(options, 0, size);
+	memcpy(options, &defaults, size < sizeof(defaults) ? size : sizeof(defaults));
+	options->size = size;
+}
+
+static bool publisher_valid(const char *id)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789_.:-";
+
+	return strlen(id) <= RINGCAST_PUBLISHER_ID_MAX && id[strspn(id, letters)] == 0;
+}
+
+static bool options_valid(const struct ringcast_options *o)
+{
+	return (!o->publisher || publisher_valid(o->publisher)) &&
+	       (!o->token || strlen(o->token) <= RINGCAST_TOKEN_MAX) && o->port <= 65535 &&
+	       o->window_events >= 1 && o->window_events <= WINDOW_EVENTS_MAX &&
+	       o->window_bytes >= WINDOW_BYTES_MIN && o->backoff_min_ms >= 1 &&
+	       o->backoff_min_ms <= o->backoff_max_ms;
+}
+
+/* "host", "host:port", "[v6]", "[v6]:port", or a bare v6 address, into its two parts. */
+static bool split(const char *host, unsigned port, char name[HOST_MAX], char service[16])
+{
+	const char *colon = strrchr(host, ':');
+	const char *close = strchr(host, ']');
+	size_t len = strlen(host);
+	unsigned long given = port;
+	char *end;
+
+	if (host[0] == '[') {
+		if (!close || (close[1] != 0 && close[1] != ':'))
+			return false;
+		colon = close[1] == ':' ? close + 1 : NULL;
+		host++;
+		len = (size_t)(close - host);
+	} else if (colon && strchr(host, ':') == colon) {
+		len = (size_t)(colon - host);
+	} else {
+		colon = NULL;
+	}
+	if (colon && port == 0) {
+		given = strtoul(colon + 1, &end, 10);
+		if (colon[1] < '0' || colon[1] > '9' || *end != 0 || given == 0 || given > 65535)
+			return false;
+	}
+	if (len == 0 || len >= HOST_MAX)
+		return false;
+	memcpy(name, host, len);
+	name[len] = 0;
+	snprintf(service, 16, "%lu", given ? given : (unsigned long)RINGCAST_WIRE_PORT);
+	return true;
+}
+
+static int resolve(struct ringcast *r, const char *host, unsigned port)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *list;
+	char name[HOST_MAX], service[16];
+
+	if (!split(host, port, name, service))
+		return RINGCAST_INVALID;
+	if (getaddrinfo(name, service, &hints, &list) != 0)
+		return RINGCAST_RESOLVE;
+	for (struct addrinfo *a = list; a && r->address_count < RC_CLIENT_ADDRESSES;
+		a = a->ai_next) {
+		memcpy(&r->addresses[r->address_count], a->ai_addr, a->ai_addrlen);
+		r->address_lens[r->address_count++] = a->ai_addrlen;
+	}
+	freeaddrinfo(list);
+	return r->address_count ? RINGCAST_OK : RINGCAST_RESOLVE;
+}
+
+static int allocate(struct ringcast *r)
+{
+	const char *token = r->o.token ? r->o.token : "";
+	size_t records = 1;
+
+	while (records < r->o.window_events)
+		records *= 2;
+	r->record_mask = (uint32_t)(records - 1);
+	r->token_max = strlen(token) > TOKEN_ROOM ? strlen(token) : TOKEN_ROOM;
+	r->ctl_max = CTL_ROOM + r->token_max;
+	r->token = malloc(r->token_max + 1);
+	r->ctl = malloc(r->ctl_max);
+	r->bytes = malloc(r->o.window_bytes);
+	r->records = calloc(records, sizeof(*r->records));
+	if (!r->token || !r->ctl || !r->bytes || !r->records)
+		return RINGCAST_NO_MEMORY;
+	strcpy(r->token, token);
+	if (r->o.publisher)
+		strcpy(r->publisher, r->o.publisher);
+	return RINGCAST_OK;
+}
+
+static void release(struct ringcast *r)
+{
+	free(r->token);
+	free(r->ctl);
+	free(r->bytes);
+	free(r->records);
+	free(r);
+}
+
+int ringcast_open(struct ringcast **out, const struct ringcast_options *options)
+{
+	struct ringcast_options o = defaults;
+	struct ringcast *r;
+	int rc;
+
+	*out = NULL;
+	/* A caller of an older header knows fewer fields, one of a newer header more than can be honoured. */
+	if (options) {
+		if (options->size < sizeof(options->size) || options->size > sizeof(o))
+			return RINGCAST_INVALID;
+		memcpy(&o, options, options->size);
+	}
+	if (!options_valid(&o))
+		return RINGCAST_INVALID;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return RINGCAST_NO_MEMORY;
+	r->o = o;
+	r->fd = -1;
+	rc = allocate(r);
+	if (rc == RINGCAST_OK)
+		rc = resolve(r, o.host ? o.host : "127.0.0.1", o.port);
+	if (rc != RINGCAST_OK) {
+		release(r);
+		return rc;
+	}
+	/* They are the caller's memory; what is needed of them was copied. */
+	r->o.host = r->o.token = r->o.publisher = NULL;
+	if (getrandom(&r->random, sizeof(r->random), GRND_NONBLOCK) != sizeof(r->random))
+		r->random = rc_client_now_ms() ^ (uint64_t)(uintptr_t)r ^ (uint64_t)getpid() << 32;
+	r->next_sequence = o.first_sequence;
+	if (o.first_sequence == 0 && r->publisher[0] == 0)
+		r->next_sequence = 1;
+	/* Callbacks may run from here on, and look at it. */
+	*out = r;
+	rc_client_step(r);
+	return RINGCAST_OK;
+}
+
+void ringcast_close(struct ringcast *r)
+{
+	if (!r)
+		return;
+	/* The good-bye may end the connection, which nobody needs to be told of any more. */
+	r->o.ack = NULL;
+	r->o.nack = NULL;
+	r->o.state = NULL;
+	r->o.error = NULL;
+	rc_client_bye(r);
+	if (r->fd >= 0) {
+		/* Answers that were not read would make close() reset what is still on its way to the gateway. */
+		shutdown(r->fd, SHUT_WR);
+		while (recv(r->fd, r->rx, sizeof(r->rx), MSG_DONTWAIT) > 0)
+			;
+		close(r->fd);
+	}
+	release(r);
+}
+
+int ringcast_set_token(struct ringcast *r, const char *token)
+{
+	size_t len = token ? strlen(token) : 0;
+
+	if (len > r->token_max)
+		return RINGCAST_INVALID;
+	memcpy(r->token, token ? token : "", len + 1);
+	if (r->state == RINGCAST_STATE_FAILED) {
+		r->retry_at_ms = 0;
+		rc_client_tell_state(r, RINGCAST_STATE_WAITING, "a new token");
+	}
+	return RINGCAST_OK;
+}
+
+enum ringcast_state ringcast_state(const struct ringcast *r)
+{
+	return r->state;
+}
+
+size_t ringcast_unacked(const struct ringcast *r)
+{
+	return r->events;
+}
+
+uint64_t ringcast_acked(const struct ringcast *r)
+{
+	return r->acked;
+}
+
+const char *ringcast_last_error(const struct ringcast *r)
+{
+	return r->why;
+}
+
+const char *ringcast_strerror(int code)
+{
+	switch (code) {
+	case RINGCAST_OK:
+		return "all is well";
+	case RINGCAST_AGAIN:
+		return "no room in the window; try again when something was acknowledged";
+	case RINGCAST_TIMEOUT:
+		return "the time is over, and not everything is acknowledged";
+	case RINGCAST_INVALID:
+		return "an argument can't be right";
+	case RINGCAST_TOO_LARGE:
+		return "larger than the window or than the gateway takes";
+	case RINGCAST_FAILED:
+		return "the gateway said that coming back can't help; see ringcast_last_error";
+	case RINGCAST_NO_MEMORY:
+		return "out of memory";
+	case RINGCAST_RESOLVE:
+		return "the host has no address";
+	case RINGCAST_MISUSE:
+		return "not inside a callback, or batch_begin and batch_end don't match";
+	default:
+		return "not a code of ringcast";
+	}
+}
