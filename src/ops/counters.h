@@ -157,11 +157,18 @@ const struct rc_counters_meta *rc_counter_meta(enum rc_counter id);
 const struct rc_counters_meta *rc_counter_hist_meta(enum rc_counter_hist id);
 
 /*
- * Where counters files lie: $RUNTIME_DIRECTORY (its first, from systemd), else /run/ringcast when it can be made or written, else
- * ringcast-UID in $XDG_RUNTIME_DIR or /tmp. Made with mode 0700 when missing. A folder that is a symlink, belongs to
- * somebody else or can be written by others is refused. 0, or -1 with the error set.
+ * Where counters files lie: $RUNTIME_DIRECTORY (its first; systemd sets it), else /run/ringcast when it can be made or
+ * is this user's, else ringcast-UID in $XDG_RUNTIME_DIR, else in /tmp. Made with mode 0700 when missing. A folder that is
+ * a symlink, belongs to somebody else or can be written by others is never used. Returns the folder, open, with its
+ * name in out; or -1 with the error set.
  */
 int rc_counters_folder(char out[RC_COUNTERS_PATH_MAX], struct rc_error *err) RC_MUST_USE;
+/*
+ * The reader's turn of the same: candidate i (from 0) that exists and can be trusted, open, with its name; -1 when it is none;
+ * RC_COUNTERS_FOLDERS of them at most.
+ */
+#define RC_COUNTERS_FOLDERS 4
+int rc_counters_folder_at(uint32_t i, char out[RC_COUNTERS_PATH_MAX]) RC_MUST_USE;
 
 /* ---- the reader's side: another process, read-only, trusts nothing in the file ------------------ */
 
@@ -169,39 +176,39 @@ struct rc_counters_view {
 	const unsigned char *base; /* the mapping; NULL = not open */
 	size_t size;
 	int fd;
-	bool alive; /* the writer held its lock when the file was opened */
-	/* checked copies out of the header */
-	uint32_t pid;
-	uint32_t shard_count;
+	/* Checked copies, so that what changes in the file later can't lead outside it. */
+	struct rc_counters_meta *meta; /* meta_count of them, texts made safe to print */
 	uint32_t meta_count;
-	uint32_t meta_bytes;
-	uint64_t meta_at;
+	uint32_t shard_count;
 	uint64_t shards_at;
 	uint64_t shard_bytes;
 	uint64_t start_wall_ms;
+	uint32_t pid;
 	char program_version[32];
 	char path[RC_COUNTERS_PATH_MAX];
 };
 
-/* 0, or -1 with the error set. The file may be of another version of the program as long as the layout's is the same. */
+/*
+ * 0, or -1 with the error set. The file may be of another version of the program, as long as the version of the layout
+ * is the same; the writer may be gone.
+ */
 int rc_counters_open(
 	struct rc_counters_view *v, const char *path, struct rc_error *err) RC_MUST_USE;
+/* Valid on a zeroed or failed object, and twice. */
 void rc_counters_close(struct rc_counters_view *v);
-/* Entry i < meta_count by value, its texts made safe to print. */
-struct rc_counters_meta rc_counters_entry(const struct rc_counters_view *v, uint32_t i);
+/* The writer still lives. */
+bool rc_counters_alive(const struct rc_counters_view *v);
+uint64_t rc_counters_heartbeat_ms(const struct rc_counters_view *v);
 /* Index of the entry of that name, or RC_NONE. */
 uint32_t rc_counters_find(const struct rc_counters_view *v, const char *name);
-/* shard: an index, or RC_NONE for the sum. The entry must be (or must not be) a histogram. */
+/* shard: an index, or RC_NONE for the sum of all. Entry i must not be (or must be) a histogram. */
 uint64_t rc_counters_read(const struct rc_counters_view *v, uint32_t i, uint32_t shard);
 void rc_counters_read_hist(const struct rc_counters_view *v, uint32_t i, uint32_t shard,
 	uint64_t out[RC_HIST_BUCKETS]);
-uint64_t rc_counters_heartbeat_ms(const struct rc_counters_view *v);
-/* The writer still lives. */
-bool rc_counters_alive(const struct rc_counters_view *v);
 
 /*
- * Calls each for every counters file of a living gateway in the known folders that this user may read; each returns false to
- * stop. Stale files that belong to this user are removed on the way. Returns how many living ones there were.
+ * Calls each for every counters file of a living gateway in the known folders that this user may read; it borrows the
+ * view and returns false to stop. Stale files of this user are removed on the way. Returns how many were shown.
  */
 uint32_t rc_counters_list(bool (*each)(void *ctx, const struct rc_counters_view *v), void *ctx);
 
