@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Micro-benchmarks in C under Google Benchmark, which is C++: each .c file of this folder exports a table of cases, and
+ * micro.cc alone knows the library. A new file needs its table named in MICRO_TABLES and nothing else.
+ *
+ * A case's run() does one round of `items` operations, so that the library's own few nanoseconds are shared by many. One
+ * thread; open() makes the state, run() sees it warm, close() frees it.
+ */
+#ifndef BENCH_MICRO_SHIM_H
+#define BENCH_MICRO_SHIM_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct micro_case {
+	const char *name; /* "spsc/push_pop/64B"; NULL ends a table */
+	uint64_t arg;     /* for open() */
+	uint64_t items;   /* operations of a round */
+	uint64_t bytes;   /* payload of a round; 0 = no such figure */
+	void *(*open)(uint64_t arg);
+	void (*run)(void *state);
+	void (*close)(void *state);
+};
+
+#define MICRO_TABLES(X) X(spsc) X(memory) X(wheel) X(hash) X(text) X(websocket) X(ingest)
+
+#define MICRO_DECLARE(name) extern const struct micro_case micro_##name[];
+MICRO_TABLES(MICRO_DECLARE)
+
+/* Keeps the compiler from dropping what made the value. */
+static inline void micro_keep(uint64_t value)
+{
+	__asm__ volatile("" : : "r"(value) : "memory");
+}
+
+/* Zeroed and aligned to 128; ends the program when there is none. free() gives it back. */
+void *micro_alloc(uint64_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
