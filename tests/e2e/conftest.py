@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests; README.md says how they are run."""
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+import deadline
+import rcgateway
+from rcingest import Publisher
+from rcws import JsonClient
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shards", default="1,2", help="how many shards to run each test with, a list")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "deadline(seconds): how long the test may take; 60 when not said")
+    config.addinivalue_line("markers", "tsan: also run under ThreadSanitizer")
+    config.addinivalue_line("markers", "one_shard: the number of shards makes no difference")
+
+
+def pytest_generate_tests(metafunc):
+    if "shards" in metafunc.fixturenames:
+        counts = [int(n) for n in metafunc.config.getoption("--shards").split(",")]
+        if metafunc.definition.get_closest_marker("one_shard"):
+            # Belongs to the run with one shard; the run with two alone leaves it out.
+            counts = [n for n in counts if n == 1]
+        metafunc.parametrize("shards", counts, ids=[f"{n}shard{'s' * (n > 1)}" for n in counts], scope="session")
+
+
+def pytest_collection_modifyitems(config, items):
+    # An empty list of shards makes pytest put in a skipped test; those say nothing.
+    left_out = [i for i in items if any("got empty parameter set" in m.kwargs.get("reason", "")
+                                        for m in i.iter_markers("skip"))]
+    items[:] = [i for i in items if i not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "report_" + call.when, outcome.get_result())
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    marker = item.get_closest_marker("deadline")
+    with deadline.limit(marker.args[0] if marker else 60, item.name):
+        yield
+
+
+def failed(request):
+    report = getattr(request.node, "report_call", None)
+    return report is None or report.failed
+
+
+@pytest.fixture
+def folder():
+    """A private folder with a short name: paths of sockets and counters have limits."""
+    path = tempfile.mkdtemp(prefix="rc-")
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def need_binary():
+    if not os.access(rcgateway.BINARY, os.X_OK):
+        pytest.exit(f"{rcgateway.BINARY} is not there: make VARIANT=asan, or set RINGCAST_BIN", 3)
+
+
+@pytest.fixture
+def gateway(request, folder, shards):
+    """Starts gateways: gateway({"heartbeat": "1s"}). Each is asked to end after the test, and must do so with status 0."""
+    need_binary()
+    running = []
+
+    def start(settings=None, ready=True, **options):
+        options.setdefault("shards", shards)
+        g = rcgateway.Gateway(folder, settings, **options)
+        running.append(g)
+        return g.wait_ready() if ready else g
+
+    yield start
+    wrong = []
+    for g in running:
+        try:
+            if failed(request) or g.judged:
+                g.assert_clean()
+            else:
+                with deadline.limit(60, "the end of the gateway"):
+                    g.stop()
+        except (AssertionError, deadline.DeadlineExceeded) as e:
+            wrong.append(str(e))
+        finally:
+            g.kill()
+            if failed(request):
+                print(f"---- log of the gateway, pid {g.pid}: {' '.join(g.command)}\n{g.log[-6000:]}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def shared_gateway(_gateway_of_module):
+    """One gateway with default settings and the echo endpoint for all tests of a module that leave nothing behind."""
+    g = _gateway_of_module
+    assert g.process.poll() is None, f"the gateway is gone since an earlier test:\n{g.log[-6000:]}"
+    yield g
+    g.assert_clean()
+
+
+@pytest.fixture(scope="module")
+def _gateway_of_module(request, shards):
+    need_binary()
+    path = tempfile.mkdtemp(prefix="rc-")
+    g = rcgateway.Gateway(path, getattr(request.module, "SETTINGS", None), shards=shards)
+    try:
+        yield g.wait_ready()
+        with deadline.limit(60, "the end of the gateway"):
+            g.stop()
+    finally:
+        g.kill()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def connect():
+    """connect(gateway, "/ws?channel=a") is a client that has been greeted; all are closed after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda g, path="/ws", **options: stack.enter_context(JsonClient.greeted(g.http, path, **options))
+
+
+@pytest.fixture
+def publisher():
+    """publisher(gateway, "id") is a publisher that has said HELLO; all are closed after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda g, ident="", **options: stack.enter_context(Publisher.greeted(g.ingest, ident, **options))
+
+
+@pytest.fixture(scope="session")
+def node_ws():
+    """The folder to run node in, with the npm package ws; skips with the reason when there is none."""
+    if not shutil.which("node"):
+        pytest.skip("node is not installed")
+    modules = os.path.join(rcgateway.ROOT, "build/npm/node_modules")
+    if not os.path.isdir(os.path.join(modules, "ws")):
+        if not shutil.which("npm"):
+            pytest.skip("npm is not installed")
+        done = subprocess.run(["npm", "install", "--prefix", "build/npm", "ws@8", "--no-audit", "--no-fund",
+                               "--ignore-scripts"], cwd=rcgateway.ROOT, capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            pytest.skip(f"npm could not install ws: {done.stderr.strip().splitlines()[-1:]}")
+    return modules

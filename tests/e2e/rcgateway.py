@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program under test as a process: starts it on free ports, follows its lines, ends it, and looks for what must not be in them."""
+import glob
+import json
+import os
+import re
+import resource
+import shlex
+import signal
+import subprocess
+import threading
+
+import rccounters
+from deadline import SLOW, Deadline, eventually
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.path.abspath(os.environ.get("RINGCAST_BIN", os.path.join(ROOT, "build/asan/ringcast")))
+# A command before the program, such as "setarch -R" for sanitizers that want a plain address space.
+WRAP = shlex.split(os.environ.get("RINGCAST_WRAP", ""))
+# With a sanitizer in it, resident memory says less: shadow, redzones, quarantine.
+SANITIZED = bool(re.search(r"/(asan|tsan)/", BINARY))
+
+# What a sanitizer or an assertion writes before a process dies, or instead of dying.
+REPORTS = re.compile(
+    r"ERROR: (Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|WARNING: ThreadSanitizer|"
+    r"SUMMARY: \w+Sanitizer|runtime error:|assertion|panic|RC_ASSERT")
+
+
+def environment(folder):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("RINGCAST_")}
+    # Counters of gateways that run at the same time stay apart.
+    env["RUNTIME_DIRECTORY"] = str(folder)
+    env["ASAN_OPTIONS"] = "detect_leaks=1:detect_stack_use_after_return=1:quarantine_size_mb=16:exitcode=97"
+    env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1:exitcode=97"
+    env["TSAN_OPTIONS"] = "halt_on_error=0:second_deadlock_stack=1:exitcode=98"
+    return env
+
+
+def settings_flags(settings):
+    return [flag for key, value in (settings or {}).items() for flag in ("--set", f"{key}={value}")]
+
+
+def run(args, folder, stdin=None, timeout=30, **options):
+    """A subcommand to its end."""
+    done = subprocess.run([*WRAP, BINARY, *map(str, args)], input=stdin, capture_output=True, text=True,
+                          timeout=timeout * SLOW, env=environment(folder), **options)
+    assert not REPORTS.search(done.stderr), done.stderr
+    return done
+
+
+class Gateway:
+    """One running `ringcast serve`. .http and .ingest are (host, port)."""
+
+    def __init__(self, folder, settings=None, shards=1, args=(), limits=None, env=None, config=None, before=None, wrap=(),
+                 listen="127.0.0.1:0", ingest="127.0.0.1:0"):
+        """settings: {"heartbeat": "1s", "namespace.chat.raw": "yes"}; limits: {resource.RLIMIT_…: (soft, hard)}; before: called in the
+        child before the program; wrap: a command before it."""
+        self.folder = str(folder)
+        self.lines = []
+        self.changed = threading.Condition()
+        self.ended = False
+        # A test that has waited for the end has also judged the status.
+        self.judged = False
+        flags = ["--config", config] if config else []
+        flags += settings_flags(settings)
+        self.command = [*wrap, *WRAP, BINARY, "serve", "--listen", listen, "--ingest", ingest,
+                        "--shards", str(shards), *map(str, flags), *map(str, args)]
+
+        def child():
+            for which, value in (limits or {}).items():
+                resource.setrlimit(which, value)
+            if before:
+                before()
+
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env={**environment(folder), **(env or {})}, preexec_fn=child if limits or before else None, cwd=self.folder)
+        self.pid = self.process.pid
+        self.reader = threading.Thread(target=self._follow, daemon=True)
+        self.reader.start()
+
+    def _follow(self):
+        for raw in self.process.stderr:
+            with self.changed:
+                self.lines.append(raw.decode(errors="replace").rstrip("\n"))
+                self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    @property
+    def log(self):
+        with self.changed:
+            return "\n".join(self.lines)
+
+    def wait_line(self, pattern, seconds=30):
+        """The match of the first line that has the pattern, seen already or still to come."""
+        deadline, seen = Deadline(seconds), 0
+        with self.changed:
+            while True:
+                for line in self.lines[seen:]:
+                    seen += 1
+                    found = re.search(pattern, line)
+                    if found:
+                        return found
+                if self.ended:
+                    raise AssertionError(f"the gateway ended before it said {pattern!r}:\n" + "\n".join(self.lines))
+                try:
+                    self.changed.wait(deadline.left())
+                except TimeoutError:
+                    raise AssertionError(f"the gateway did not say {pattern!r}:\n" + "\n".join(self.lines)) from None
+
+    def wait_ready(self):
+        self.wait_line(r"\bready$", 60)
+        self.http = self._address("http")
+        self.ingest = self._address("ingest")
+        return self
+
+    def _address(self, what):
+        host, port = self.wait_line(rf"\blistening {what} ([\d.]+):(\d+)$").groups()
+        return host, int(port)
+
+    # ---- looking at it
+
+    def rss(self):
+        """Resident bytes that are its own; what files it maps is left out."""
+        with open(f"/proc/{self.pid}/status") as f:
+            return 1024 * int(re.search(r"RssAnon:\s+(\d+) kB", f.read()).group(1))
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat") as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def counters(self):
+        files = glob.glob(os.path.join(self.folder, f"{self.pid}.counters"))
+        assert files, f"no counters file in {self.folder}: {os.listdir(self.folder)}"
+        return rccounters.read(files[0])[0]
+
+    def counters_by_shard(self):
+        return rccounters.read(os.path.join(self.folder, f"{self.pid}.counters"))[1]
+
+    def counter(self, name):
+        return self.counters()[name]
+
+    def until_counter(self, name, value, seconds=20):
+        """Waits until the counter is that, or until value(counter) holds."""
+        right = value if callable(value) else lambda now: now == value
+        eventually(lambda: right(self.counter(name)), f"counter {name} (is {self.counter(name)})", seconds)
+
+    def stat(self):
+        done = run(["stat", "--json", "--pid", self.pid], self.folder)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    # ---- ending it
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, seconds=30):
+        status = self.process.wait(seconds * SLOW)
+        self.reader.join(10)
+        self.judged = True
+        return status
+
+    def stop(self, expect=0, seconds=30):
+        """SIGTERM and what must follow: it ends by itself, with that status, and no sanitizer had anything to say."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        try:
+            status = self.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the gateway did not end after SIGTERM:\n{self.log[-4000:]}") from None
+        assert status == expect, f"the gateway ended with {status}:\n{self.log[-8000:]}"
+        self.assert_clean()
+
+    def assert_clean(self):
+        assert not REPORTS.search(self.log), self.log
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.reader.join(10)
+        self.process.stderr.close()

@@ -1,0 +1,605 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator types: configuration from all its sources, the subcommands and their exit codes, and refusals to start that say how
+to mend what is wrong."""
+import ctypes
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import struct
+import subprocess
+
+import pytest
+
+import rcgateway
+from deadline import SLOW, background, eventually
+from rcgateway import run
+
+# 0 fine, 1 the answer is no, 2 the command line is wrong, 3 no gateway runs.
+OK, NO, USAGE, NOBODY = 0, 1, 2, 3
+SUBCOMMANDS = ["serve", "publish", "subscribe", "stat", "check"]
+
+one_shard = pytest.mark.one_shard
+
+
+@pytest.fixture
+def cli(folder, shards):
+    """cli("stat", "--json") runs a subcommand to its end; written as a fixture so that it shares the folder of the gateways."""
+    return lambda *args, **options: run(args, folder, **options)
+
+
+def values(printout):
+    """{(section, key): value} of an INI text, comments left out."""
+    section, found = "server", {}
+    for line in printout.splitlines():
+        line = line.split(" ;")[0].strip()
+        if m := re.match(r"\[(.+)\]$", line):
+            section = m.group(1)
+        elif m := re.match(r"([a-z_]+)\s*=\s*(.*)$", line):
+            found[section, m.group(1)] = m.group(2).strip()
+    return found
+
+
+def write(folder, text, name="ringcast.conf"):
+    path = os.path.join(folder, name)
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+# ---- help
+
+@one_shard
+def test_help_names_the_subcommands(cli):
+    for flag in ("--help", "-h"):
+        done = cli(flag)
+        assert done.returncode == OK
+        for name in SUBCOMMANDS:
+            assert re.search(rf"\b{name}\b", done.stdout)
+
+
+@one_shard
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_every_subcommand_has_help(cli, name):
+    for flag in ("--help", "-h"):
+        done = cli(name, flag)
+        assert done.returncode == OK, done.stderr
+        assert "usage" in done.stdout.lower() and name in done.stdout
+
+
+@one_shard
+def test_the_help_of_serve_has_every_option(cli):
+    done = cli("serve", "--help")
+    for key in ("listen", "shards", "cpus", "max_clients", "heartbeat", "drain_timeout", "lag_bytes", "slow_policy", "token_file"):
+        assert key in done.stdout
+
+
+@one_shard
+def test_without_a_subcommand_usage_is_told(cli):
+    done = cli()
+    assert done.returncode == USAGE and "usage" in (done.stdout + done.stderr).lower()
+
+
+@one_shard
+@pytest.mark.parametrize("args", [["publsh"], ["serve", "--lisen", "127.0.0.1:0"], ["stat", "--nonsense"], ["check", "surplus"],
+                                  ["publish"], ["publish", "only-a-channel"], ["subscribe"], ["serve", "surplus"]], ids=" ".join)
+def test_a_wrong_command_line_is_refused(cli, args):
+    done = cli(*args)
+    assert done.returncode in (NO, USAGE) and done.returncode == (USAGE if args[0] != "serve" else done.returncode)
+    assert done.stderr
+
+
+@one_shard
+def test_version(cli):
+    done = cli("--version")
+    assert done.returncode == OK and re.search(r"\d+\.\d+\.\d+", done.stdout)
+
+
+# ---- configuration
+
+@one_shard
+def test_the_printout_can_be_read_back(cli, folder):
+    first = cli("serve", "--print-config", "--set", "heartbeat=7s", "--set", "namespace.chat.raw=yes")
+    assert first.returncode == OK, first.stderr
+    path = write(folder, first.stdout)
+    second = cli("serve", "--config", path, "--print-config")
+    assert second.returncode == OK, second.stderr
+    assert values(first.stdout) == values(second.stdout)
+    assert values(first.stdout)["server", "heartbeat"] == "7s"
+    assert values(first.stdout)["namespace chat", "raw"] == "yes"
+
+
+@one_shard
+def test_the_example_is_a_file_of_defaults(cli, folder):
+    example = cli("serve", "--example-config")
+    assert example.returncode == OK
+    path = write(folder, example.stdout)
+    assert cli("serve", "--config", path, "--check-config").returncode == OK
+    # Everything in it is commented out; with the marks taken away it says what holds anyway.
+    path = write(folder, re.sub(r"^[;#] ?(?=[a-z_]+ *= *\S)", "", example.stdout, flags=re.M))
+    with_marks_off = cli("serve", "--config", path, "--print-config")
+    assert with_marks_off.returncode == OK, with_marks_off.stderr
+    default = cli("serve", "--print-config")
+    assert values(with_marks_off.stdout) == values(default.stdout)
+
+
+@one_shard
+def test_flags_go_before_environment_before_file_before_defaults(cli, folder):
+    path = write(folder, "heartbeat = 11s\nbacklog = 111\nsend_max = 11KiB\n")
+
+    def printed(*flags, **env):
+        done = subprocess.run([*rcgateway.WRAP, rcgateway.BINARY, "serve", "--print-config", *flags], capture_output=True, text=True,
+                              env={**rcgateway.environment(folder), **env})
+        assert done.returncode == OK, done.stderr
+        return values(done.stdout)
+
+    assert printed()["server", "heartbeat"] == "30s"
+    v = printed("--config", path, "--set", "backlog=333", RINGCAST_BACKLOG="222", RINGCAST_SEND_MAX="22KiB")
+    assert (v["server", "heartbeat"], v["server", "send_max"], v["server", "backlog"]) == ("11s", "22KiB", "333")
+    assert printed(RINGCAST_CONFIG=path)["server", "heartbeat"] == "11s"
+
+
+@one_shard
+def test_everything_wrong_in_a_file_is_told_with_its_line(cli, folder):
+    path = write(folder, """\
+hartbeat = 30s
+heartbeat = 30 fortnights
+max_clients = 0
+shards = many
+
+[ingest]
+window = 99999999999999999999
+[namespaces chat]
+raw = yes
+[namespace chat]
+raw = perhaps
+slow_policy = dissconnect
+nonsense
+""")
+    done = cli("serve", "--config", path, "--check-config")
+    assert done.returncode == NO
+    told = done.stderr + done.stdout
+    for line in (1, 2, 3, 4, 7, 8, 11, 12, 13):
+        assert re.search(rf"{re.escape(path)}:{line}\b", told), f"line {line} is not named in:\n{told}"
+    assert "heartbeat" in told.splitlines()[0] and "did you mean heartbeat" in told
+    assert re.search(r"did you mean \[?namespace", told)
+    assert "disconnect" in told, "the words that are allowed"
+
+
+@one_shard
+def test_a_good_file_is_said_to_be_good(cli, folder):
+    path = write(folder, "heartbeat = 30s\n[ingest]\nwindow = 128\n[namespace chat]\nraw = no\n")
+    assert cli("serve", "--config", path, "--check-config").returncode == OK
+
+
+@one_shard
+@pytest.mark.parametrize("text,says", [("shards = 1\nshards = 2\n", ":2"), ("[server\n", ":1"), ("=\n", ":1"), ("heartbeat\n", ":1"),
+                                       ("heartbeat = -1s\n", ":1"), ("heartbeat = 1\0s\n", ":1"), ("heartbeat = 9999999h\n", ":1"),
+                                       ("a" * 5000 + "\n", ":1"), ("listen = example.org:80\n", ":1"), ("listen = 127.0.0.1:99999\n", ":1"),
+                                       ("cpus = 0-x\n", ":1"), ("cpus = 3-1\n", ":1"), ("echo = maybe\n", ":1")])
+def test_each_mistake_names_its_line(cli, folder, text, says):
+    path = write(folder, text)
+    done = cli("serve", "--config", path, "--check-config")
+    assert done.returncode == NO and path + says in done.stderr + done.stdout
+
+
+@one_shard
+def test_a_file_that_is_not_there_is_named(cli, folder):
+    done = cli("serve", "--config", folder + "/nowhere.conf", "--check-config")
+    assert done.returncode == NO and folder + "/nowhere.conf" in done.stderr and "No such file" in done.stderr
+
+
+@one_shard
+def test_a_bad_variable_is_named(folder, shards):
+    done = subprocess.run([*rcgateway.WRAP, rcgateway.BINARY, "serve", "--check-config"], capture_output=True, text=True,
+                          env={**rcgateway.environment(folder), "RINGCAST_HEARTBEAT": "never"})
+    assert done.returncode == NO and "RINGCAST_HEARTBEAT" in done.stderr
+
+
+@one_shard
+def test_ingest_open_to_all_is_refused_and_says_how_to_secure_it(gateway):
+    g = gateway(ready=False, ingest="0.0.0.0:0")
+    assert g.wait(30) == 1
+    assert "token" in g.log and "0.0.0.0" in g.log and "listening" not in g.log
+
+
+def test_ingest_open_to_all_with_a_token_or_by_decision(gateway):
+    gateway({"ingest.token": "a-long-secret-token"}, ready=False, ingest="0.0.0.0:0").wait_line(r"\bready$")
+    gateway({"ingest.open": "yes"}, ready=False, ingest="0.0.0.0:0").wait_line(r"\bready$")
+
+
+def test_a_token_file_that_everybody_reads_is_mentioned(gateway, publisher, folder):
+    path = write(folder, "file-token-123456\n", "token")
+    os.chmod(path, 0o600)
+    g = gateway({"ingest.token_file": path})
+    publisher(g, token="file-token-123456").publish("a")
+    assert "chmod" not in g.log
+
+
+# ---- start
+
+def test_the_lines_of_a_start(gateway):
+    g = gateway()
+    lines = [line for line in g.log.splitlines()]
+    for line in lines:
+        assert re.match(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warn|info|debug)\b", line), line
+    assert lines[-1].endswith("ready")
+    assert g.http[1] != 0 and g.ingest[1] != 0
+    # The memory budget is a table before any port is open.
+    budget = g.log.index("MiB")
+    assert budget < g.log.index("listening")
+
+
+def test_a_port_that_is_taken_is_named(gateway):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        port = s.getsockname()[1]
+        for options in ({"listen": f"127.0.0.1:{port}"}, {"ingest": f"127.0.0.1:{port}"}):
+            g = gateway(ready=False, **options)
+            assert g.wait(30) == 1
+            assert f"127.0.0.1:{port}" in g.log and re.search("in use", g.log)
+        
+
+def test_a_second_gateway_on_the_same_port_is_refused(gateway):
+    # SO_REUSEPORT would let it in, and half of the clients with it.
+    first = gateway()
+    g = gateway(ready=False, listen="{}:{}".format(*first.http))
+    assert g.wait(30) == 1
+    assert "{}:{}".format(*first.http) in g.log
+
+
+def pinned(g):
+    """The CPU sets of its threads, those that differ from the main thread's."""
+    sets = {}
+    for task in os.listdir(f"/proc/{g.pid}/task"):
+        with open(f"/proc/{g.pid}/task/{task}/status") as f:
+            sets[task] = re.search(r"Cpus_allowed_list:\s*(\S+)", f.read()).group(1)
+    return sets
+
+
+def test_shards_are_pinned_to_the_cpus_that_are_named(gateway, connect):
+    usable = sorted(os.sched_getaffinity(0))
+    g = gateway(shards=1, args=["--cpus", usable[-1]])
+    assert str(usable[-1]) in pinned(g).values()
+    connect(g).barrier()
+    if len(usable) > 1:
+        g = gateway(shards=2, args=["--cpus", f"{usable[0]},{usable[1]}"])
+        assert {str(usable[0]), str(usable[1])} <= set(pinned(g).values())
+        for _ in range(8):
+            connect(g).barrier()
+
+
+@one_shard
+def test_a_cpu_that_does_not_exist_is_refused(gateway):
+    g = gateway(ready=False, args=["--cpus", "1000"])
+    assert g.wait(30) == 1
+    assert re.search(r"\b1000\b", g.log) and "listening" not in g.log
+
+
+@one_shard
+def test_a_cpu_outside_the_allowed_set_is_refused(gateway):
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        pytest.skip("there is one CPU only")
+    g = gateway(ready=False, args=["--cpus", usable[1]], before=lambda: os.sched_setaffinity(0, {usable[0]}))
+    assert g.wait(30) == 1
+    assert re.search(rf"\b{usable[1]}\b", g.log) and "listening" not in g.log
+
+
+@one_shard
+def test_memory_that_does_not_fit_the_host_is_refused(gateway):
+    g = gateway({"memory": "1TiB"}, ready=False)
+    assert g.wait(30) == 1
+    assert "memory" in g.log and "listening" not in g.log
+
+
+def test_busy_polling_works(gateway, connect, publisher):
+    g = gateway({"busy_poll": "50us"})
+    ws = connect(g)
+    ws.subscribe("a")
+    publisher(g).publish("a", "1")
+    assert ws.next_event()["data"] == 1
+
+
+# ---- a kernel that does not let it
+
+SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO = 0x7FFF0000, 0x00050000
+IO_URING_SETUP = 425
+
+
+def without_io_uring(error):
+    """A system-call filter as container engines set it: io_uring_setup fails with this error."""
+    def before():
+        # ld [nr]; jeq io_uring_setup, 0, 1; ret errno; ret allow
+        program = b"".join(struct.pack("<HBBI", *i) for i in (
+            (0x20, 0, 0, 0), (0x15, 0, 1, IO_URING_SETUP), (0x06, 0, 0, SECCOMP_RET_ERRNO | error), (0x06, 0, 0, SECCOMP_RET_ALLOW)))
+        code = ctypes.create_string_buffer(program, len(program))
+        fprog = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+        libc = ctypes.CDLL(None, use_errno=True)
+        # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP with SECCOMP_MODE_FILTER
+        if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.create_string_buffer(fprog, len(fprog)), 0, 0):
+            raise OSError(ctypes.get_errno(), "seccomp")
+    return before
+
+
+@one_shard
+@pytest.mark.parametrize("error", [1, 38], ids=["EPERM", "ENOSYS"])
+def test_a_seccomp_filter_is_named(gateway, error):
+    g = gateway(ready=False, before=without_io_uring(error))
+    assert g.wait(30) == 1
+    assert "seccomp" in g.log.lower() and "listening" not in g.log
+
+
+@one_shard
+@pytest.mark.parametrize("value", ["1", "2"])
+def test_the_sysctl_that_turns_io_uring_off_is_named(gateway, folder, value):
+    where = "/proc/sys/kernel/io_uring_disabled"
+    if os.geteuid() != 0 or not os.path.exists(where):
+        pytest.skip("showing another value of the sysctl needs root and a kernel that has it")
+    fake = write(folder, value + "\n", "disabled")
+    wrap = ["unshare", "-m", "sh", "-c", f'mount --bind {fake} {where} && exec "$@"', "sh"]
+    if subprocess.run([*wrap, "true"], capture_output=True).returncode:
+        pytest.skip("no mount namespaces here")
+    g = gateway(ready=False, wrap=wrap, before=without_io_uring(1))
+    assert g.wait(30) == 1
+    assert "kernel.io_uring_disabled" in g.log and "listening" not in g.log
+
+
+@one_shard
+def test_a_memlock_limit_that_is_too_low_is_named(gateway, folder):
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user needs root")
+    nobody = 65534
+    if subprocess.run(["/usr/bin/setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups", "test", "-x", rcgateway.BINARY],
+                      capture_output=True).returncode:
+        pytest.skip("another user may not run the program where it lies")
+    os.chown(folder, nobody, nobody)
+
+    def before():
+        os.setgroups([])
+        os.setresgid(nobody, nobody, nobody)
+        os.setresuid(nobody, nobody, nobody)
+
+    g = gateway(ready=False, before=before, limits={resource.RLIMIT_MEMLOCK: (16384, 16384)})
+    assert g.wait(60) == 1, g.log
+    assert re.search("memlock", g.log, re.I) and "listening" not in g.log
+
+
+def test_it_runs_as_an_ordinary_user(gateway, folder, connect, publisher):
+    if os.geteuid() != 0:
+        pytest.skip("is done by all the other tests then")
+    nobody = 65534
+    if subprocess.run(["/usr/bin/setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups", "test", "-x", rcgateway.BINARY],
+                      capture_output=True).returncode:
+        pytest.skip("another user may not run the program where it lies")
+    os.chown(folder, nobody, nobody)
+
+    def before():
+        os.setgroups([])
+        os.setresgid(nobody, nobody, nobody)
+        os.setresuid(nobody, nobody, nobody)
+
+    g = gateway(before=before)
+    ws = connect(g, "/ws?channel=a")
+    ws.await_type("subscription-ack")
+    publisher(g).publish("a", "1")
+    assert ws.next_event()["data"] == 1
+
+
+# ---- publish and subscribe
+
+def to(g):
+    return ["--ingest", "{}:{}".format(*g.ingest)]
+
+
+def at(g):
+    return ["--connect", "{}:{}".format(*g.http)]
+
+
+class Subscriber:
+    """`ringcast subscribe` in the background; ready when the gateway holds its subscriptions."""
+
+    def __init__(self, g, *channels, flags=()):
+        before = g.counter("subscriptions")
+        self.process = subprocess.Popen([*rcgateway.WRAP, rcgateway.BINARY, "subscribe", *at(g), *flags, *channels], text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=rcgateway.environment(g.folder))
+        g.until_counter("subscriptions", before + len(channels))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def line(self):
+        return self.process.stdout.readline().rstrip("\n")
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(20 * SLOW)
+
+
+def test_publish_and_see_it_arrive(gateway, cli):
+    g = gateway()
+    with Subscriber(g, "news") as s:
+        done = cli("publish", *to(g), "news", "added", '{"id": 1}')
+        assert done.returncode == OK, done.stderr
+        line = s.line()
+        assert "news" in line and "added" in line and '{"id": 1}' in line
+        assert s.end(signal.SIGINT) in (OK, 130, -signal.SIGINT)
+
+
+def test_publish_without_data_and_with_text(gateway, cli, connect):
+    g = gateway()
+    ws = connect(g)
+    ws.subscribe("cli")
+    assert cli("publish", *to(g), "cli", "nothing").returncode == OK
+    assert ws.next_event()["event"] == "nothing"
+    assert cli("publish", *to(g), "cli", "text", "not json").returncode == OK
+    e = ws.next_event()
+    assert e["event"] == "text" and (e.get("encoding") == "base64" or e["data"] == "not json")
+
+
+@pytest.mark.deadline(120)
+def test_publish_takes_lines_from_standard_input(gateway, cli, connect):
+    g = gateway()
+    ws = connect(g)
+    ws.subscribe("lines")
+    n = 5000
+    got = []
+    with background(lambda: got.extend(ws.next_event(timeout=60) for _ in range(n))):
+        done = cli("publish", *to(g), "lines", "line", "-", stdin="".join(f"{i}\n" for i in range(n)), timeout=60)
+        assert done.returncode == OK, done.stderr
+    assert [e["offset"] for e in got] == list(range(1, n + 1))
+    assert g.counter("events_published") == n
+
+
+def test_publish_says_what_the_gateway_refused(gateway, cli):
+    g = gateway()
+    done = cli("publish", *to(g), "bad channel", "e", "1")
+    assert done.returncode in (NO, USAGE) and "channel" in done.stderr
+
+
+def test_publish_with_a_token(gateway, cli):
+    g = gateway({"ingest.token": "a-long-secret-token"})
+    done = cli("publish", *to(g), "a", "e", "1")
+    assert done.returncode == NO and "token" in done.stderr.lower()
+    assert cli("publish", *to(g), "--token", "a-long-secret-token", "a", "e", "1").returncode == OK
+
+
+@one_shard
+@pytest.mark.parametrize("command", [["publish", "--ingest"], ["subscribe", "--connect"]], ids=["publish", "subscribe"])
+def test_without_a_gateway_they_say_so(cli, command):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+        done = cli(*command, f"127.0.0.1:{port}", "a", *(["e", "1"] if command[0] == "publish" else []))
+        assert done.returncode == NOBODY
+        assert f"127.0.0.1:{port}" in done.stderr or str(port) in done.stderr
+
+
+def test_subscribe_to_patterns_and_several_channels(gateway, cli, publisher):
+    g = gateway()
+    p = publisher(g)
+    with Subscriber(g, "s:one", "t:*") as s:
+        p.publish("s:one", '"first"')
+        assert "first" in s.line()
+        p.publish("t:any", '"second"')
+        assert "second" in s.line()
+
+
+def test_subscribe_is_told_of_a_bad_channel(gateway, cli):
+    g = gateway()
+    done = cli("subscribe", *at(g), "no channel")
+    assert done.returncode in (NO, USAGE) and "channel" in done.stderr
+
+
+def test_subscribe_ends_when_the_gateway_does(gateway):
+    g = gateway()
+    with Subscriber(g, "a") as s:
+        g.stop()
+        assert s.process.wait(30 * SLOW) != OK
+        assert s.process.stderr.read()
+
+
+# ---- stat
+
+def test_stat_shows_what_the_file_says(gateway, cli, connect, publisher):
+    g = gateway()
+    clients = [connect(g, "/ws?channel=a") for _ in range(3)]
+    for ws in clients:
+        ws.await_type("subscription-ack")
+    p = publisher(g)
+    for _ in range(10):
+        p.publish("a")
+    for ws in clients:
+        for _ in range(10):
+            ws.next_event()
+    counters = g.stat()["counters"]
+    assert counters["clients"] == 3 and counters["events_published"] == 10 and counters["publishers"] == 1
+    g.until_counter("deliveries", 30)
+    plain = cli("stat", "--pid", g.pid)
+    assert plain.returncode == OK and re.search(r"deliveries +30\b", plain.stdout)
+
+
+def test_stat_by_shard_adds_up(gateway, cli, connect, shards):
+    g = gateway()
+    for _ in range(12):
+        connect(g)
+    each = []
+    for shard in range(shards):
+        done = cli("stat", "--json", "--all", "--pid", g.pid, "--shard", shard)
+        assert done.returncode == OK, done.stderr
+        each.append(json.loads(done.stdout)["counters"]["clients"])
+    assert sum(each) == 12
+    done = cli("stat", "--pid", g.pid, "--shard", shards)
+    assert done.returncode == USAGE and done.stderr
+
+
+def test_stat_watches(gateway, cli):
+    g = gateway()
+    done = cli("stat", "--json", "--pid", g.pid, "--watch=1", "--count=2")
+    assert done.returncode == OK
+    looks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(looks) == 2 and looks[1]["now_ms"] > looks[0]["now_ms"]
+
+
+def test_stat_finds_the_only_gateway_and_asks_when_there_are_two(gateway, cli):
+    first = gateway()
+    assert json.loads(cli("stat", "--json").stdout)["pid"] == first.pid
+    second = gateway()
+    done = cli("stat", "--json")
+    assert done.returncode in (NO, USAGE) and str(first.pid) in done.stderr and str(second.pid) in done.stderr
+
+
+@one_shard
+def test_stat_without_a_gateway(cli, gateway):
+    assert cli("stat", "--pid", 1).returncode == NOBODY
+    g = gateway()
+    g.stop()
+    assert cli("stat", "--pid", g.pid).returncode == NOBODY
+
+
+def test_stat_of_a_gateway_that_was_killed(gateway, cli):
+    g = gateway()
+    g.signal(signal.SIGKILL)
+    assert g.wait() == -signal.SIGKILL
+    assert cli("stat", "--pid", g.pid).returncode == NOBODY
+
+
+def test_the_heartbeat_of_the_counters_file_goes_on(gateway):
+    g = gateway()
+    first = g.stat()["heartbeat_ms"]
+    eventually(lambda: g.stat()["heartbeat_ms"] > first, "the heartbeat is renewed", every=0.2)
+
+
+# ---- check
+
+@one_shard
+def test_check_looks_at_the_host(cli):
+    done = cli("check", "--json")
+    assert done.returncode in (OK, NO)
+    found = json.loads(done.stdout)
+    assert found["fit"] == (done.returncode == OK)
+    assert len(found["checks"]) > 10
+    for check in found["checks"]:
+        assert check["id"] and check["verdict"]
+        if check["verdict"] in ("bad", "advice"):
+            assert check["mend"], f"{check['id']} does not say how to mend it"
+    plain = cli("check")
+    assert plain.returncode == done.returncode
+    for check in found["checks"]:
+        assert check["id"] in plain.stdout
+
+
+@one_shard
+def test_check_says_no_where_there_are_too_few_descriptors(cli):
+    done = cli("check", "--json", "--clients", 1000000000)
+    assert done.returncode == NO and not json.loads(done.stdout)["fit"]
