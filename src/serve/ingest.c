@@ -479,7 +479,7 @@ static void hello(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, s
 		fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY, "the gateway is shutting down");
 		return;
 	}
-	memcpy(p->id, h.publisher.ptr, h.publisher.len);
+	(void)rc_str_copy(p->id, h.publisher);
 	p->id_len = (uint8_t)h.publisher.len;
 	if (p->id_len)
 		claim(sv, c, p);

@@ -225,13 +225,9 @@ static enum rc_route publish(void *ctx, const struct rc_publish *p, struct rc_ou
 		.event_len = (uint8_t)p->event.len,
 		.json = p->json,
 	};
-	char *at = r->bytes;
-	memcpy(at, p->channel.ptr, p->channel.len);
-	at += p->channel.len;
-	memcpy(at, p->event.ptr, p->event.len);
-	at += p->event.len;
-	if (p->data.len)
-		memcpy(at, p->data.ptr, p->data.len);
+	char *at = rc_str_copy(r->bytes, p->channel);
+	at = rc_str_copy(at, p->event);
+	(void)rc_str_copy(at, p->data);
 	commit(s, ring, owner, REC_PUBLISH, len);
 	return RC_ROUTE_AWAY;
 }
