@@ -9,8 +9,6 @@
 #define SLOT_BITS 6u
 #define SLOT_MASK (RC_WHEEL_SLOTS - 1u)
 #define LEVEL_TOP (RC_WHEEL_LEVELS - 1u)
-/* Ticks that all levels cover together. */
-#define SPAN ((uint32_t)1 << (SLOT_BITS * RC_WHEEL_LEVELS))
 /* The first timer of a list has, instead of a predecessor, the list's own place: level and slot. */
 #define IN_HEAD 0x80000000u
 
@@ -44,11 +42,11 @@ void rc_wheel_init(struct rc_wheel *w, void *first, size_t stride, uint32_t tick
 static void place(struct rc_wheel *w, uint32_t index, uint32_t due)
 {
 	uint32_t ahead = due - w->tick;
-	uint32_t at = ahead < SPAN ? due : w->tick + SPAN - 1;
 	uint32_t level = 0;
 	while (level < LEVEL_TOP && ahead >> (SLOT_BITS * (level + 1)) != 0)
 		level++;
-	uint32_t slot = at >> (SLOT_BITS * level) & SLOT_MASK;
+	/* What is further away than all levels reach passes its slot in the last one a few times too early. */
+	uint32_t slot = due >> (SLOT_BITS * level) & SLOT_MASK;
 
 	struct rc_timer *t = timer_at(w, index);
 	uint32_t *head = &w->head[level][slot];
@@ -103,7 +101,7 @@ void rc_wheel_cancel(struct rc_wheel *w, uint32_t index)
 	w->count--;
 }
 
-/* Takes apart the slots that begin at w->tick, from the top, so that what falls may fall through several levels. */
+/* Takes apart the slots that begin at w->tick. Each timer goes straight to the level that its distance asks for. */
 static void cascade(struct rc_wheel *w)
 {
 	for (uint32_t level = LEVEL_TOP; level > 0; level--) {
@@ -183,13 +181,10 @@ void rc_wheel_check(const struct rc_wheel *w)
 				RC_ASSERT(t->due != 0 && is_after(t->due, w->tick));
 				RC_ASSERT(t->prev == prev);
 				uint32_t ahead = t->due - w->tick;
-				/* What is further away than the wheel reaches waits wherever the top then ended. */
-				if (level < LEVEL_TOP) {
-					RC_ASSERT((t->due >> (SLOT_BITS * level) & SLOT_MASK) ==
-						  slot);
-					RC_ASSERT(
-						ahead <= (uint32_t)1 << (SLOT_BITS * (level + 1)));
-				}
+				uint32_t slot_of_due = t->due >> (SLOT_BITS * level) & SLOT_MASK;
+				RC_ASSERT(slot_of_due == slot);
+				RC_ASSERT(level == LEVEL_TOP ||
+					  ahead <= (uint32_t)1 << (SLOT_BITS * (level + 1)));
 				RC_ASSERT(++count <= w->count);
 				prev = index;
 				index = t->next;

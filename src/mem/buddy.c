@@ -57,6 +57,8 @@ void rc_buddy_init(struct rc_buddy *b, void *base, size_t bytes, void *state)
 		.state = state,
 		.units = (uint32_t)(bytes / RC_BUDDY_MIN),
 	};
+	/* An earlier pool in the same memory may have left its marks. */
+	RC_UNPOISON(base, bytes);
 	for (uint32_t order = 0; order < RC_BUDDY_ORDERS; order++)
 		b->free_head[order] = RC_NONE;
 }

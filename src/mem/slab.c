@@ -21,6 +21,8 @@ void rc_slab_init(struct rc_slab *s, void *memory, uint32_t stride, uint32_t cou
 	RC_ASSERT(stride >= sizeof(struct link) && stride % 8 == 0);
 	RC_ASSERT(((uintptr_t)memory & 7) == 0);
 	RC_ASSERT(count_max < RC_NONE);
+	/* An earlier pool in the same memory may have left its marks. */
+	RC_UNPOISON(memory, (size_t)stride * count_max);
 	*s = (struct rc_slab){
 		.base = memory,
 		.stride = stride,
