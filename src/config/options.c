@@ -120,7 +120,7 @@ const struct rc_option rc_options[] = {
 	{SERVER("output_max", output_max), BYTES(4 * KIB, 16 * MIB), STANDARD("64KiB"),
 		.help = "what a client may have waiting besides its channels: acknowledgements, pongs",
 		.why = "A client that asks and does not read is disconnected beyond it."},
-	{SERVER("send_max", send_max), BYTES(4 * KIB, 1 * MIB), STANDARD("64KiB"),
+	{SERVER("send_max", send_max), BYTES(4 * KIB, 1 * MIB), STANDARD("256KiB"),
 		.help = "the most that one send hands to the kernel",
 		.why = "Larger sends cost less each; smaller ones are fairer to the other clients of the shard."},
 	{SERVER("notsent_lowat", notsent_lowat), BYTES(4 * KIB, 4 * MIB), STANDARD("16KiB"),
