@@ -105,7 +105,8 @@ static void a_frame_never_straddles_chunks(void **state)
 	first = log_.first;
 	assert_true(in_first >= 2);
 	/* One more would have met the index. */
-	assert_true(sizeof(*first) + (in_first + 1) * (100 + sizeof(struct rc_log_entry)) > first->size);
+	assert_true(sizeof(*first) + (in_first + 1) * (100 + sizeof(struct rc_log_entry)) >
+		    first->size);
 	assert_true(sizeof(*first) + in_first * (100 + sizeof(struct rc_log_entry)) <= first->size);
 	assert_int_equal(first->len, in_first * 100);
 	assert_int_equal(log_.last->pos, in_first * 100);

@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "mem/pool.h"
 
-#define ARENA	    ((size_t)1 << 20)
+#define ARENA       ((size_t)1 << 20)
 #define PAGE_HEADER 64u
 
 struct arena {
@@ -48,7 +48,8 @@ static void a_size_is_rounded_up_by_less_than_the_half_of_it(void **state)
 	for (size_t bytes = 1; bytes <= 5000; bytes++) {
 		size_t size = rc_pool_size(bytes);
 		assert_true(size >= bytes);
-		assert_true(bytes <= 16 || size < bytes + bytes / 2 + 16 || size == rc_pow2_ceil(bytes));
+		assert_true(bytes <= 16 || size < bytes + bytes / 2 + 16 ||
+			    size == rc_pow2_ceil(bytes));
 		/* What is held is itself a size that is held: who grows by rc_pool_size wastes nothing. */
 		assert_int_equal(rc_pool_size(size), size);
 	}
@@ -56,7 +57,8 @@ static void a_size_is_rounded_up_by_less_than_the_half_of_it(void **state)
 
 static void objects_are_aligned_and_do_not_overlap(void **state)
 {
-	static const size_t sizes[] = {1, 16, 17, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1008, 1009, 3000};
+	static const size_t sizes[] = {
+		1, 16, 17, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1008, 1009, 3000};
 	unsigned char *object[RC_ARRAY_LEN(sizes)][20];
 
 	(void)state;
