@@ -128,15 +128,13 @@ static uint64_t key_of(
 	struct rc_json_iter it;
 	struct rc_json_value value;
 	struct rc_str key;
-	size_t at = 0;
 
 	if (ns->key.len == 0 || !p->json)
 		return 0;
-	while (at < p->data.len && strchr(" \t\r\n", p->data.ptr[at]))
-		at++;
-	if (at == p->data.len || p->data.ptr[at] != '{')
+	value = rc_json_root(p->data);
+	if (value.kind != RC_JSON_OBJECT)
 		return 0;
-	rc_json_object_begin(&it, p->data);
+	rc_json_object_begin(&it, value.raw);
 	while (rc_json_object_next(&it, &key, &value)) {
 		if (rc_str_eq(key, ns->key)) {
 			uint64_t hash = rc_hash(&h->key, value.raw.ptr, value.raw.len);
