@@ -319,6 +319,9 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 		.flags = flags,
 	};
 	r->subs[r->count++] = sub;
+	/* It stands in the way of the flush that comes round to the places before it. */
+	if (r->flush_left)
+		r->flush_left++;
 	r->paused += (flags & RC_SUB_PAUSED) != 0;
 	*first_sub = sub;
 	rc_table_add(&h->sub_table, sub_hash(h, conn, index), sub);
@@ -572,7 +575,8 @@ void rc_replica_interest_ok(struct rc_hub *h, const struct rc_interest_ok *ok)
 	if (!r->refused) {
 		r->state = RC_REPLICA_ACTIVE;
 		if (r->pattern) {
-			struct rc_trie_leaf *leaf = rc_trie_leaf(&h->trie, rc_replica_name(r), false);
+			struct rc_trie_leaf *leaf =
+				rc_trie_leaf(&h->trie, rc_replica_name(r), false);
 			/* Our own shard is among those who answered, so the leaf is there. */
 			RC_ASSERT(leaf);
 			leaf->replica = ok->replica;
