@@ -165,9 +165,9 @@ static int parse_operands(struct options *o, bool broadcast, int count, char **o
 	else if (!o->text)
 		o->data = RC_STR("null");
 	if (!o->lines && !o->text && rc_json_validate(o->data, RC_JSON_DEPTH_LIMIT) != 0)
-		return wrong("the data is not JSON (text in JSON has quotes of its own: '\"%s\"'); "
-			     "--text sends any bytes",
-			data);
+		return wrong(
+			"the data is not JSON, where text has quotes of its own ('\"like this\"'); "
+			"--text sends any bytes");
 	return 0;
 }
 
@@ -327,11 +327,15 @@ static int left_ms(const struct publish *p)
 static int give_up(const struct publish *p, const char *why)
 {
 	const char *last = ringcast_last_error(p->r);
+	bool more = *last != '\0' && strcmp(last, why) != 0;
 
-	(void)fprintf(stderr,
-		"ringcast publish: %s: %s%s%s; %" PRIu64 " of %" PRIu64 " events acknowledged\n",
-		p->o->server, why, *last && strcmp(last, why) != 0 ? ": " : "",
-		strcmp(last, why) != 0 ? last : "", acknowledged(p), p->taken);
+	(void)fprintf(stderr, "ringcast publish: %s: %s%s%s; ", p->o->server, why, more ? ": " : "",
+		more ? last : "");
+	if (p->taken == 0)
+		(void)fputs("nothing was published\n", stderr);
+	else
+		(void)fprintf(stderr, "%" PRIu64 " of %" PRIu64 " events acknowledged\n",
+			acknowledged(p), p->taken);
 	return NO_GATEWAY;
 }
 
@@ -403,6 +407,8 @@ static int send_event(struct publish *p, struct rc_str data, uint64_t line, bool
 	uint64_t sequence = 0;
 	int rc;
 
+	if (ringcast_unacked(p->r) == 0)
+		p->progress_ns = rc_clock_mono_ns();
 	if (o->channel != NULL)
 		rc = ringcast_publish(
 			p->r, o->channel, o->event, data.ptr, data.len, flags, &sequence);
@@ -467,14 +473,14 @@ static int wait_for_input(struct publish *p)
 		fds[1].events |= POLLIN;
 	if (want & RINGCAST_WANT_WRITE)
 		fds[1].events |= POLLOUT;
-	/* While nothing is under way, input may take its time; while something is, answers may not. */
-	if (ringcast_unacked(p->r) == 0)
-		p->progress_ns = rc_clock_mono_ns();
-	int left = left_ms(p);
-	if (left == 0)
-		return -give_up(p, "no answer in time");
-	if (ringcast_unacked(p->r) > 0 && (due < 0 || left < due))
-		due = left;
+	/* Input may take its time; answers may not. */
+	if (ringcast_unacked(p->r) > 0) {
+		int left = left_ms(p);
+		if (left == 0)
+			return -give_up(p, "no answer in time");
+		if (due < 0 || left < due)
+			due = left;
+	}
 	if (poll(fds, 2, due) < 0 && errno != EINTR)
 		return -give_up(p, strerror(errno));
 	if (ringcast_poll(p->r, 0) == RINGCAST_FAILED)
@@ -517,7 +523,6 @@ static int publish_lines(struct publish *p)
 
 static int await_answers(struct publish *p)
 {
-	p->progress_ns = rc_clock_mono_ns();
 	while (ringcast_unacked(p->r) > 0) {
 		int left = left_ms(p);
 
