@@ -24,7 +24,7 @@
 #define HEAD_MAX 8192
 /* A peer that takes nothing for so long is not there. */
 #define SEND_TIMEOUT_MS 10000
-#define RELEASE_ABOVE   (256 * 1024)
+#define RELEASE_ABOVE   ((size_t)256 * 1024)
 
 /* ---- the handshake -------------------------------------------------------------------------- */
 
@@ -50,8 +50,8 @@ static struct rc_str trimmed(const char *begin, const char *end)
 }
 
 struct answer {
-	uint32_t upgrade, connection, accept, protocol, extensions; /* how often they were right */
-	bool wrong;
+	uint32_t upgrade, connection, accept, protocol, extensions; /* how often, as wanted */
+	uint32_t wrong;
 };
 
 /* One line of the head, without its end. */
@@ -61,7 +61,7 @@ static void look_at_field(struct answer *a, const char *line, const char *end, s
 	const char *colon = memchr(line, ':', (size_t)(end - line));
 
 	if (colon == NULL) {
-		a->wrong = true;
+		a->wrong++;
 		return;
 	}
 	struct rc_str name = {line, (size_t)(colon - line)};
@@ -70,15 +70,10 @@ static void look_at_field(struct answer *a, const char *line, const char *end, s
 		a->upgrade += rc_http_same(value, RC_STR("websocket"));
 	else if (rc_http_same(name, RC_STR("Connection")))
 		a->connection += rc_http_list_has(value, "upgrade");
-	else if (rc_http_same(name, RC_STR("Sec-WebSocket-Accept")) && rc_str_eq(value, accept))
-		a->accept++;
 	else if (rc_http_same(name, RC_STR("Sec-WebSocket-Accept")))
-		a->wrong = true;
-	else if (rc_http_same(name, RC_STR("Sec-WebSocket-Protocol")) &&
-		 !rc_str_eq(value, protocol))
-		a->wrong = true;
+		*(rc_str_eq(value, accept) ? &a->accept : &a->wrong) += 1;
 	else if (rc_http_same(name, RC_STR("Sec-WebSocket-Protocol")))
-		a->protocol++;
+		*(rc_str_eq(value, protocol) ? &a->protocol : &a->wrong) += 1;
 	else if (rc_http_same(name, RC_STR("Sec-WebSocket-Extensions")))
 		a->extensions++;
 }
@@ -116,7 +111,7 @@ int rc_wsclient_answer(struct rc_str bytes, const char key[RC_WSCLIENT_KEY_LEN],
 		look_at_field(
 			&a, line, at, (struct rc_str){accept, sizeof(accept)}, rc_str_of(protocol));
 	}
-	if (a.wrong || a.upgrade != 1 || a.connection < 1 || a.accept != 1 || a.protocol > 1 ||
+	if (a.wrong > 0 || a.upgrade != 1 || a.connection < 1 || a.accept != 1 || a.protocol > 1 ||
 		a.extensions > 0)
 		return rc_error_set(err, "the answer to the WebSocket handshake is not right");
 	return (int)(blank + 4 - bytes.ptr);
@@ -348,7 +343,7 @@ static bool gather(struct rc_wsclient *w, const struct rc_ws_piece *piece)
 	return true;
 }
 
-static enum rc_wsclient_event fail(
+static enum rc_wsclient_event leave(
 	struct rc_wsclient *w, uint16_t code, const char *why, struct rc_error *err)
 {
 	rc_wsclient_close(w, code);
@@ -414,13 +409,13 @@ enum rc_wsclient_event rc_wsclient_next(
 			if (piece.first)
 				begin_message(w);
 			if (!gather(w, &piece))
-				return fail(w, 1009, "out of memory", err);
+				return leave(w, 1009, "out of memory", err);
 			if (!piece.last)
 				break;
 			*message = (struct rc_str){w->message, w->message_len};
 			return RC_WSCLIENT_MESSAGE;
 		case RC_WS_FAIL:
-			return fail(w, piece.close_code, piece.reason, err);
+			return leave(w, piece.close_code, piece.reason, err);
 		case RC_WS_MORE:
 		default:
 			return RC_WSCLIENT_MORE;
