@@ -57,6 +57,14 @@ static inline bool rc_str_eq(struct rc_str a, struct rc_str b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* Copies the bytes and returns the place behind them. An empty slice may have no address, which memcpy would not take. */
+static inline void *rc_str_copy(void *out, struct rc_str s)
+{
+	if (s.len)
+		memcpy(out, s.ptr, s.len);
+	return (char *)out + s.len;
+}
+
 static inline bool rc_str_starts(struct rc_str s, struct rc_str prefix)
 {
 	return s.len >= prefix.len &&

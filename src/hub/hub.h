@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "hub/lastvalue.h"
 #include "hub/log.h"
 #include "hub/table.h"
 #include "hub/trie.h"
@@ -147,6 +148,8 @@ enum rc_sub_flags {
 	RC_SUB_PAUSED = 1, /* its subscribe is not acknowledged yet: no events */
 	RC_SUB_LISTED = 2, /* in its connection's list of those with something to send */
 	RC_SUB_HIDDEN = 4, /* not the client's own wish ($all) */
+	/* Behind beyond the limit: its cursor may lie below the log's head, and it goes on from the newest of each key. */
+	RC_SUB_CONFLATED = 8,
 	/* The upper bits of flags count the events that were skipped and of which the client was not told yet. */
 	RC_SUB_MISSED_SHIFT = 8,
 };
@@ -193,6 +196,7 @@ struct rc_replica {
 	uint64_t offset;   /* of the event at the tail */
 	uint64_t taken_ns; /* when the oldest event that was not flushed came in; 0 = none */
 	struct rc_log log;
+	struct rc_last_values last; /* where the namespace wants the newest per key */
 };
 
 struct rc_hub_limits {
@@ -231,6 +235,9 @@ struct rc_hub {
 	uint32_t dirty_first, dirty_last;
 	uint32_t dirty_count;
 	uint32_t broadcast; /* replica of $all */
+	uint64_t log_bytes;    /* blocks that all logs hold */
+	uint32_t own_subs;     /* hidden ones, which nobody asked for */
+	uint32_t own_channels; /* the gateway's own */
 };
 
 /* Bytes of memory that rc_hub_init takes, for the budget and the mapping. */

@@ -125,7 +125,8 @@ static void control(struct rc_serve *sv, struct rc_conn *c, const struct rc_ws_p
 		rc_ws_close(sv, c, piece->close_code, NULL, RC_C_close_client);
 	} else if (piece->opcode == RC_WS_PING) {
 		size_t header = rc_ws_header(frame, RC_WS_PONG, true, piece->len);
-		memcpy(frame + header, piece->ptr, piece->len);
+		if (piece->len)
+			memcpy(frame + header, piece->ptr, piece->len);
 		if (!rc_conn_write(sv->conns, c, frame, (uint32_t)(header + piece->len), UINT32_MAX))
 			rc_conn_kill(sv->conns, c);
 	}

@@ -66,7 +66,7 @@ static void upgrade(struct rc_serve *sv, struct rc_conn *c, const struct rc_http
 		refuse(sv, c, -rc);
 		return;
 	}
-	if (sv->draining || sv->port.clients(sv->port.ctx) >= sv->config->max_clients) {
+	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
 		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
 		refuse(sv, c, 503);
 		return;

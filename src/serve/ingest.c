@@ -45,6 +45,7 @@ struct entry {
 struct publisher {
 	struct entry *window;
 	uint64_t taken; /* highest sequence that was taken in */
+	uint64_t acked; /* highest that was acknowledged; what is acknowledged never goes back */
 	uint32_t size;	/* of window, a power of two */
 	uint32_t head, tail;
 	uint32_t outstanding; /* events that are not decided */
@@ -186,7 +187,8 @@ static void write_acks(struct rc_serve *sv, struct publisher *p)
 		if (!c || c->state == RC_CONN_DEAD)
 			continue;
 		char epoch[12];
-		struct rc_ingest_ack ack = {.sequence = e->sequence};
+		p->acked = RC_MAX(p->acked, e->sequence);
+		struct rc_ingest_ack ack = {.sequence = p->acked};
 		if (e->positioned) {
 			ack.positioned = true;
 			ack.epoch = (struct rc_str){epoch, rc_epoch_text(e->epoch, epoch)};
@@ -275,7 +277,7 @@ static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish 
 		*text = "the payload is larger than max_message";
 		return RINGCAST_NACK_TOO_LARGE;
 	}
-	if ((flags & RINGCAST_FLAG_JSON) && e->payload.len && rc_json_validate(e->payload, JSON_DEPTH) < 0) {
+	if ((flags & RINGCAST_FLAG_JSON) && rc_json_validate(e->payload, JSON_DEPTH) < 0) {
 		*text = "the payload is not JSON";
 		return RINGCAST_NACK_BAD_PAYLOAD;
 	}
@@ -433,6 +435,7 @@ static void welcome(struct rc_serve *sv, struct rc_conn *c, struct publisher *p)
 	};
 
 	p->stage = STAGE_LIVE;
+	rc_conn_timer(sv->conns, c, sv->config->heartbeat_ms);
 	reply(sv, c, frame, rc_ingest_welcome_encode(frame, sizeof(frame), &w));
 }
 
@@ -479,7 +482,7 @@ static void hello(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, s
 		fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY, "the gateway is shutting down");
 		return;
 	}
-	memcpy(p->id, h.publisher.ptr, h.publisher.len);
+	(void)rc_str_copy(p->id, h.publisher);
 	p->id_len = (uint8_t)h.publisher.len;
 	if (p->id_len)
 		claim(sv, c, p);
@@ -491,6 +494,7 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 	const struct rc_ingest_frame *f)
 {
 	unsigned char frame[RC_INGEST_ANSWER_MAX];
+	struct rc_ingest_bye bye;
 	uint64_t echoed;
 	uint32_t credit;
 
@@ -531,6 +535,8 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 			fail(sv, c, p, RINGCAST_ERROR_BAD_BODY, "a FLOW carries four bytes");
 		return TAKEN;
 	case RINGCAST_FRAME_BYE:
+		if (rc_ingest_bye_parse(f->body, &bye) < 0)
+			fail(sv, c, p, RINGCAST_ERROR_BAD_BODY, "a BYE carries six bytes");
 		p->stage = STAGE_CLOSING;
 		return TAKEN;
 	case RINGCAST_FRAME_HELLO:
@@ -616,7 +622,8 @@ static void go_on(struct rc_serve *sv, struct rc_conn *c, struct publisher *p)
 
 bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c)
 {
-	uint32_t slot = rc_slab_get(&sv->publishers);
+	bool room = sv->port.sum(sv->port.ctx, RC_C_publishers) < sv->config->max_publishers;
+	uint32_t slot = room ? rc_slab_get(&sv->publishers) : RC_NONE;
 
 	if (slot == RC_NONE) {
 		send_error(sv, c, RINGCAST_ERROR_OVER_CAPACITY, "no room for one more publisher");
@@ -675,6 +682,24 @@ void rc_ingest_gone(struct rc_serve *sv, struct rc_conn *c)
 	list_wait(sv, p);
 }
 
+static void heartbeat(struct rc_serve *sv, struct rc_conn *c, struct publisher *p)
+{
+	unsigned char frame[RC_INGEST_ANSWER_MAX];
+	uint64_t interval = sv->config->heartbeat_ms;
+	uint64_t silent = (uint64_t)(sv->conns->tick - c->heard_tick) * RC_CONN_TICK_MS;
+
+	/* One that is held back can't be heard. */
+	if (c->flags & RC_CONN_HELD)
+		silent = 0;
+	if (silent >= 2 * interval) {
+		fail(sv, c, p, RINGCAST_ERROR_TIMEOUT, "no sign of life for two heartbeats");
+		return;
+	}
+	reply(sv, c, frame, rc_ingest_ping_encode(frame, sizeof(frame), sv->wall_ms));
+	if (c->state == RC_CONN_OPEN)
+		rc_conn_timer(sv->conns, c, (uint32_t)RC_MIN(interval, 2 * interval - silent));
+}
+
 void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c)
 {
 	struct publisher *p = c->ext;
@@ -683,6 +708,8 @@ void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c)
 		rc_conn_kill(sv->conns, c);
 	else if (p && p->stage == STAGE_HELLO)
 		fail(sv, c, p, RINGCAST_ERROR_TIMEOUT, "no HELLO came");
+	else if (p && p->stage == STAGE_LIVE)
+		heartbeat(sv, c, p);
 }
 
 void rc_ingest_drained(struct rc_serve *sv, struct rc_conn *c)
@@ -754,7 +781,7 @@ void rc_ingest_granted(struct rc_serve *sv, const struct rc_holder *to, bool tak
 		fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY, "another connection with this publisher id came first");
 		return;
 	}
-	p->taken = sequence;
+	p->taken = p->acked = sequence;
 	welcome(sv, c, p);
 	if (c->state == RC_CONN_OPEN)
 		list_wait(sv, p);

@@ -29,8 +29,8 @@ struct rc_serve_port {
 	enum rc_route (*publish)(void *ctx, const struct rc_publish *p, struct rc_outcome *out);
 	bool (*claim)(void *ctx, struct rc_str id, const struct rc_holder *who);
 	bool (*give_back)(void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
-	/* Clients of all shards together. */
-	uint64_t (*clients)(void *ctx);
+	/* A counter, all shards together. */
+	uint64_t (*sum)(void *ctx, enum rc_counter counter);
 };
 
 struct rc_serve {

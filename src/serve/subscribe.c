@@ -231,7 +231,7 @@ static struct request *new_request(struct rc_serve *sv, uint32_t count_max, stru
 	r->size = (uint32_t)size;
 	r->word = (uint8_t)word;
 	r->id_len = (uint8_t)id.len;
-	memcpy(r->id, id.ptr, id.len);
+	(void)rc_str_copy(r->id, id);
 	return r;
 }
 

@@ -88,7 +88,8 @@ static void write_control(struct rc_serve *sv, struct rc_conn *c, uint8_t opcode
 	unsigned char frame[2 + RC_WS_CONTROL_MAX];
 	size_t header = rc_ws_header(frame, opcode, true, len);
 
-	memcpy(frame + header, bytes, len);
+	if (len)
+		memcpy(frame + header, bytes, len);
 	if (!rc_conn_write(sv->conns, c, frame, (uint32_t)(header + len), sv->config->output_max)) {
 		rc_count(sv->counters, RC_C_output_overflows, 1);
 		rc_ws_close(sv, c, RC_CLOSE_TOO_SLOW, "answers pile up unread", RC_C_close_too_slow);

@@ -225,13 +225,9 @@ static enum rc_route publish(void *ctx, const struct rc_publish *p, struct rc_ou
 		.event_len = (uint8_t)p->event.len,
 		.json = p->json,
 	};
-	char *at = r->bytes;
-	memcpy(at, p->channel.ptr, p->channel.len);
-	at += p->channel.len;
-	memcpy(at, p->event.ptr, p->event.len);
-	at += p->event.len;
-	if (p->data.len)
-		memcpy(at, p->data.ptr, p->data.len);
+	char *at = rc_str_copy(r->bytes, p->channel);
+	at = rc_str_copy(at, p->event);
+	(void)rc_str_copy(at, p->data);
 	commit(s, ring, owner, REC_PUBLISH, len);
 	return RC_ROUTE_AWAY;
 }
@@ -265,11 +261,11 @@ static bool give_back(void *ctx, struct rc_str id, const struct rc_holder *who, 
 	return send_id(ctx, REC_GIVE_BACK, id, who, sequence);
 }
 
-static uint64_t clients(void *ctx)
+static uint64_t sum(void *ctx, enum rc_counter counter)
 {
 	const struct rc_shard *s = ctx;
 
-	return rc_counters_sum(&s->gateway->counters, RC_C_clients);
+	return rc_counters_sum(&s->gateway->counters, counter);
 }
 
 /* ---- the port of home --------------------------------------------------------------------------- */
@@ -326,7 +322,7 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 	*home = (struct rc_home_port){
 		.ctx = s, .can_answer = can_answer, .grant = grant, .evict = evict};
 	*serve = (struct rc_serve_port){
-		.ctx = s, .publish = publish, .claim = claim, .give_back = give_back, .clients = clients};
+		.ctx = s, .publish = publish, .claim = claim, .give_back = give_back, .sum = sum};
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
