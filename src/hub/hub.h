@@ -148,11 +148,14 @@ enum rc_sub_flags {
 	RC_SUB_PAUSED = 1, /* its subscribe is not acknowledged yet: no events */
 	RC_SUB_LISTED = 2, /* in its connection's list of those with something to send */
 	RC_SUB_HIDDEN = 4, /* not the client's own wish ($all) */
+	RC_SUB_INDEXED = 16, /* found by the table; the others of its connection by a walk */
 	/* Behind beyond the limit: its cursor may lie below the log's head, and it goes on from the newest of each key. */
 	RC_SUB_CONFLATED = 8,
 	/* The upper bits of flags count the events that were skipped and of which the client was not told yet. */
 	RC_SUB_MISSED_SHIFT = 8,
 };
+/* So many subscriptions of a connection are found by a walk, which costs no memory. */
+#define RC_SUB_WALK	  8u
 #define RC_SUB_MISSED_MAX ((1u << 24) - 1)
 
 struct rc_sub {
@@ -228,7 +231,7 @@ struct rc_hub {
 	struct rc_slab replicas;
 	struct rc_table replica_table;
 	struct rc_slab subs;
-	struct rc_table sub_table;
+	struct rc_table sub_table; /* (connection, replica) to subscription, of connections with many */
 	struct rc_trie trie;
 	uint32_t token_next;
 	uint32_t ask_first;
@@ -274,7 +277,8 @@ enum rc_subscribe_result { RC_SUBSCRIBED, RC_SUBSCRIBED_ALREADY, RC_SUBSCRIBE_FU
 enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
 	struct rc_str name, bool pattern, uint32_t flags, uint32_t *sub) RC_MUST_USE;
 /* The subscription of that connection to that name, or RC_NONE. */
-uint32_t rc_replica_find_sub(struct rc_hub *h, uint32_t conn, struct rc_str name);
+uint32_t rc_replica_find_sub(
+	struct rc_hub *h, uint32_t conn, uint32_t first_sub, struct rc_str name);
 /* The caller took it out of its own lists (LISTED). Unlinks it from the connection's list. */
 void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub);
 /* Its events begin now; *offset and *epoch are the position. */

@@ -281,6 +281,47 @@ static uint32_t find_replica(const struct rc_hub *h, struct rc_str name, uint32_
 	return rc_table_find(&h->replica_table, hash, same_name, &probe);
 }
 
+/*
+ * The first RC_SUB_WALK of a connection's list are found by walking it, and every one of those that are not in the table is
+ * among them: who comes later goes behind them and into the table.
+ */
+static uint32_t find_sub(const struct rc_hub *h, uint32_t conn, uint32_t first_sub, uint32_t replica)
+{
+	uint32_t sub = first_sub;
+
+	for (uint32_t i = 0; i < RC_SUB_WALK && sub != RC_NONE; i++) {
+		if (rc_hub_sub(h, sub)->replica == replica)
+			return sub;
+		sub = rc_hub_sub(h, sub)->next;
+	}
+	if (sub == RC_NONE)
+		return RC_NONE;
+	struct sub_probe probe = {h, conn, replica};
+	return rc_table_find(&h->sub_table, sub_hash(h, conn, replica), same_sub, &probe);
+}
+
+static void link_sub(struct rc_hub *h, uint32_t index, uint32_t *first_sub)
+{
+	struct rc_sub *s = rc_hub_sub(h, index);
+	uint32_t last = RC_NONE;
+	uint32_t at = *first_sub;
+	uint32_t count = 0;
+
+	for (; count < RC_SUB_WALK && at != RC_NONE; count++) {
+		last = at;
+		at = rc_hub_sub(h, at)->next;
+	}
+	if (count < RC_SUB_WALK) {
+		s->next = *first_sub;
+		*first_sub = index;
+		return;
+	}
+	s->next = at;
+	rc_hub_sub(h, last)->next = index;
+	s->flags |= RC_SUB_INDEXED;
+	rc_table_add(&h->sub_table, sub_hash(h, s->conn, s->replica), index);
+}
+
 enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
 	struct rc_str name, bool pattern, uint32_t flags, uint32_t *out)
 {
@@ -290,8 +331,7 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 
 	*out = RC_NONE;
 	if (!fresh) {
-		struct sub_probe probe = {h, conn, index};
-		*out = rc_table_find(&h->sub_table, sub_hash(h, conn, index), same_sub, &probe);
+		*out = find_sub(h, conn, *first_sub, index);
 		if (*out != RC_NONE)
 			return RC_SUBSCRIBED_ALREADY;
 	}
@@ -314,7 +354,6 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 		.conn = conn,
 		.replica = index,
 		.place = r->count,
-		.next = *first_sub,
 		.listed_next = RC_NONE,
 		.flags = flags,
 	};
@@ -323,8 +362,7 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 	if (r->flush_left)
 		r->flush_left++;
 	r->paused += (flags & RC_SUB_PAUSED) != 0;
-	*first_sub = sub;
-	rc_table_add(&h->sub_table, sub_hash(h, conn, index), sub);
+	link_sub(h, sub, first_sub);
 	h->own_subs += (flags & RC_SUB_HIDDEN) != 0;
 	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used - h->own_subs);
 	*out = sub;
@@ -344,14 +382,13 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 	return RC_SUBSCRIBED;
 }
 
-uint32_t rc_replica_find_sub(struct rc_hub *h, uint32_t conn, struct rc_str name)
+uint32_t rc_replica_find_sub(struct rc_hub *h, uint32_t conn, uint32_t first_sub, struct rc_str name)
 {
 	uint32_t index = find_replica(h, name, rc_hub_hash(h, name));
 
 	if (index == RC_NONE)
 		return RC_NONE;
-	struct sub_probe probe = {h, conn, index};
-	return rc_table_find(&h->sub_table, sub_hash(h, conn, index), same_sub, &probe);
+	return find_sub(h, conn, first_sub, index);
 }
 
 void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub)
@@ -377,7 +414,8 @@ void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub)
 		r->flush_left = r->count;
 	if (r->flush_next >= r->count)
 		r->flush_next = 0;
-	rc_table_remove(&h->sub_table, sub_hash(h, s->conn, index), sub);
+	if (s->flags & RC_SUB_INDEXED)
+		rc_table_remove(&h->sub_table, sub_hash(h, s->conn, index), sub);
 	h->own_subs -= (s->flags & RC_SUB_HIDDEN) != 0;
 	rc_slab_put(&h->subs, sub);
 	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used - h->own_subs);

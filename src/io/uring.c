@@ -212,6 +212,8 @@ int rc_io_open(struct rc_io **out, const struct rc_io_options *o, struct rc_erro
 	if (probe(io, err) < 0 ||
 		rc_region_open(&io->buffers, small + group_bytes(o, RC_IO_LARGE), 0, o->node, err) < 0)
 		goto fail;
+	/* The kernel goes round all of them: touched now, not on the way of the first messages. */
+	memset(io->buffers.base, 0, small + group_bytes(o, RC_IO_LARGE));
 	if (open_group(io, RC_IO_SMALL, io->buffers.base, o, err) < 0 ||
 		open_group(io, RC_IO_LARGE, (unsigned char *)io->buffers.base + small, o, err) < 0)
 		goto fail;

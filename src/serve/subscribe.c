@@ -352,7 +352,7 @@ void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg
 		if (check_name(sv, c, m->id_raw, name) < 0)
 			return;
 		count++;
-		fresh += rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), name) == RC_NONE;
+		fresh += rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), c->subs, name) == RC_NONE;
 	}
 	if (count == 0) {
 		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "subscribe names no channel");
@@ -503,7 +503,7 @@ void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_m
 	if (m->has_channels) {
 		rc_msg_channels_begin(&it, m);
 		while (rc_msg_channels_next(&it, buf, &name) > 0) {
-			uint32_t sub = rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), name);
+			uint32_t sub = rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), c->subs, name);
 			if (sub == RC_NONE)
 				continue;
 			forget_in_requests(sv, c, sub);

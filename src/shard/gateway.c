@@ -214,7 +214,8 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 		return rc_error_prefix(err, "shard %u", index);
 	size_t tables = shard_bytes(g, &at_hub, &at_serve, &at_home, &at_scratch, &at_state);
 	tables = rc_align_up(tables, 2u << 20);
-	if (rc_region_open(&s->memory, tables + g->arena_bytes, RC_REGION_HUGE, node, err) < 0)
+	if (rc_region_open(&s->memory, tables + g->arena_bytes, config->huge_pages ? RC_REGION_HUGE : 0,
+		    node, err) < 0)
 		return rc_error_prefix(err, "shard %u", index);
 	unsigned char *base = s->memory.base;
 	s->scratch = base + at_scratch;
