@@ -54,7 +54,8 @@ static uint64_t frames_between(const struct rc_log *log, uint64_t begin, uint64_
 }
 
 /* Events that [begin, end) brought to one client. */
-static void count_deliveries(struct rc_shard *s, const struct rc_replica *r, uint64_t begin, uint64_t end)
+static void count_deliveries(
+	struct rc_shard *s, const struct rc_replica *r, uint64_t begin, uint64_t end)
 {
 	/* Subscribers stand at the same few positions: the last answer mostly serves the next one too. */
 	static _Thread_local struct {
@@ -62,7 +63,8 @@ static void count_deliveries(struct rc_shard *s, const struct rc_replica *r, uin
 		uint32_t token;
 		uint64_t begin, end, tail, frames;
 	} memo;
-	if (memo.r != r || memo.token != r->token || memo.begin != begin || memo.end != end || memo.tail != r->log.tail) {
+	if (memo.r != r || memo.token != r->token || memo.begin != begin || memo.end != end ||
+		memo.tail != r->log.tail) {
 		struct rc_log_frame a, b;
 		rc_log_frame_at(&r->log, begin, &a);
 		memo.frames = r->log.count_tail - a.ordinal;
@@ -151,7 +153,8 @@ static bool give_last_values(struct rc_shard *s, struct rc_conn *c, uint32_t ind
 	uint32_t total = 0;
 	uint64_t given = 0;
 
-	for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE; i = r->last.entry[i].newer)
+	for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE;
+		i = r->last.entry[i].newer)
 		total += r->last.entry[i].len;
 	if (total) {
 		unsigned char *room = rc_conn_reserve(&s->conns, c, total, UINT32_MAX);
@@ -227,7 +230,8 @@ void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
 			i++;
 		} else if (disconnect) {
 			disconnect_slow(s, c); /* takes it out of the array */
-		} else if (s->hub.namespaces[r->ns].key.len && s->hub.namespaces[r->ns].policy == RC_SLOW_LATEST) {
+		} else if (s->hub.namespaces[r->ns].key.len &&
+			   s->hub.namespaces[r->ns].policy == RC_SLOW_LATEST) {
 			conflate(s, c, index);
 			i++;
 		} else {
@@ -246,16 +250,17 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica)
 
 	while (r->count)
 		rc_ws_close(&s->serve, &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn],
-			RC_CLOSE_OVER_CAPACITY, "the gateway has no memory for an event", RC_C_close_capacity);
+			RC_CLOSE_OVER_CAPACITY, "the gateway has no memory for an event",
+			RC_C_close_capacity);
 }
 
 /* ---- one connection ----------------------------------------------------------------------------- */
 
-static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index, const unsigned char *bytes,
-	uint32_t len)
+static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index,
+	const unsigned char *bytes, uint32_t len)
 {
-	rc_conn_send(&s->conns, c, RC_SEND_LOG, index, bytes,
-		RC_MIN(len, s->gateway->config->send_max));
+	rc_conn_send(
+		&s->conns, c, RC_SEND_LOG, index, bytes, RC_MIN(len, s->gateway->config->send_max));
 	if (s->send_budget)
 		s->send_budget--;
 }
@@ -265,8 +270,8 @@ static uint32_t first_listed(struct rc_shard *s, struct rc_conn *c)
 {
 	while (c->listed != RC_NONE) {
 		struct rc_sub *sub = rc_hub_sub(&s->hub, c->listed);
-		if (!(sub->flags & RC_SUB_PAUSED) &&
-			(sub->cursor < replica_of(s, sub)->log.tail || sub->flags >> RC_SUB_MISSED_SHIFT))
+		if (!(sub->flags & RC_SUB_PAUSED) && (sub->cursor < replica_of(s, sub)->log.tail ||
+							     sub->flags >> RC_SUB_MISSED_SHIFT))
 			break;
 		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
 		c->listed = sub->listed_next;
@@ -394,7 +399,9 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		if (place + 2 * PREFETCH < r->count)
 			__builtin_prefetch(rc_slab_at(&s->hub.subs, r->subs[place + 2 * PREFETCH]));
 		if (place + PREFETCH < r->count)
-			__builtin_prefetch(&s->conns.at[rc_hub_sub(&s->hub, r->subs[place + PREFETCH])->conn], 1);
+			__builtin_prefetch(
+				&s->conns.at[rc_hub_sub(&s->hub, r->subs[place + PREFETCH])->conn],
+				1);
 		r->flush_next = place + 1 == r->count ? 0 : place + 1;
 		r->flush_left--;
 		if ((sub->flags & RC_SUB_PAUSED) || sub->cursor == tail || c->state != RC_CONN_OPEN)
@@ -421,7 +428,8 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 	bool again = r->flush_left > 0;
 	if (!again) {
 		if (r->taken_ns)
-			rc_count_hist(s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
+			rc_count_hist(
+				s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
 		r->taken_ns = 0;
 		rc_replica_release(&s->hub, r, r->flush_low);
 	}
