@@ -119,6 +119,8 @@ struct rc_hub_port {
 	/* Even then not: the event can't be delivered, its subscribers are to be sent away so that they know. */
 	void (*replica_lost)(void *ctx, uint32_t replica);
 	uint32_t (*namespace_of)(void *ctx, struct rc_str channel);
+	/* Channels that all shards know at present. */
+	uint64_t (*channels)(void *ctx);
 };
 
 /* ---- data ---------------------------------------------------------------------------------------- */
@@ -205,6 +207,7 @@ struct rc_replica {
 struct rc_hub_limits {
 	uint32_t shards;
 	uint32_t shard; /* this one */
+	uint32_t channels_max; /* that all shards together know */
 	uint32_t owned_max, replicas_max, subs_max, patterns_max;
 	uint32_t frame_max; /* bytes of one encoded event */
 };

@@ -521,7 +521,8 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 	}
 	if (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOBUFS && res != -ENOMEM) {
 		rc_count(s->counters, RC_C_send_errors, 1);
-		rc_count(s->counters, RC_C_close_io_error, 1);
+		if (c->state == RC_CONN_OPEN)
+			rc_count(s->counters, RC_C_close_io_error, 1);
 		rc_conn_kill(&s->conns, c);
 		rc_conn_landed(&s->conns, c);
 		return;
@@ -535,7 +536,8 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 	if (!kept) {
 		/* No memory for the rest of a frame: the stream can't go on. */
 		rc_count(s->counters, RC_C_arena_refused, 1);
-		rc_count(s->counters, RC_C_close_too_slow, 1);
+		if (c->state == RC_CONN_OPEN)
+			rc_count(s->counters, RC_C_close_too_slow, 1);
 		rc_conn_kill(&s->conns, c);
 		rc_conn_landed(&s->conns, c);
 		return;
