@@ -51,7 +51,7 @@ struct options {
 
 static bool parse_u64(const char *text, uint64_t max, uint64_t *out)
 {
-	if (text[0] == '\0' || strspn(text, "0123456789") < strlen(text))
+	if (text == NULL || text[0] == '\0' || strspn(text, "0123456789") < strlen(text))
 		return false;
 	errno = 0;
 	*out = strtoull(text, NULL, 10);

@@ -66,9 +66,10 @@ static void forget(struct rc_hub *h, uint32_t index)
 
 	idle_unlink(h, index);
 	rc_table_remove(&h->owned_table, o->hash, index);
+	h->own_channels -= o->name[0] == '$';
 	rc_pool_put(h->pool, o->name, o->name_len);
 	rc_slab_put(&h->owned, index);
-	rc_gauge_set(h->counters, RC_C_channels, h->owned.used);
+	rc_gauge_set(h->counters, RC_C_channels, h->owned.used - h->own_channels);
 }
 
 void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
@@ -115,7 +116,8 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 	o->hash = hash;
 	o->epoch = rc_random_secret(&h->random) & (((uint64_t)1 << RC_EPOCH_BITS) - 1);
 	rc_table_add(&h->owned_table, hash, index);
-	rc_gauge_set(h->counters, RC_C_channels, h->owned.used);
+	h->own_channels += rc_name_reserved(name);
+	rc_gauge_set(h->counters, RC_C_channels, h->owned.used - h->own_channels);
 	return index;
 }
 

@@ -137,7 +137,7 @@ int rc_counters_open(struct rc_counters_view *v, const char *path, struct rc_err
 void rc_counters_close(struct rc_counters_view *v)
 {
 	if (v->base != NULL)
-		munmap((void *)(uintptr_t)v->base, v->size);
+		munmap((void *)v->base, v->size);
 	if (v->path[0] != '\0' && v->fd >= 0)
 		close(v->fd);
 	free(v->meta);

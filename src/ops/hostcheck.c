@@ -14,10 +14,12 @@
 #include "ops/hostlook.h"
 #include "ops/hostread.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): they are parts of initializers */
 #define SYSCTL(id_, group_) .id = id_, .reads = "sysctl " id_, .group = group_
 #define OWN(id_, reads_, group_, look_) \
 	.id = id_, .reads = reads_, .group = group_, .look = rc_look_##look_
 #define WANT(bound_, want_) .in_sysctl_file = true, .bound = RC_HOST_##bound_, .want = want_
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct rc_host_check rc_host_checks[] = {
 	/* kernel */

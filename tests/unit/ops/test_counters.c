@@ -274,6 +274,18 @@ static void a_missing_folder_is_named(void **state)
 	assert_non_null(strstr(err.text, path));
 }
 
+static void every_page_of_the_file_is_there_from_the_start(void **state)
+{
+	struct place *p = *state;
+	struct rc_counters c;
+	struct stat st;
+	create(&c, p->file, 8);
+	assert_int_equal(stat(p->file, &st), 0);
+	assert_int_equal(st.st_size, c.header->file_bytes);
+	assert_true((uint64_t)st.st_blocks * 512 >= c.header->file_bytes);
+	rc_counters_destroy(&c);
+}
+
 static void no_room_for_the_pages_shows_at_creation_and_leaves_nothing(void **state)
 {
 	struct place *p = *state;
@@ -339,12 +351,14 @@ static void a_folder_that_others_can_write_is_refused(void **state)
 static void a_link_in_place_of_the_users_folder_is_refused(void **state)
 {
 	struct place *p = *state;
-	char link[2 * TREE_PATH], out[RC_COUNTERS_PATH_MAX];
+	char link[2 * TREE_PATH], target[2 * TREE_PATH], out[RC_COUNTERS_PATH_MAX];
 	const char *before = getenv("XDG_RUNTIME_DIR");
 	char *kept = before == NULL ? NULL : strdup(before);
 	setenv("XDG_RUNTIME_DIR", p->root, 1);
 	snprintf(link, sizeof(link), "%s/ringcast-%lu", p->root, (unsigned long)geteuid());
-	assert_int_equal(symlink("/tmp", link), 0);
+	snprintf(target, sizeof(target), "%s/elsewhere", p->root);
+	assert_int_equal(mkdir(target, 0700), 0);
+	assert_int_equal(symlink(target, link), 0);
 	assert_int_equal(rc_counters_folder_at(2, out), -1);
 	/* The same name as a real folder is fine, so it was the link. */
 	assert_int_equal(unlink(link), 0);
@@ -594,6 +608,7 @@ int main(void)
 		IN_FOLDER(a_reader_does_not_keep_a_new_gateway_from_the_place_of_a_dead_one),
 		IN_FOLDER(somebody_elses_file_is_not_overwritten),
 		IN_FOLDER(a_missing_folder_is_named),
+		IN_FOLDER(every_page_of_the_file_is_there_from_the_start),
 		IN_FOLDER(no_room_for_the_pages_shows_at_creation_and_leaves_nothing),
 		IN_FOLDER(without_a_path_the_file_lies_in_the_units_folder),
 		IN_FOLDER(of_several_folders_of_a_unit_the_first_is_taken_and_made),
