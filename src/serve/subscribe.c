@@ -156,11 +156,26 @@ static void acknowledge(struct rc_serve *sv, struct rc_conn *c, struct request *
 	rc_ws_end(sv, c, &b);
 }
 
+/* A later request that counts on a subscription of this one can't be granted either. */
+static void refuse_with(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+{
+	for (struct request *r = first_request(sv, c); r; r = r->next) {
+		for (uint32_t i = 0; i < r->count; i++) {
+			if (r->subs[i] == sub) {
+				r->subs[i] = RC_NONE;
+				r->refused = true;
+			}
+		}
+	}
+}
+
 static void refuse(struct rc_serve *sv, struct rc_conn *c, struct request *r)
 {
 	for (uint32_t i = 0; i < r->count; i++) {
-		if (r->subs[i] != RC_NONE && (r->subs[i] & FRESH))
+		if (r->subs[i] != RC_NONE && (r->subs[i] & FRESH)) {
+			refuse_with(sv, c, r->subs[i] & ~FRESH);
 			drop(sv, c, r->subs[i] & ~FRESH);
+		}
 	}
 	rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
 	rc_ws_error(sv, c, (struct rc_str){r->id, r->id_len}, "server_capacity_exceeded", true,

@@ -172,7 +172,7 @@ static void a_position_within_a_frame_finds_that_frame(void **state)
 	assert_int_equal(f.ordinal, 3);
 }
 
-static void chunks_double_and_a_log_begins_again_with_what_it_held(void **state)
+static void chunks_double_and_shrink_again_when_they_are_not_used(void **state)
 {
 	uint32_t before = 0;
 
@@ -185,28 +185,40 @@ static void chunks_double_and_a_log_begins_again_with_what_it_held(void **state)
 		}
 	}
 	assert_int_equal(before, 256 * 1024);
-	rc_log_clear(&log_, &arena);
-	/* The next burst would lie in one chunk; each time that it does not come, the chunk is half as large. */
-	for (uint32_t size = 256 * 1024; size >= RC_BUDDY_MIN; size /= 2) {
+	/* By clearing, and by trimming to the very end, which is the same. */
+	for (int round = 0; round < 2; round++) {
+		rc_log_clear(&log_, &arena);
+		for (uint32_t size = 256 * 1024; size >= RC_BUDDY_MIN; size /= 2) {
+			assert_true(append(100));
+			assert_int_equal(log_.held, size);
+			if (round)
+				rc_log_trim(&log_, &arena, log_.tail);
+			else
+				rc_log_clear(&log_, &arena);
+			assert_int_equal(arena.used_bytes, 0);
+			assert_int_equal(log_.head, log_.tail);
+		}
 		assert_true(append(100));
-		assert_int_equal(log_.held, size);
-		/* Trimming to the very end is clearing. */
-		rc_log_trim(&log_, &arena, log_.tail);
-		assert_int_equal(arena.used_bytes, 0);
-		assert_int_equal(log_.head, log_.tail);
+		assert_int_equal(log_.held, RC_BUDDY_MIN);
+		for (int i = 0; i < 10000; i++)
+			assert_true(append(100));
 	}
-	assert_true(append(100));
-	assert_int_equal(log_.held, RC_BUDDY_MIN);
-	/* And a burst of many small chunks is one the next time. */
-	for (int i = 0; i < 100; i++)
-		assert_true(append(100));
-	uint32_t held = log_.held;
-	assert_ptr_not_equal(log_.first, log_.last);
-	rc_log_clear(&log_, &arena);
-	for (int i = 0; i < 101; i++)
-		assert_true(append(100));
-	assert_ptr_equal(log_.first, log_.last);
-	assert_int_equal(log_.held, rc_pow2_ceil(held));
+}
+
+static void a_burst_like_the_last_one_lies_in_one_chunk(void **state)
+{
+	const unsigned char *bytes;
+
+	(void)state;
+	for (int round = 0; round < 5; round++) {
+		uint64_t pos = log_.tail;
+		for (int i = 0; i < 64; i++)
+			assert_true(append(150));
+		uint32_t len = rc_log_range(&log_, pos, &bytes);
+		if (round)
+			assert_int_equal(len, 64 * 150);
+		rc_log_clear(&log_, &arena);
+	}
 }
 
 static void trimming_takes_whole_chunks_before_the_position_only(void **state)
@@ -453,7 +465,8 @@ int main(void)
 		TEST(a_chunk_fills_up_to_its_last_byte),
 		TEST(frames_of_one_byte_fill_a_chunk_with_index),
 		TEST(a_position_within_a_frame_finds_that_frame),
-		TEST(chunks_double_and_a_log_begins_again_with_what_it_held),
+		TEST(chunks_double_and_shrink_again_when_they_are_not_used),
+		TEST(a_burst_like_the_last_one_lies_in_one_chunk),
 		TEST(trimming_takes_whole_chunks_before_the_position_only),
 		TEST(a_cursor_in_a_cut_frame_survives_trimming_to_it),
 		TEST(positions_go_on_after_everything_was_freed),
