@@ -73,14 +73,13 @@ static void drop(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 		c->mid_left = 0;
 		RC_ASSERT(len >= left);
 		if (c->state != RC_CONN_DEAD && !rc_conn_write_first(sv->conns, c, bytes, left)) {
-			c->mid_sub = RC_NONE;
 			rc_count(sv->counters, RC_C_arena_refused, 1);
 			c->flags |= RC_CONN_CLOSE_SENT;
 			c->state = RC_CONN_LINGERING; /* nothing more can be sent to it */
 			rc_conn_timer(sv->conns, c, 1);
 		}
+		c->mid_sub = RC_NONE;
 	}
-	c->mid_sub = RC_NONE;
 	rc_ws_unlist(sv, c, sub);
 	if (!(rc_hub_sub(sv->hub, sub)->flags & RC_SUB_HIDDEN))
 		c->sub_count--;
