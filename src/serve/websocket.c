@@ -222,8 +222,13 @@ static void handle_data(struct rc_serve *sv, struct rc_conn *c, struct ws_input 
 		return;
 	}
 	if (piece->last) {
-		handle_message(sv, c, (struct rc_str){(char *)in->message, in->len});
-		free_message(sv, in);
+		/* Taken out first: answering may end the connection, and `in` with it. */
+		unsigned char *message = in->message;
+		uint32_t len = in->len, size = in->size;
+		in->message = NULL;
+		in->len = in->size = 0;
+		handle_message(sv, c, (struct rc_str){(char *)message, len});
+		rc_pool_put(sv->pool, message, size);
 	}
 }
 
