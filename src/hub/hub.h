@@ -206,7 +206,7 @@ struct rc_replica {
 
 struct rc_hub_limits {
 	uint32_t shards;
-	uint32_t shard; /* this one */
+	uint32_t shard;        /* this one */
 	uint32_t channels_max; /* that all shards together know */
 	uint32_t owned_max, replicas_max, subs_max, patterns_max;
 	uint32_t frame_max; /* bytes of one encoded event */

@@ -94,7 +94,8 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 
 	if (index != RC_NONE)
 		return index;
-	bool room = h->port.channels(h->port.ctx) < h->limits.channels_max || rc_name_reserved(name);
+	bool room =
+		h->port.channels(h->port.ctx) < h->limits.channels_max || rc_name_reserved(name);
 	index = room ? rc_slab_get(&h->owned) : RC_NONE;
 	if (index == RC_NONE && h->idle_first != RC_NONE) {
 		/* A full table gives up the life of the channel that was used longest ago. */

@@ -177,7 +177,8 @@ static void close_taking(struct rc_serve *sv, struct publisher *p)
 }
 
 /* The stage of one whose connection ended over the answer was set when it went. */
-static void fail(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, uint16_t code, const char *text)
+static void fail(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, uint16_t code,
+	const char *text)
 {
 	send_error(sv, c, code, text);
 	if (c->state == RC_CONN_OPEN)
