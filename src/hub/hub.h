@@ -230,6 +230,7 @@ struct rc_hub {
 	struct rc_slab owned;
 	struct rc_table owned_table;
 	uint32_t idle_first, idle_last;
+	uint32_t sweep_at; /* where the sweep goes on; RC_NONE = at the first */
 
 	struct rc_slab replicas;
 	struct rc_table replica_table;

@@ -30,6 +30,8 @@ static void idle_unlink(struct rc_hub *h, uint32_t index)
 
 	if (!o->idle)
 		return;
+	if (h->sweep_at == index)
+		h->sweep_at = o->idle_next;
 	if (o->idle_prev != RC_NONE)
 		owned_at(h, o->idle_prev)->idle_next = o->idle_next;
 	else
@@ -74,7 +76,9 @@ static void forget(struct rc_hub *h, uint32_t index)
 
 void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 {
-	uint32_t index = h->idle_first;
+	/* Namespaces differ in their times: each second goes on where the last one stopped, or those who wait long would hide
+	 * those who don't. */
+	uint32_t index = h->sweep_at != RC_NONE ? h->sweep_at : h->idle_first;
 
 	while (index != RC_NONE && budget-- > 0) {
 		const struct rc_owned *o = owned_at(h, index);
@@ -83,6 +87,7 @@ void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 			forget(h, index);
 		index = next;
 	}
+	h->sweep_at = index;
 }
 
 /* ---- finding ------------------------------------------------------------------------------------ */
