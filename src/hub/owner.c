@@ -78,9 +78,14 @@ void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 {
 	/* Namespaces differ in their times: each second goes on where the last one stopped, or those who wait long would hide
 	 * those who don't. */
-	uint32_t index = h->sweep_at != RC_NONE ? h->sweep_at : h->idle_first;
+	uint32_t left = RC_MIN(budget, h->owned.used);
+	uint32_t index = h->sweep_at;
 
-	while (index != RC_NONE && budget-- > 0) {
+	while (left-- > 0) {
+		if (index == RC_NONE)
+			index = h->idle_first;
+		if (index == RC_NONE)
+			break;
 		const struct rc_owned *o = owned_at(h, index);
 		uint32_t next = o->idle_next;
 		if ((uint64_t)(h->now_s - o->used_s) * 1000 >= h->namespaces[o->ns].channel_ttl_ms)

@@ -22,6 +22,7 @@ static void *blocks[ARENA / 1024 + 1], *objects[64];
 static uint32_t block_count, object_count;
 
 static const struct rc_hub_limits limits = {.shards = 1,
+	.channels_max = UINT32_MAX,
 	.owned_max = 16,
 	.replicas_max = 16,
 	.subs_max = 64,
