@@ -392,11 +392,11 @@ def test_it_runs_as_an_ordinary_user(gateway, folder, connect, publisher):
 # ---- publish and subscribe
 
 def to(g):
-    return ["--ingest", "{}:{}".format(*g.ingest)]
+    return ["--server", "{}:{}".format(*g.ingest)]
 
 
 def at(g):
-    return ["--connect", "{}:{}".format(*g.http)]
+    return ["--server", "{}:{}".format(*g.http)]
 
 
 class Subscriber:
@@ -442,7 +442,7 @@ def test_publish_without_data_and_with_text(gateway, cli, connect):
     ws.subscribe("cli")
     assert cli("publish", *to(g), "cli", "nothing").returncode == OK
     assert ws.next_event()["event"] == "nothing"
-    assert cli("publish", *to(g), "cli", "text", "not json").returncode == OK
+    assert cli("publish", *to(g), "--text", "cli", "text", "not json").returncode == OK
     e = ws.next_event()
     assert e["event"] == "text" and (e.get("encoding") == "base64" or e["data"] == "not json")
 
@@ -475,7 +475,7 @@ def test_publish_with_a_token(gateway, cli):
 
 
 @one_shard
-@pytest.mark.parametrize("command", [["publish", "--ingest"], ["subscribe", "--connect"]], ids=["publish", "subscribe"])
+@pytest.mark.parametrize("command", [["publish", "--server"], ["subscribe", "--server"]], ids=["publish", "subscribe"])
 def test_without_a_gateway_they_say_so(cli, command):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
