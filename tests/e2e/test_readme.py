@@ -7,7 +7,8 @@
     sh host            not here: it changes the host, takes too long, or needs tools from elsewhere
     c NAME, ini NAME   the file of that name
 
-All runs in a network namespace, where the default ports are free, and in a folder with links to everything in the tree.
+All runs in a network of its own, where the default ports are free, beside no other gateway, and in a folder with links to everything
+in the tree.
 """
 import contextlib
 import json
@@ -35,19 +36,29 @@ def blocks():
         return re.findall(r"^```([^\n]*)\n(.*?)^```$", f.read(), re.M | re.S)
 
 
+# Where the counters of other gateways lie is covered up, so that there is one gateway as far as `ringcast stat` can see.
+ENTER = """
+ip link set lo up
+for other in /run/ringcast /tmp/ringcast-$(id -u); do
+    [ ! -d $other ] || mount -t tmpfs -o mode=700 none $other
+done
+echo up
+exec cat
+"""
+
+
 @pytest.fixture
 def namespace():
     """The beginning of a command that runs it in a network of its own."""
     for tool in ("unshare", "nsenter", "ip"):
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
-    own, enter = (["unshare", "-n"], []) if os.geteuid() == 0 else (["unshare", "-rn"], ["-U", "--preserve-credentials"])
-    holder = subprocess.Popen([*own, "sh", "-c", "ip link set lo up && echo up && exec cat"], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    own, enter = (["unshare", "-nm"], []) if os.geteuid() == 0 else (["unshare", "-rnm"], ["-U", "--preserve-credentials"])
+    holder = subprocess.Popen([*own, "sh", "-ec", ENTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         if holder.stdout.readline() != "up\n":
             pytest.skip(f"no network namespace can be made here: {holder.stderr.read().strip()}")
-        yield ["nsenter", "-t", str(holder.pid), *enter, "-n"]
+        yield ["nsenter", "-t", str(holder.pid), *enter, "-n", "-m"]
     finally:
         with contextlib.suppress(BrokenPipeError):
             holder.stdin.close()
@@ -88,7 +99,7 @@ def clean_environment(folder):
            if not k.startswith("RINGCAST_") and k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VARIANT", "CC")}
     env["RINGCAST_SKIP_DEPS"] = "1"
     # The counters of this gateway and of no other: where they lie, and where `ringcast stat` looks.
-    env["RUNTIME_DIRECTORY"] = folder
+    env["RUNTIME_DIRECTORY"] = env["XDG_RUNTIME_DIR"] = folder
     return env
 
 
@@ -126,7 +137,7 @@ def test_it_is_true(shards, folder, namespace):
     terminals = []
     try:
         for number, (kind, text) in enumerate(blocks()):
-            shell = [*namespace, "bash", "-euc", text]
+            shell = [*namespace, "bash", "-euc", f"cd {work}\n{text}"]
             if kind == "sh run":
                 gateway = Terminal(shell, f"{number}.log", **options)
                 terminals.append(gateway)
