@@ -59,8 +59,9 @@ size_t rc_hub_bytes(const struct rc_hub_limits *limits)
 }
 
 void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct rc_hub_port *port,
-	const struct rc_hub_namespace *namespaces, const struct rc_hash_key *key, struct rc_buddy *arena,
-	struct rc_pool *pool, struct rc_counters_shard *counters, void *memory)
+	const struct rc_hub_namespace *namespaces, const struct rc_hash_key *key,
+	struct rc_buddy *arena, struct rc_pool *pool, struct rc_counters_shard *counters,
+	void *memory)
 {
 	unsigned char *at[PARTS];
 	unsigned char *next = memory;
@@ -83,11 +84,12 @@ void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct r
 	rc_slab_init(&h->replicas, at[PART_REPLICAS], sizeof(struct rc_replica), l->replicas_max);
 	rc_slab_init(&h->subs, at[PART_SUBS], sizeof(struct rc_sub), l->subs_max);
 	rc_table_init(&h->owned_table, (void *)at[PART_OWNED_CELLS], rc_table_cells(l->owned_max));
-	rc_table_init(&h->replica_table, (void *)at[PART_REPLICA_CELLS], rc_table_cells(l->replicas_max));
+	rc_table_init(
+		&h->replica_table, (void *)at[PART_REPLICA_CELLS], rc_table_cells(l->replicas_max));
 	rc_table_init(&h->sub_table, (void *)at[PART_SUB_CELLS], rc_table_cells(l->subs_max));
 	rc_trie_init(&h->trie, key, pool, at[PART_NODES], (void *)at[PART_NODE_CELLS],
 		rc_trie_nodes(l->patterns_max));
-	h->idle_first = h->idle_last = RC_NONE;
+	h->idle_first = h->idle_last = h->sweep_at = RC_NONE;
 	h->ask_first = RC_NONE;
 	h->dirty_first = h->dirty_last = RC_NONE;
 	h->broadcast = RC_NONE;

@@ -285,7 +285,8 @@ static uint32_t find_replica(const struct rc_hub *h, struct rc_str name, uint32_
  * The first RC_SUB_WALK of a connection's list are found by walking it, and every one of those that are not in the table is
  * among them: who comes later goes behind them and into the table.
  */
-static uint32_t find_sub(const struct rc_hub *h, uint32_t conn, uint32_t first_sub, uint32_t replica)
+static uint32_t find_sub(
+	const struct rc_hub *h, uint32_t conn, uint32_t first_sub, uint32_t replica)
 {
 	uint32_t sub = first_sub;
 
@@ -382,7 +383,8 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 	return RC_SUBSCRIBED;
 }
 
-uint32_t rc_replica_find_sub(struct rc_hub *h, uint32_t conn, uint32_t first_sub, struct rc_str name)
+uint32_t rc_replica_find_sub(
+	struct rc_hub *h, uint32_t conn, uint32_t first_sub, struct rc_str name)
 {
 	uint32_t index = find_replica(h, name, rc_hub_hash(h, name));
 

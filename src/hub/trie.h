@@ -43,8 +43,8 @@ struct rc_trie {
 
 /* Nodes that patterns_max patterns may need; what goes beyond is refused. */
 uint32_t rc_trie_nodes(uint32_t patterns_max);
-void rc_trie_init(struct rc_trie *t, const struct rc_hash_key *key, struct rc_pool *pool, void *node_memory,
-	struct rc_table_cell *cells, uint32_t nodes_max);
+void rc_trie_init(struct rc_trie *t, const struct rc_hash_key *key, struct rc_pool *pool,
+	void *node_memory, struct rc_table_cell *cells, uint32_t nodes_max);
 /* The pattern's leaf, made when make is true; NULL when there is none or no room. Valid until the next change. */
 struct rc_trie_leaf *rc_trie_leaf(struct rc_trie *t, struct rc_str pattern, bool make);
 /* Shard holds the pattern from now on, or no longer. False when there is no room. */

@@ -18,18 +18,18 @@
 #include "proto/ingest.h"
 #include "proto/json.h"
 
-#define WINDOW_MIN   32u
-#define OUT_HIGH     (256u * 1024) /* unread answers above which nothing more is taken */
-#define OUT_MAX	     (4u << 20)   /* room for the answers to all that was taken until then */
-#define JSON_DEPTH   128u
+#define WINDOW_MIN 32u
+#define OUT_HIGH   (256u * 1024) /* unread answers above which nothing more is taken */
+#define OUT_MAX    (4u << 20)    /* room for the answers to all that was taken until then */
+#define JSON_DEPTH 128u
 
 enum stage {
-	STAGE_HELLO,	 /* the first frame is awaited */
-	STAGE_CLAIM,	 /* the id is to be claimed; its home's ring was full */
-	STAGE_CLAIMING,	 /* the home will answer */
+	STAGE_HELLO,    /* the first frame is awaited */
+	STAGE_CLAIM,    /* the id is to be claimed; its home's ring was full */
+	STAGE_CLAIMING, /* the home will answer */
 	STAGE_LIVE,
-	STAGE_CLOSING,	 /* nothing more is taken; ends when all is acknowledged */
-	STAGE_SETTLING,	 /* the connection is gone, events are undecided */
+	STAGE_CLOSING,   /* nothing more is taken; ends when all is acknowledged */
+	STAGE_SETTLING,  /* the connection is gone, events are undecided */
 	STAGE_RETURNING, /* the id is to be given back; its home's ring was full */
 };
 
@@ -46,7 +46,7 @@ struct publisher {
 	struct entry *window;
 	uint64_t taken; /* highest sequence that was taken in */
 	uint64_t acked; /* highest that was acknowledged; what is acknowledged never goes back */
-	uint32_t size;	/* of window, a power of two */
+	uint32_t size;  /* of window, a power of two */
 	uint32_t head, tail;
 	uint32_t outstanding; /* events that are not decided */
 	uint32_t batch_done;  /* events of the BATCH at hand that were taken */
@@ -68,7 +68,8 @@ static struct publisher *at(const struct rc_serve *sv, uint32_t slot)
 
 static uint32_t slot_of(const struct rc_serve *sv, const struct publisher *p)
 {
-	return (uint32_t)((size_t)((const unsigned char *)p - sv->publishers.base) / sv->publishers.stride);
+	return (uint32_t)((size_t)((const unsigned char *)p - sv->publishers.base) /
+			  sv->publishers.stride);
 }
 
 static struct publisher *find(const struct rc_serve *sv, uint32_t slot, uint32_t generation)
@@ -154,8 +155,8 @@ static void send_bye(struct rc_serve *sv, struct rc_conn *c, uint16_t code, uint
 	reply(sv, c, frame, rc_ingest_bye_encode(frame, sizeof(frame), &b));
 }
 
-static void send_nack(struct rc_serve *sv, struct rc_conn *c, uint64_t sequence, uint16_t code,
-	const char *text)
+static void send_nack(
+	struct rc_serve *sv, struct rc_conn *c, uint64_t sequence, uint16_t code, const char *text)
 {
 	unsigned char frame[RC_INGEST_ANSWER_MAX];
 	struct rc_ingest_nack n = {.sequence = sequence, .code = code, .text = rc_str_of(text)};
@@ -176,7 +177,8 @@ static void close_taking(struct rc_serve *sv, struct publisher *p)
 }
 
 /* The stage of one whose connection ended over the answer was set when it went. */
-static void fail(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, uint16_t code, const char *text)
+static void fail(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, uint16_t code,
+	const char *text)
 {
 	send_error(sv, c, code, text);
 	if (c->state == RC_CONN_OPEN)
@@ -253,8 +255,8 @@ static uint32_t push(struct publisher *p, uint64_t sequence, uint8_t flags, uint
 	return index;
 }
 
-static void decided(struct rc_serve *sv, struct publisher *p, uint32_t index, const struct rc_outcome *o,
-	uint64_t sequence)
+static void decided(struct rc_serve *sv, struct publisher *p, uint32_t index,
+	const struct rc_outcome *o, uint64_t sequence)
 {
 	struct entry *e = &p->window[index & (p->size - 1)];
 	struct rc_conn *c = conn_of(sv, p);
@@ -274,8 +276,8 @@ static void decided(struct rc_serve *sv, struct publisher *p, uint32_t index, co
 /* ---- taking events ------------------------------------------------------------------------------ */
 
 /* 0, or why the event is refused before it goes anywhere. */
-static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish *e, uint8_t flags, bool broadcast,
-	const char **text)
+static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish *e, uint8_t flags,
+	bool broadcast, const char **text)
 {
 	if (flags & ~RINGCAST_FLAGS_EVENT) {
 		*text = "the frame has flags that this gateway does not know";
@@ -285,7 +287,8 @@ static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish 
 		*text = "this gateway keeps no journal";
 		return RINGCAST_NACK_NOT_SUPPORTED;
 	}
-	if (!broadcast && (rc_name_classify(e->channel) != RC_NAME_CHANNEL || rc_name_reserved(e->channel))) {
+	if (!broadcast &&
+		(rc_name_classify(e->channel) != RC_NAME_CHANNEL || rc_name_reserved(e->channel))) {
 		*text = "not the name of a channel that one may publish to";
 		return RINGCAST_NACK_BAD_CHANNEL;
 	}
@@ -306,7 +309,8 @@ static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish 
 
 static enum rc_counter refused_counter(uint16_t code)
 {
-	return code == RINGCAST_NACK_TOO_LARGE ? RC_C_events_refused_too_big : RC_C_events_refused_bad;
+	return code == RINGCAST_NACK_TOO_LARGE ? RC_C_events_refused_too_big
+					       : RC_C_events_refused_bad;
 }
 
 /* Takes one event for the entry, whose remaining counts it already. False: no room, nothing was done. */
@@ -362,7 +366,8 @@ static enum taken take_one(struct rc_serve *sv, struct rc_conn *c, struct publis
 	const struct rc_ingest_frame *f, bool broadcast)
 {
 	struct rc_ingest_publish e;
-	int rc = broadcast ? rc_ingest_broadcast_parse(f->body, &e) : rc_ingest_publish_parse(f->body, &e);
+	int rc = broadcast ? rc_ingest_broadcast_parse(f->body, &e)
+			   : rc_ingest_publish_parse(f->body, &e);
 
 	if (rc < 0) {
 		fail(sv, c, p, RINGCAST_ERROR_BAD_BODY, "the body of this frame can't be read");
@@ -440,7 +445,8 @@ static bool token_equal(struct rc_str given, struct rc_str wanted)
 
 	/* In time that depends on the given one alone. */
 	for (size_t i = 0; i < given.len; i++)
-		differ |= (unsigned char)(given.ptr[i] ^ wanted.ptr[wanted.len ? i % wanted.len : 0]);
+		differ |=
+			(unsigned char)(given.ptr[i] ^ wanted.ptr[wanted.len ? i % wanted.len : 0]);
 	return !differ;
 }
 
@@ -485,7 +491,8 @@ static void hello(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, s
 		fail(sv, c, p, RINGCAST_ERROR_VERSION, "this gateway speaks version 1");
 		return;
 	default:
-		fail(sv, c, p, RINGCAST_ERROR_BAD_HELLO, "not a HELLO, or a publisher id that is none");
+		fail(sv, c, p, RINGCAST_ERROR_BAD_HELLO,
+			"not a HELLO, or a publisher id that is none");
 		return;
 	}
 	if (token.len && !token_equal(h.token, token)) {
@@ -516,12 +523,13 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 		if (f->type == RINGCAST_FRAME_HELLO)
 			hello(sv, c, p, f->body);
 		else
-			fail(sv, c, p, RINGCAST_ERROR_HELLO_EXPECTED, "the first frame must be HELLO");
+			fail(sv, c, p, RINGCAST_ERROR_HELLO_EXPECTED,
+				"the first frame must be HELLO");
 		return TAKEN;
 	}
 	if (f->flags & ~rc_ingest_flags_known(f->type)) {
-		bool event = f->type == RINGCAST_FRAME_PUBLISH || f->type == RINGCAST_FRAME_BROADCAST ||
-			     f->type == RINGCAST_FRAME_BATCH;
+		bool event = f->type == RINGCAST_FRAME_PUBLISH ||
+			     f->type == RINGCAST_FRAME_BROADCAST || f->type == RINGCAST_FRAME_BATCH;
 		/* Said once per frame; its events are refused one by one, or a later ACK would seem to cover them. */
 		if (p->batch_done == 0)
 			send_error(sv, c, RINGCAST_ERROR_UNKNOWN_FLAGS, "unknown flags");
@@ -564,20 +572,23 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 }
 
 /* Takes whole frames from the input; returns the bytes used. */
-static uint32_t process(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, const unsigned char *bytes,
-	uint32_t len)
+static uint32_t process(struct rc_serve *sv, struct rc_conn *c, struct publisher *p,
+	const unsigned char *bytes, uint32_t len)
 {
 	uint32_t used = 0;
 
 	while (c->state == RC_CONN_OPEN && p->stage <= STAGE_LIVE && !(c->flags & RC_CONN_HELD)) {
 		struct rc_ingest_frame f;
-		int rc = rc_ingest_frame(bytes + used, len - used, sv->config->ingest_frame_max, &f);
+		int rc =
+			rc_ingest_frame(bytes + used, len - used, sv->config->ingest_frame_max, &f);
 		if (rc == 1)
 			break;
 		if (rc < 0) {
 			fail(sv, c, p,
-				rc == -EMSGSIZE ? RINGCAST_ERROR_FRAME_TOO_LARGE : RINGCAST_ERROR_BAD_FRAME,
-				rc == -EMSGSIZE ? "a frame is larger than frame_max" : "not a frame");
+				rc == -EMSGSIZE ? RINGCAST_ERROR_FRAME_TOO_LARGE
+						: RINGCAST_ERROR_BAD_FRAME,
+				rc == -EMSGSIZE ? "a frame is larger than frame_max"
+						: "not a frame");
 			break;
 		}
 		if (c->out_len > OUT_HIGH) {
@@ -670,7 +681,8 @@ static void settle(struct rc_serve *sv, struct publisher *p)
 
 	if (p->id_len && p->stage != STAGE_CLAIM) {
 		p->stage = STAGE_RETURNING;
-		if (!sv->port.give_back(sv->port.ctx, (struct rc_str){p->id, p->id_len}, &who, p->taken)) {
+		if (!sv->port.give_back(
+			    sv->port.ctx, (struct rc_str){p->id, p->id_len}, &who, p->taken)) {
 			list_wait(sv, p);
 			return;
 		}
@@ -787,7 +799,8 @@ void rc_ingest_outcome(struct rc_serve *sv, const struct rc_outcome *o)
 	}
 }
 
-void rc_ingest_granted(struct rc_serve *sv, const struct rc_holder *to, bool taken, uint64_t sequence)
+void rc_ingest_granted(
+	struct rc_serve *sv, const struct rc_holder *to, bool taken, uint64_t sequence)
 {
 	struct publisher *p = find(sv, to->slot, to->generation);
 	struct rc_conn *c = p ? conn_of(sv, p) : NULL;
@@ -797,7 +810,8 @@ void rc_ingest_granted(struct rc_serve *sv, const struct rc_holder *to, bool tak
 		return;
 	if (!taken) {
 		p->id_len = 0;
-		fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY, "another connection with this publisher id came first");
+		fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY,
+			"another connection with this publisher id came first");
 		return;
 	}
 	p->taken = p->acked = sequence;

@@ -54,7 +54,8 @@ static uint64_t frames_between(const struct rc_log *log, uint64_t begin, uint64_
 }
 
 /* Events that [begin, end) brought to one client. */
-static void count_deliveries(struct rc_shard *s, const struct rc_replica *r, uint64_t begin, uint64_t end)
+static void count_deliveries(
+	struct rc_shard *s, const struct rc_replica *r, uint64_t begin, uint64_t end)
 {
 	/* Subscribers stand at the same few positions: the last answer mostly serves the next one too. */
 	static _Thread_local struct {
@@ -62,7 +63,8 @@ static void count_deliveries(struct rc_shard *s, const struct rc_replica *r, uin
 		uint32_t token;
 		uint64_t begin, end, tail, frames;
 	} memo;
-	if (memo.r != r || memo.token != r->token || memo.begin != begin || memo.end != end || memo.tail != r->log.tail) {
+	if (memo.r != r || memo.token != r->token || memo.begin != begin || memo.end != end ||
+		memo.tail != r->log.tail) {
 		struct rc_log_frame a, b;
 		rc_log_frame_at(&r->log, begin, &a);
 		memo.frames = r->log.count_tail - a.ordinal;
@@ -153,7 +155,8 @@ static bool give_last_values(struct rc_shard *s, struct rc_conn *c, uint32_t ind
 	uint32_t total = 0;
 	uint64_t given = 0;
 
-	for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE; i = r->last.entry[i].newer)
+	for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE;
+		i = r->last.entry[i].newer)
 		total += r->last.entry[i].len;
 	if (total) {
 		unsigned char *room = rc_conn_reserve(&s->conns, c, total, UINT32_MAX);
@@ -216,10 +219,17 @@ static bool punish(struct rc_shard *s, struct rc_conn *c, struct rc_replica *r, 
 	}
 }
 
+/* The connection has no subscription any more, whatever state it is in: those who call this walk until none is left. */
+static void let_go(struct rc_shard *s, struct rc_conn *c)
+{
+	if (c->subs != RC_NONE)
+		rc_conn_kill(&s->conns, c);
+}
+
 void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
 {
 	struct rc_replica *r = rc_hub_replica(&s->hub, replica);
-	bool disconnect = s->hub.namespaces[r->ns].policy == RC_SLOW_DISCONNECT;
+	const struct rc_hub_namespace *ns = &s->hub.namespaces[r->ns];
 
 	for (uint32_t i = 0; i < r->count;) {
 		uint32_t index = r->subs[i];
@@ -229,21 +239,19 @@ void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
 			i++;
 			continue;
 		}
-		if (disconnect) {
-			disconnect_slow(s, c); /* takes it out of the array */
+		/* Who has half of a frame of which the rest finds no memory can't be kept: this log goes. */
+		if (ns->policy != RC_SLOW_DISCONNECT && free_cursor(s, c, index)) {
+			if (ns->policy == RC_SLOW_LATEST && ns->key.len) {
+				conflate(s, c, index);
+			} else {
+				rc_count(s->counters, RC_C_lag_skips, 1);
+				skip_to(s, c, index, r->log.tail);
+			}
+			i++;
 			continue;
 		}
-		if (s->hub.namespaces[r->ns].key.len && s->hub.namespaces[r->ns].policy == RC_SLOW_LATEST) {
-			conflate(s, c, index);
-		} else {
-			rc_count(s->counters, RC_C_lag_skips, 1);
-			skip_to(s, c, index, r->log.tail);
-		}
-		/* No memory for the rest of the frame that it has half of, which is about to go with the log. */
-		if (sub->cursor < r->log.tail && !(sub->flags & RC_SUB_CONFLATED))
-			disconnect_slow(s, c);
-		else
-			i++;
+		disconnect_slow(s, c); /* takes it out of the array */
+		let_go(s, c);
 	}
 	if (r->count)
 		rc_replica_release(&s->hub, r, r->log.tail);
@@ -253,18 +261,21 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica)
 {
 	struct rc_replica *r = rc_hub_replica(&s->hub, replica);
 
-	while (r->count)
-		rc_ws_close(&s->serve, &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn],
-			RC_CLOSE_OVER_CAPACITY, "the gateway has no memory for an event", RC_C_close_capacity);
+	while (r->count) {
+		struct rc_conn *c = &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn];
+		rc_ws_close(&s->serve, c, RC_CLOSE_OVER_CAPACITY,
+			"the gateway has no memory for an event", RC_C_close_capacity);
+		let_go(s, c);
+	}
 }
 
 /* ---- one connection ----------------------------------------------------------------------------- */
 
-static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index, const unsigned char *bytes,
-	uint32_t len)
+static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index,
+	const unsigned char *bytes, uint32_t len)
 {
-	rc_conn_send(&s->conns, c, RC_SEND_LOG, index, bytes,
-		RC_MIN(len, s->gateway->config->send_max));
+	rc_conn_send(
+		&s->conns, c, RC_SEND_LOG, index, bytes, RC_MIN(len, s->gateway->config->send_max));
 	if (s->send_budget)
 		s->send_budget--;
 }
@@ -274,8 +285,8 @@ static uint32_t first_listed(struct rc_shard *s, struct rc_conn *c)
 {
 	while (c->listed != RC_NONE) {
 		struct rc_sub *sub = rc_hub_sub(&s->hub, c->listed);
-		if (!(sub->flags & RC_SUB_PAUSED) &&
-			(sub->cursor < replica_of(s, sub)->log.tail || sub->flags >> RC_SUB_MISSED_SHIFT))
+		if (!(sub->flags & RC_SUB_PAUSED) && (sub->cursor < replica_of(s, sub)->log.tail ||
+							     sub->flags >> RC_SUB_MISSED_SHIFT))
 			break;
 		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
 		c->listed = sub->listed_next;
@@ -403,7 +414,9 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		if (place + 2 * PREFETCH < r->count)
 			__builtin_prefetch(rc_slab_at(&s->hub.subs, r->subs[place + 2 * PREFETCH]));
 		if (place + PREFETCH < r->count)
-			__builtin_prefetch(&s->conns.at[rc_hub_sub(&s->hub, r->subs[place + PREFETCH])->conn], 1);
+			__builtin_prefetch(
+				&s->conns.at[rc_hub_sub(&s->hub, r->subs[place + PREFETCH])->conn],
+				1);
 		r->flush_next = place + 1 == r->count ? 0 : place + 1;
 		r->flush_left--;
 		if ((sub->flags & RC_SUB_PAUSED) || sub->cursor == tail || c->state != RC_CONN_OPEN)
@@ -430,7 +443,8 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 	bool again = r->flush_left > 0;
 	if (!again) {
 		if (r->taken_ns)
-			rc_count_hist(s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
+			rc_count_hist(
+				s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
 		r->taken_ns = 0;
 		rc_replica_release(&s->hub, r, r->flush_low);
 	}
@@ -526,7 +540,8 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 	}
 	if (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOBUFS && res != -ENOMEM) {
 		rc_count(s->counters, RC_C_send_errors, 1);
-		rc_count(s->counters, RC_C_close_io_error, 1);
+		if (c->state == RC_CONN_OPEN)
+			rc_count(s->counters, RC_C_close_io_error, 1);
 		rc_conn_kill(&s->conns, c);
 		rc_conn_landed(&s->conns, c);
 		return;
@@ -540,7 +555,8 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 	if (!kept) {
 		/* No memory for the rest of a frame: the stream can't go on. */
 		rc_count(s->counters, RC_C_arena_refused, 1);
-		rc_count(s->counters, RC_C_close_too_slow, 1);
+		if (c->state == RC_CONN_OPEN)
+			rc_count(s->counters, RC_C_close_too_slow, 1);
 		rc_conn_kill(&s->conns, c);
 		rc_conn_landed(&s->conns, c);
 		return;

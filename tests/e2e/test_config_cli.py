@@ -392,11 +392,11 @@ def test_it_runs_as_an_ordinary_user(gateway, folder, connect, publisher):
 # ---- publish and subscribe
 
 def to(g):
-    return ["--ingest", "{}:{}".format(*g.ingest)]
+    return ["--server", "{}:{}".format(*g.ingest)]
 
 
 def at(g):
-    return ["--connect", "{}:{}".format(*g.http)]
+    return ["--server", "{}:{}".format(*g.http)]
 
 
 class Subscriber:
@@ -442,7 +442,7 @@ def test_publish_without_data_and_with_text(gateway, cli, connect):
     ws.subscribe("cli")
     assert cli("publish", *to(g), "cli", "nothing").returncode == OK
     assert ws.next_event()["event"] == "nothing"
-    assert cli("publish", *to(g), "cli", "text", "not json").returncode == OK
+    assert cli("publish", *to(g), "--text", "cli", "text", "not json").returncode == OK
     e = ws.next_event()
     assert e["event"] == "text" and (e.get("encoding") == "base64" or e["data"] == "not json")
 
@@ -475,7 +475,7 @@ def test_publish_with_a_token(gateway, cli):
 
 
 @one_shard
-@pytest.mark.parametrize("command", [["publish", "--ingest"], ["subscribe", "--connect"]], ids=["publish", "subscribe"])
+@pytest.mark.parametrize("command", [["publish", "--server"], ["subscribe", "--server"]], ids=["publish", "subscribe"])
 def test_without_a_gateway_they_say_so(cli, command):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -597,6 +597,31 @@ def test_check_looks_at_the_host(cli):
     assert plain.returncode == done.returncode
     for check in found["checks"]:
         assert check["id"] in plain.stdout
+
+
+@one_shard
+def test_check_holds_the_host_against_a_configuration(cli, folder):
+    done = cli("check", "--json", "--config", write(folder, "[server]\nshards = 2\nmax_clients = 300\nmemory = 64MiB\n"))
+    found = json.loads(done.stdout)
+    assert found["config"]["fine"] and found["config"]["errors"] == [] and found["config"]["shards"] == 2
+    assert found["config"]["bytes"] > 64 << 20
+    nofile, = [c for c in found["checks"] if c["id"] == "limit.nofile"]
+    assert "for 300 clients" in nofile["why"]
+
+
+@one_shard
+@pytest.mark.parametrize("text, words", [
+    ("[server]\nmax_cients = 5\n", ":2: unknown key 'max_cients'"),
+    ("[server]\ncpus = 1000\n", "CPU 1000"),
+    ("[server]\nmemory = 1TiB\n", "memory"),
+    ("[ingest]\nlisten = 0.0.0.0:7400\n", "lets everybody who reaches it publish")], ids=["key", "cpu", "memory", "open"])
+def test_check_says_no_to_a_configuration_that_the_gateway_would_refuse(cli, folder, text, words):
+    path = write(folder, text)
+    done = cli("check", "--config", path)
+    assert done.returncode == NO and words in done.stderr and f"configuration {path}: wrong" in done.stdout
+    assert cli("serve", "--check-config", "--config", path).returncode == NO
+    found = json.loads(cli("check", "--json", "--config", path).stdout)
+    assert not found["fit"] and not found["config"]["fine"] and words in "\n".join(found["config"]["errors"])
 
 
 @one_shard

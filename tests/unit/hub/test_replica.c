@@ -215,7 +215,9 @@ static struct listener *subscribe(uint32_t shard, uint32_t conn, uint32_t name)
 	l->sub = sub;
 	sub_index[shard][sub] = i;
 	l->ready = replica_of(l)->state == RC_REPLICA_ACTIVE;
-	assert_int_equal(rc_replica_find_sub(hub, conn, first_sub[shard][conn], rc_str_of(names[name])), sub);
+	assert_int_equal(
+		rc_replica_find_sub(hub, conn, first_sub[shard][conn], rc_str_of(names[name])),
+		sub);
 	return l;
 }
 
@@ -224,8 +226,9 @@ static void unsubscribe(struct listener *l)
 	assert_true(l->used);
 	rc_replica_unsubscribe(hub_of(l), l->sub, &first_sub[l->shard][l->conn]);
 	l->used = false;
-	assert_int_equal(
-		rc_replica_find_sub(hub_of(l), l->conn, first_sub[l->shard][l->conn], rc_str_of(names[l->name])), RC_NONE);
+	assert_int_equal(rc_replica_find_sub(hub_of(l), l->conn, first_sub[l->shard][l->conn],
+				 rc_str_of(names[l->name])),
+		RC_NONE);
 }
 
 /* Everything that the connection holds ends. */
@@ -784,7 +787,8 @@ static void a_replica_grows_and_shrinks_with_its_subscribers(void **state)
 			uint32_t i = n % 2 ? 199 - n / 2 : n / 2;
 			if (round)
 				i = (n * 77) % 200;
-			assert_int_equal(rc_replica_find_sub(hub, i, heads[i], RC_STR("big")), subs[i]);
+			assert_int_equal(
+				rc_replica_find_sub(hub, i, heads[i], RC_STR("big")), subs[i]);
 			rc_replica_unsubscribe(hub, subs[i], &heads[i]);
 			assert_int_equal(heads[i], RC_NONE);
 			rc_hub_check(hub);
