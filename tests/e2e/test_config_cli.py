@@ -66,7 +66,7 @@ def test_every_subcommand_has_help(cli, name):
     for flag in ("--help", "-h"):
         done = cli(name, flag)
         assert done.returncode == OK, done.stderr
-        assert "usage" in done.stdout.lower() and name in done.stdout
+        assert name in done.stdout and len(done.stdout.splitlines()) >= 5
 
 
 @one_shard
@@ -164,7 +164,7 @@ nonsense
     for line in (1, 2, 3, 4, 7, 8, 11, 12, 13):
         assert re.search(rf"{re.escape(path)}:{line}\b", told), f"line {line} is not named in:\n{told}"
     assert "heartbeat" in told.splitlines()[0] and "did you mean heartbeat" in told
-    assert re.search(r"did you mean \[?namespace", told)
+    assert "[namespace NAME]" in told
     assert "disconnect" in told, "the words that are allowed"
 
 
@@ -330,7 +330,8 @@ def without_io_uring(error):
 def test_a_seccomp_filter_is_named(gateway, error):
     g = gateway(ready=False, before=without_io_uring(error))
     assert g.wait(30) == 1
-    assert "seccomp" in g.log.lower() and "listening" not in g.log
+    # ENOSYS is also what a kernel without it says.
+    assert re.search("seccomp" if error == 1 else "seccomp|sandbox", g.log, re.I) and "listening" not in g.log
 
 
 @one_shard
@@ -601,5 +602,5 @@ def test_check_looks_at_the_host(cli):
 
 @one_shard
 def test_check_says_no_where_there_are_too_few_descriptors(cli):
-    done = cli("check", "--json", "--clients", 1000000000)
+    done = cli("check", "--json", "--clients", 3000000)
     assert done.returncode == NO and not json.loads(done.stdout)["fit"]
