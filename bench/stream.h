@@ -162,8 +162,13 @@ static inline void bench_sub_take(struct bench_sub *sub, const struct bench_layo
 	for (;;) {
 		size_t left = (size_t)(end - at);
 
-		if (left < BENCH_HEADER_LEN)
+		/* A ping is shorter than the four bytes that tell events apart. */
+		if (left < BENCH_HEADER_LEN && !(left >= 2 && at[0] == 0x89 && at[1] == 0))
 			break;
+		if (at[0] == 0x89 && at[1] == 0) {
+			at += bench_sub_other(sub, at, 2);
+			continue;
+		}
 		memcpy(&header, at, sizeof(header));
 		if (RC_LIKELY(header == sub->header)) {
 			if (left < sub->total)

@@ -22,7 +22,8 @@ static const struct {
 
 static void usage(FILE *out)
 {
-	(void)fprintf(out, "ringcast " RC_VERSION ", a realtime gateway\n\nusage: ringcast COMMAND [...]\n\n");
+	(void)fprintf(out,
+		"ringcast " RC_VERSION ", a realtime gateway\n\nusage: ringcast COMMAND [...]\n\n");
 	for (size_t i = 0; i < RC_ARRAY_LEN(commands); i++)
 		(void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
 	(void)fprintf(out, "\nringcast COMMAND -h tells more about each.\n");

@@ -10,24 +10,24 @@
 #include <stdint.h>
 #include <string.h>
 
-#define RC_ARRAY_LEN(a)	  (sizeof(a) / sizeof((a)[0]))
-#define RC_LIKELY(x)	  __builtin_expect(!!(x), 1)
-#define RC_UNLIKELY(x)	  __builtin_expect(!!(x), 0)
-#define RC_MUST_USE	  __attribute__((warn_unused_result))
-#define RC_PRINTF(f, a)	  __attribute__((format(printf, f, a)))
-#define RC_CACHE_LINE	  64
+#define RC_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define RC_LIKELY(x)    __builtin_expect(!!(x), 1)
+#define RC_UNLIKELY(x)  __builtin_expect(!!(x), 0)
+#define RC_MUST_USE     __attribute__((warn_unused_result))
+#define RC_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define RC_CACHE_LINE   64
 /* Adjacent lines are fetched in pairs on x86 and are 128 bytes on some aarch64. */
-#define RC_FALSE_SHARING  128
-#define RC_MIN(a, b)	  ((a) < (b) ? (a) : (b))
-#define RC_MAX(a, b)	  ((a) > (b) ? (a) : (b))
+#define RC_FALSE_SHARING 128
+#define RC_MIN(a, b)     ((a) < (b) ? (a) : (b))
+#define RC_MAX(a, b)     ((a) > (b) ? (a) : (b))
 /* "No such index": the end of every list that is linked by u32 indices. */
-#define RC_NONE		  UINT32_MAX
+#define RC_NONE UINT32_MAX
 
 /* Always on: a programmer's error ends the process with file, line and the words of the condition. */
-#define RC_ASSERT(cond)                                                                            \
-	do {                                                                                       \
-		if (RC_UNLIKELY(!(cond)))                                                          \
-			rc_assert_failed(__FILE__, __LINE__, #cond);                               \
+#define RC_ASSERT(cond)                                              \
+	do {                                                         \
+		if (RC_UNLIKELY(!(cond)))                            \
+			rc_assert_failed(__FILE__, __LINE__, #cond); \
 	} while (0)
 
 /* On the path of a delivery: only in the debug and sanitizer builds. */

@@ -9,7 +9,7 @@
 #include "base/base.h"
 
 #define RC_HIST_SUB_BITS 4
-#define RC_HIST_BUCKETS	 ((64 - RC_HIST_SUB_BITS + 1) << RC_HIST_SUB_BITS)
+#define RC_HIST_BUCKETS  ((64 - RC_HIST_SUB_BITS + 1) << RC_HIST_SUB_BITS)
 
 uint32_t rc_hist_bucket(uint64_t value);
 /* Smallest and largest value that fall into a bucket. */

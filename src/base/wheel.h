@@ -14,7 +14,7 @@
 #include "base/base.h"
 
 #define RC_WHEEL_LEVELS 4
-#define RC_WHEEL_SLOTS	64
+#define RC_WHEEL_SLOTS  64
 
 /* The zero value is a timer that is not set. */
 struct rc_timer {
@@ -25,9 +25,10 @@ struct rc_timer {
 
 struct rc_wheel {
 	unsigned char *first; /* the timer of index 0 */
-	size_t stride;	      /* bytes from one index's timer to the next's */
-	uint32_t tick;	      /* all that is due at or before this tick has fired; in a fire, its timer's */
-	uint32_t count;	      /* timers set */
+	size_t stride;        /* bytes from one index's timer to the next's */
+	uint32_t
+		tick; /* all that is due at or before this tick has fired; in a fire, its timer's */
+	uint32_t count;                 /* timers set */
 	uint64_t used[RC_WHEEL_LEVELS]; /* a bit per slot that is not empty */
 	uint32_t head[RC_WHEEL_LEVELS][RC_WHEEL_SLOTS];
 };

@@ -17,7 +17,7 @@
 #include "shard/shard.h"
 
 #define DESCRIPTORS_OWN 64u
-#define POLL_NS	       50000000
+#define POLL_NS         50000000
 
 static void print_budget(void *ctx, const char *text)
 {
@@ -26,7 +26,8 @@ static void print_budget(void *ctx, const char *text)
 }
 
 /* The soft limit goes up to the hard one; the clients that were asked for must fit. */
-static int raise_descriptors(const struct rc_gateway *g, const struct rc_config *config, struct rc_error *err)
+static int raise_descriptors(
+	const struct rc_gateway *g, const struct rc_config *config, struct rc_error *err)
 {
 	struct rlimit limit;
 	uint64_t need = (uint64_t)config->max_clients + config->max_publishers + DESCRIPTORS_OWN +
@@ -63,8 +64,8 @@ static int prepare(struct rc_gateway *g, const struct rc_config *config, struct 
 		return -1;
 	if (rc_gateway_open(g, err) < 0)
 		return -1;
-	rc_info_line("io_uring: all that is needed is there%s%s", *rc_io_features(g->shards[0].io) ? "; also " : "",
-		rc_io_features(g->shards[0].io));
+	rc_info_line("io_uring: all that is needed is there%s%s",
+		*rc_io_features(g->shards[0].io) ? "; also " : "", rc_io_features(g->shards[0].io));
 	if (g->counters.path[0])
 		rc_info_line("counters %s", g->counters.path);
 	if (rc_gateway_listen(g, ports, err) < 0)
@@ -86,7 +87,9 @@ static void announce(const struct rc_config *config, const struct rc_gateway *g)
 
 	address.port = rc_socket_port(g->shards[0].listener[0]);
 	rc_address_format(&address, text);
-	rc_info_line("open ws://%s/ws?channel=news, and publish with: ringcast publish news hello '{\"n\":1}'", text);
+	rc_info_line(
+		"open ws://%s/ws?channel=news, and publish with: ringcast publish news hello '{\"n\":1}'",
+		text);
 }
 
 static int wait_for_end(struct rc_gateway *g, const sigset_t *signals)
@@ -95,12 +98,15 @@ static int wait_for_end(struct rc_gateway *g, const sigset_t *signals)
 	uint32_t asked = 0;
 
 	while (!rc_gateway_ended(g)) {
-		int sig = sigtimedwait(signals, NULL, asked ? &tick : &(struct timespec){.tv_sec = 1});
+		int sig = sigtimedwait(
+			signals, NULL, asked ? &tick : &(struct timespec){.tv_sec = 1});
 		if (sig != SIGTERM && sig != SIGINT)
 			continue;
 		asked++;
-		rc_info_line(asked == 1 ? "stopping: publishers and clients are told, what is pending is sent"
-					: "stopping at once");
+		rc_info_line(
+			asked == 1
+				? "stopping: publishers and clients are told, what is pending is sent"
+				: "stopping at once");
 		rc_gateway_stop(g, RC_MIN(asked, 2u));
 	}
 	return 0;

@@ -100,6 +100,7 @@ struct rc_config {
 	uint32_t tcp_keepalive_ms;    /* 0 = off; the kernel counts whole seconds, so round up */
 	uint32_t backlog;
 	uint32_t submit_entries;
+	bool huge_pages;
 	uint32_t send_budget;
 	char counters[RC_CONFIG_TEXT_SIZE]; /* "auto" or a path */
 	uint32_t log_level;                 /* enum rc_level */

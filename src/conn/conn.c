@@ -16,8 +16,8 @@ size_t rc_conns_bytes(uint32_t count_max)
 }
 
 void rc_conns_init(struct rc_conns *cs, void *memory, uint32_t count_max, struct rc_io *io,
-	struct rc_pool *pool, struct rc_counters_shard *counters, const struct rc_conn_events *events,
-	uint32_t tick, uint32_t linger_ms)
+	struct rc_pool *pool, struct rc_counters_shard *counters,
+	const struct rc_conn_events *events, uint32_t tick, uint32_t linger_ms)
 {
 	memset(cs, 0, sizeof(*cs));
 	cs->at = memory;
@@ -108,8 +108,8 @@ void rc_conn_recv_ended(struct rc_conn *c)
 }
 
 /* A block with room for `need` bytes, the old contents at its beginning. */
-static bool regrow(struct rc_conns *cs, unsigned char **block, uint32_t *size, uint32_t head, uint32_t len,
-	uint32_t need)
+static bool regrow(struct rc_conns *cs, unsigned char **block, uint32_t *size, uint32_t head,
+	uint32_t len, uint32_t need)
 {
 	size_t want = rc_pool_size(RC_MAX(need, BLOCK_MIN));
 	unsigned char *fresh = rc_pool_get(cs->pool, want);
@@ -124,7 +124,8 @@ static bool regrow(struct rc_conns *cs, unsigned char **block, uint32_t *size, u
 	return true;
 }
 
-bool rc_conn_keep(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len, uint32_t limit)
+bool rc_conn_keep(
+	struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len, uint32_t limit)
 {
 	if (len > limit || c->in_len > limit - len)
 		return false;
@@ -192,7 +193,8 @@ void rc_conn_commit(struct rc_conns *cs, struct rc_conn *c, uint32_t len)
 		rc_conn_ready(cs, c);
 }
 
-bool rc_conn_write(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len, uint32_t limit)
+bool rc_conn_write(
+	struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len, uint32_t limit)
 {
 	unsigned char *room = rc_conn_reserve(cs, c, len, limit);
 

@@ -32,15 +32,15 @@ enum rc_conn_state {
 	RC_CONN_OPEN,
 	RC_CONN_FINISHING, /* no more input is read as such; output still goes */
 	RC_CONN_LINGERING, /* FIN is out; waits for the peer's end, so that it can read what it was sent */
-	RC_CONN_DEAD,	   /* shut down; waits for the kernel's last completions */
+	RC_CONN_DEAD, /* shut down; waits for the kernel's last completions */
 };
 
 enum rc_conn_flags {
 	RC_CONN_RECV_ARMED = 1,
-	RC_CONN_SENDING = 2,   /* one send is in flight, or its completion was not seen yet */
-	RC_CONN_BLOCKED = 4,   /* the socket took less than it was given; POLLOUT is armed */
-	RC_CONN_READY = 8,     /* in the list of those to flush */
-	RC_CONN_HELD = 16,     /* input is not read now: back-pressure */
+	RC_CONN_SENDING = 2, /* one send is in flight, or its completion was not seen yet */
+	RC_CONN_BLOCKED = 4, /* the socket took less than it was given; POLLOUT is armed */
+	RC_CONN_READY = 8,   /* in the list of those to flush */
+	RC_CONN_HELD = 16,   /* input is not read now: back-pressure */
 	RC_CONN_JSON_HEARTBEAT = 32,
 	RC_CONN_CLOSE_SENT = 64,
 	RC_CONN_STALLED = 128, /* in the shard's list of publishers that wait for room */
@@ -59,15 +59,15 @@ struct rc_conn {
 	uint32_t in_len, in_size;
 	int fd;
 	uint32_t generation;
-	uint32_t subs;	       /* first subscription */
-	uint32_t sub_count;    /* hidden ones not counted */
-	uint32_t listed;       /* first subscription with something to send */
-	uint32_t requests;     /* first subscribe that is not acknowledged yet */
-	uint32_t ready_next;   /* or the next free slot */
-	uint32_t send_sub;     /* the send in flight: from whose log, or where in the gather buffer */
+	uint32_t subs;       /* first subscription */
+	uint32_t sub_count;  /* hidden ones not counted */
+	uint32_t listed;     /* first subscription with something to send */
+	uint32_t requests;   /* first subscribe that is not acknowledged yet */
+	uint32_t ready_next; /* or the next free slot */
+	uint32_t send_sub;   /* the send in flight: from whose log, or where in the gather buffer */
 	uint32_t send_len;
-	uint32_t mid_left;     /* bytes of the cut frame that are still due */
-	uint32_t mid_sub;      /* whose it is */
+	uint32_t mid_left; /* bytes of the cut frame that are still due */
+	uint32_t mid_sub;  /* whose it is */
 	struct rc_timer timer;
 	uint32_t heard_tick;   /* when it last sent anything */
 	uint32_t blocked_tick; /* since when it is BLOCKED */
@@ -111,8 +111,8 @@ struct rc_conns {
 size_t rc_conns_bytes(uint32_t count_max);
 /* memory: zeroed. */
 void rc_conns_init(struct rc_conns *cs, void *memory, uint32_t count_max, struct rc_io *io,
-	struct rc_pool *pool, struct rc_counters_shard *counters, const struct rc_conn_events *events,
-	uint32_t tick, uint32_t linger_ms);
+	struct rc_pool *pool, struct rc_counters_shard *counters,
+	const struct rc_conn_events *events, uint32_t tick, uint32_t linger_ms);
 
 /* Takes the descriptor over. NULL when the table is full; the descriptor is the caller's still. */
 struct rc_conn *rc_conn_open(struct rc_conns *cs, int fd, enum rc_conn_kind kind) RC_MUST_USE;
@@ -130,10 +130,12 @@ void rc_conn_recv_ended(struct rc_conn *c);
 bool rc_conn_write(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len,
 	uint32_t limit) RC_MUST_USE;
 /* Room for len more bytes of `out`, contiguous; commit says how many were used. NULL as above. */
-unsigned char *rc_conn_reserve(struct rc_conns *cs, struct rc_conn *c, uint32_t len, uint32_t limit) RC_MUST_USE;
+unsigned char *rc_conn_reserve(
+	struct rc_conns *cs, struct rc_conn *c, uint32_t len, uint32_t limit) RC_MUST_USE;
 void rc_conn_commit(struct rc_conns *cs, struct rc_conn *c, uint32_t len);
 /* Puts bytes in front of all that waits in `out`: the rest of a frame. */
-bool rc_conn_write_first(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len) RC_MUST_USE;
+bool rc_conn_write_first(
+	struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len) RC_MUST_USE;
 /* `out` is empty and takes over a block of the pool of which `len` bytes from `head` on are to be sent. */
 void rc_conn_adopt_out(struct rc_conns *cs, struct rc_conn *c, unsigned char *block, uint32_t size,
 	uint32_t head, uint32_t len);

@@ -41,7 +41,8 @@ void rc_home_init(struct rc_home *h, const struct rc_hash_key *key, const struct
 	h->ttl_ms = ttl_ms;
 	h->idle_first = h->idle_last = RC_NONE;
 	rc_slab_init(&h->entries, memory, sizeof(struct rc_home_entry), ids_max);
-	rc_table_init(&h->table, (void *)((unsigned char *)memory + entries), rc_table_cells(ids_max));
+	rc_table_init(
+		&h->table, (void *)((unsigned char *)memory + entries), rc_table_cells(ids_max));
 }
 
 uint32_t rc_home_hash(const struct rc_hash_key *key, struct rc_str id)
@@ -140,8 +141,8 @@ bool rc_home_claim(struct rc_home *h, struct rc_str id, const struct rc_holder *
 	return true;
 }
 
-bool rc_home_return(struct rc_home *h, struct rc_str id, const struct rc_holder *who, uint64_t sequence,
-	uint32_t now_s)
+bool rc_home_return(struct rc_home *h, struct rc_str id, const struct rc_holder *who,
+	uint64_t sequence, uint32_t now_s)
 {
 	struct probe probe = {h, id};
 	uint32_t index = rc_table_find(&h->table, rc_home_hash(&h->key, id), same, &probe);

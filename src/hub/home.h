@@ -63,8 +63,8 @@ void rc_home_init(struct rc_home *h, const struct rc_hash_key *key, const struct
 uint32_t rc_home_hash(const struct rc_hash_key *key, struct rc_str id);
 /* False: no room for the answers, nothing was done, come again. */
 bool rc_home_claim(struct rc_home *h, struct rc_str id, const struct rc_holder *who) RC_MUST_USE;
-bool rc_home_return(struct rc_home *h, struct rc_str id, const struct rc_holder *who, uint64_t sequence,
-	uint32_t now_s) RC_MUST_USE;
+bool rc_home_return(struct rc_home *h, struct rc_str id, const struct rc_holder *who,
+	uint64_t sequence, uint32_t now_s) RC_MUST_USE;
 /* Forgets ids that nobody used for the time to live. */
 void rc_home_sweep(struct rc_home *h, uint32_t now_s, uint32_t budget);
 

@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "hub/lastvalue.h"
 #include "hub/log.h"
 #include "hub/table.h"
 #include "hub/trie.h"
@@ -71,9 +72,9 @@ struct rc_outcome {
 /* replica to owner: this shard has (or no longer has) subscribers of a channel, or of a pattern. */
 struct rc_interest {
 	struct rc_str name;
-	uint32_t shard;	  /* that asks */
+	uint32_t shard;   /* that asks */
 	uint32_t replica; /* its index there */
-	uint32_t token;	  /* of this life of the replica; echoed */
+	uint32_t token;   /* of this life of the replica; echoed */
 	bool on;
 };
 
@@ -129,10 +130,10 @@ struct rc_owned {
 	uint32_t hash;
 	uint64_t epoch;
 	uint64_t offset;
-	uint64_t interest;	/* shards with subscribers of the channel itself */
-	uint64_t pattern_mask;	/* shards with a matching pattern, as of pattern_generation */
+	uint64_t interest;     /* shards with subscribers of the channel itself */
+	uint64_t pattern_mask; /* shards with a matching pattern, as of pattern_generation */
 	uint32_t pattern_generation;
-	uint32_t used_s;	/* second of its last use */
+	uint32_t used_s; /* second of its last use */
 	uint32_t idle_prev, idle_next;
 	bool idle;
 };
@@ -144,20 +145,25 @@ enum rc_replica_state {
 };
 
 enum rc_sub_flags {
-	RC_SUB_PAUSED = 1, /* its subscribe is not acknowledged yet: no events */
-	RC_SUB_LISTED = 2, /* in its connection's list of those with something to send */
-	RC_SUB_HIDDEN = 4, /* not the client's own wish ($all) */
+	RC_SUB_PAUSED = 1,   /* its subscribe is not acknowledged yet: no events */
+	RC_SUB_LISTED = 2,   /* in its connection's list of those with something to send */
+	RC_SUB_HIDDEN = 4,   /* not the client's own wish ($all) */
+	RC_SUB_INDEXED = 16, /* found by the table; the others of its connection by a walk */
+	/* Behind beyond the limit: its cursor may lie below the log's head, and it goes on from the newest of each key. */
+	RC_SUB_CONFLATED = 8,
 	/* The upper bits of flags count the events that were skipped and of which the client was not told yet. */
 	RC_SUB_MISSED_SHIFT = 8,
 };
+/* So many subscriptions of a connection are found by a walk, which costs no memory. */
+#define RC_SUB_WALK       8u
 #define RC_SUB_MISSED_MAX ((1u << 24) - 1)
 
 struct rc_sub {
 	uint64_t cursor;
 	uint32_t conn;
 	uint32_t replica;
-	uint32_t place;	      /* in the replica's array */
-	uint32_t next;	      /* of the same connection */
+	uint32_t place;       /* in the replica's array */
+	uint32_t next;        /* of the same connection */
 	uint32_t listed_next; /* RC_SUB_LISTED */
 	uint32_t flags;
 };
@@ -181,11 +187,11 @@ struct rc_replica {
 	uint32_t token;
 	uint32_t dirty_next;
 	uint32_t ask_next;
-	uint32_t flush_next; /* where the flush goes on */
-	uint32_t flush_left; /* subscribers it has not visited since the last append */
-	uint64_t flush_low;  /* lowest cursor it saw */
-	uint64_t ask_shards; /* owners that are to be told of our wish */
-	uint64_t held_by;    /* owners that were told yes and not yet no */
+	uint32_t flush_next;  /* where the flush goes on */
+	uint32_t flush_left;  /* subscribers it has not visited since the last append */
+	uint64_t flush_low;   /* lowest cursor it saw */
+	uint64_t ask_shards;  /* owners that are to be told of our wish */
+	uint64_t held_by;     /* owners that were told yes and not yet no */
 	uint32_t oks_left;    /* answers to the present token that are missing */
 	uint32_t answers_due; /* answers to any token: a slot is not freed before they came */
 	bool refused;
@@ -193,6 +199,7 @@ struct rc_replica {
 	uint64_t offset;   /* of the event at the tail */
 	uint64_t taken_ns; /* when the oldest event that was not flushed came in; 0 = none */
 	struct rc_log log;
+	struct rc_last_values last; /* where the namespace wants the newest per key */
 };
 
 struct rc_hub_limits {
@@ -224,20 +231,25 @@ struct rc_hub {
 	struct rc_slab replicas;
 	struct rc_table replica_table;
 	struct rc_slab subs;
-	struct rc_table sub_table;
+	struct rc_table
+		sub_table; /* (connection, replica) to subscription, of connections with many */
 	struct rc_trie trie;
 	uint32_t token_next;
 	uint32_t ask_first;
 	uint32_t dirty_first, dirty_last;
 	uint32_t dirty_count;
-	uint32_t broadcast; /* replica of $all */
+	uint32_t broadcast;    /* replica of $all */
+	uint64_t log_bytes;    /* blocks that all logs hold */
+	uint32_t own_subs;     /* hidden ones, which nobody asked for */
+	uint32_t own_channels; /* the gateway's own */
 };
 
 /* Bytes of memory that rc_hub_init takes, for the budget and the mapping. */
 size_t rc_hub_bytes(const struct rc_hub_limits *limits);
-void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *limits, const struct rc_hub_port *port,
-	const struct rc_hub_namespace *namespaces, const struct rc_hash_key *key, struct rc_buddy *arena,
-	struct rc_pool *pool, struct rc_counters_shard *counters, void *memory);
+void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *limits,
+	const struct rc_hub_port *port, const struct rc_hub_namespace *namespaces,
+	const struct rc_hash_key *key, struct rc_buddy *arena, struct rc_pool *pool,
+	struct rc_counters_shard *counters, void *memory);
 /* Once per turn, before anything else. */
 void rc_hub_time(struct rc_hub *h, uint64_t now_ns);
 uint32_t rc_hub_hash(const struct rc_hub *h, struct rc_str name);
@@ -250,7 +262,8 @@ uint32_t rc_hub_owner(const struct rc_hub *h, uint32_t hash);
  * Sequences and tells. False: some ring has no room, nothing was done, come again. Otherwise *out is the outcome.
  * `event` and `data` were validated.
  */
-bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_outcome *out) RC_MUST_USE;
+bool rc_owner_publish(
+	struct rc_hub *h, const struct rc_publish *p, struct rc_outcome *out) RC_MUST_USE;
 /* False: no room for the answer, come again. */
 bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask) RC_MUST_USE;
 /* Forgets channels that nobody used for their namespace's time; at most `budget`. Once a second. */
@@ -267,7 +280,8 @@ enum rc_subscribe_result { RC_SUBSCRIBED, RC_SUBSCRIBED_ALREADY, RC_SUBSCRIBE_FU
 enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
 	struct rc_str name, bool pattern, uint32_t flags, uint32_t *sub) RC_MUST_USE;
 /* The subscription of that connection to that name, or RC_NONE. */
-uint32_t rc_replica_find_sub(struct rc_hub *h, uint32_t conn, struct rc_str name);
+uint32_t rc_replica_find_sub(
+	struct rc_hub *h, uint32_t conn, uint32_t first_sub, struct rc_str name);
 /* The caller took it out of its own lists (LISTED). Unlinks it from the connection's list. */
 void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub);
 /* Its events begin now; *offset and *epoch are the position. */

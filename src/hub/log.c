@@ -78,7 +78,8 @@ void rc_log_commit(struct rc_log *log, uint32_t len, uint32_t tick_ms, uint64_t 
 	struct rc_log_chunk *c = log->last;
 
 	RC_DASSERT(c && room(c) >= len && len > 0);
-	*entry(c, c->count) = (struct rc_log_entry){.start = c->len, .tick_ms = tick_ms, .key = key};
+	*entry(c, c->count) =
+		(struct rc_log_entry){.start = c->len, .tick_ms = tick_ms, .key = key};
 	c->count++;
 	c->len += len;
 	log->tail += len;
@@ -121,6 +122,20 @@ void rc_log_frame_last(const struct rc_log *log, struct rc_log_frame *out)
 	rc_log_frame_at(log, log->tail - 1, out);
 }
 
+/*
+ * The size with which an emptied log begins again: one chunk for all that it held last time, so that a burst is one range
+ * and goes out in one send; half of it when that was not used by a quarter.
+ */
+static void plan_next(struct rc_log *log)
+{
+	const struct rc_log_chunk *last = log->last;
+	uint32_t size = (uint32_t)rc_pow2_ceil(RC_MAX(RC_MIN(log->held, CHUNK_MAX), CHUNK_MIN));
+
+	if (log->first == last && last->len < last->size / 4)
+		size = RC_MAX(size / 2, CHUNK_MIN);
+	log->chunk_next = size;
+}
+
 static void drop_first(struct rc_log *log, struct rc_buddy *arena)
 {
 	struct rc_log_chunk *c = log->first;
@@ -135,20 +150,21 @@ static void drop_first(struct rc_log *log, struct rc_buddy *arena)
 
 void rc_log_trim(struct rc_log *log, struct rc_buddy *arena, uint64_t pos)
 {
+	if (log->first && pos >= log->tail) {
+		rc_log_clear(log, arena);
+		return;
+	}
 	while (log->first && log->first->pos + log->first->len <= pos)
 		drop_first(log, arena);
-	if (!log->first) {
-		log->head = log->tail;
-		log->chunk_next = 0;
-	}
 }
 
 void rc_log_clear(struct rc_log *log, struct rc_buddy *arena)
 {
+	if (log->first)
+		plan_next(log);
 	while (log->first)
 		drop_first(log, arena);
 	log->head = log->tail;
-	log->chunk_next = 0;
 }
 
 void rc_log_check(const struct rc_log *log)

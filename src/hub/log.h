@@ -22,18 +22,18 @@
 #include "mem/buddy.h"
 
 struct rc_log_entry {
-	uint32_t start;	  /* byte offset from the chunk's first frame byte */
+	uint32_t start;   /* byte offset from the chunk's first frame byte */
 	uint32_t tick_ms; /* when it was appended, milliseconds since start, wraps */
-	uint64_t key;	  /* hash of the namespace's slow_key field; 0 = none */
+	uint64_t key;     /* hash of the namespace's slow_key field; 0 = none */
 };
 
 struct rc_log_chunk {
 	struct rc_log_chunk *next;
-	uint64_t pos;	      /* of the first byte of frames */
+	uint64_t pos;         /* of the first byte of frames */
 	uint64_t count_first; /* ordinal of its first frame */
-	uint32_t len;	      /* bytes of frames */
-	uint32_t count;	      /* frames */
-	uint32_t size;	      /* of the whole block */
+	uint32_t len;         /* bytes of frames */
+	uint32_t count;       /* frames */
+	uint32_t size;        /* of the whole block */
 	uint32_t reserved;
 	unsigned char bytes[];
 };
@@ -42,11 +42,11 @@ struct rc_log_chunk {
 struct rc_log {
 	struct rc_log_chunk *first;
 	struct rc_log_chunk *last;
-	uint64_t head;	     /* oldest position that is kept */
-	uint64_t tail;	     /* where the next frame will begin */
+	uint64_t head;       /* oldest position that is kept */
+	uint64_t tail;       /* where the next frame will begin */
 	uint64_t count_tail; /* frames ever appended */
 	uint32_t chunk_next; /* size of the next chunk: doubles while chunks fill up */
-	uint32_t held;	     /* bytes of all chunks */
+	uint32_t held;       /* bytes of all chunks */
 };
 
 /* A frame's place, for those who walk. */

@@ -66,9 +66,10 @@ static void forget(struct rc_hub *h, uint32_t index)
 
 	idle_unlink(h, index);
 	rc_table_remove(&h->owned_table, o->hash, index);
+	h->own_channels -= o->name[0] == '$';
 	rc_pool_put(h->pool, o->name, o->name_len);
 	rc_slab_put(&h->owned, index);
-	rc_gauge_set(h->counters, RC_C_channels, h->owned.used);
+	rc_gauge_set(h->counters, RC_C_channels, h->owned.used - h->own_channels);
 }
 
 void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
@@ -115,27 +116,27 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 	o->hash = hash;
 	o->epoch = rc_random_secret(&h->random) & (((uint64_t)1 << RC_EPOCH_BITS) - 1);
 	rc_table_add(&h->owned_table, hash, index);
-	rc_gauge_set(h->counters, RC_C_channels, h->owned.used);
+	h->own_channels += rc_name_reserved(name);
+	rc_gauge_set(h->counters, RC_C_channels, h->owned.used - h->own_channels);
 	return index;
 }
 
 /* ---- publishing --------------------------------------------------------------------------------- */
 
 /* The value of the namespace's key field, hashed; 0 when the event has none. */
-static uint64_t key_of(const struct rc_hub *h, const struct rc_hub_namespace *ns, const struct rc_publish *p)
+static uint64_t key_of(
+	const struct rc_hub *h, const struct rc_hub_namespace *ns, const struct rc_publish *p)
 {
 	struct rc_json_iter it;
 	struct rc_json_value value;
 	struct rc_str key;
-	size_t at = 0;
 
 	if (ns->key.len == 0 || !p->json)
 		return 0;
-	while (at < p->data.len && strchr(" \t\r\n", p->data.ptr[at]))
-		at++;
-	if (at == p->data.len || p->data.ptr[at] != '{')
+	value = rc_json_root(p->data);
+	if (value.kind != RC_JSON_OBJECT)
 		return 0;
-	rc_json_object_begin(&it, p->data);
+	rc_json_object_begin(&it, value.raw);
 	while (rc_json_object_next(&it, &key, &value)) {
 		if (rc_str_eq(key, ns->key)) {
 			uint64_t hash = rc_hash(&h->key, value.raw.ptr, value.raw.len);
@@ -182,6 +183,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 		RC_ASSERT(bound <= h->limits.frame_max);
 		if (!h->port.can_tell(h->port.ctx, shards, p->channel.len, bound)) {
 			rc_count(h->counters, RC_C_ring_full, 1);
+			/* Made for this event perhaps, and its publisher need not come again. */
+			idle_touch(h, index);
 			return false;
 		}
 		struct rc_tell tell = {
@@ -192,7 +195,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 			.key = key_of(h, ns, p),
 			.taken_ns = p->taken_ns,
 			.frame = h->scratch,
-			.frame_len = (uint32_t)rc_event_ws_encode(&h->encoder, h->scratch, &event, ns->raw),
+			.frame_len = (uint32_t)rc_event_ws_encode(
+				&h->encoder, h->scratch, &event, ns->raw),
 		};
 		RC_DASSERT(tell.frame_len <= bound);
 		for (uint64_t left = shards; left; left &= left - 1) {

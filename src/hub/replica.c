@@ -36,6 +36,31 @@ static uint64_t all_shards(const struct rc_hub *h)
 	return h->limits.shards == 64 ? UINT64_MAX : ((uint64_t)1 << h->limits.shards) - 1;
 }
 
+static void held_changed(struct rc_hub *h, const struct rc_replica *r, uint32_t before)
+{
+	if (r->log.held == before)
+		return;
+	h->log_bytes += (uint64_t)r->log.held - before;
+	rc_gauge_set(h->counters, RC_C_log_bytes, h->log_bytes);
+}
+
+static unsigned char *log_reserve(struct rc_hub *h, struct rc_replica *r, uint32_t len)
+{
+	uint32_t held = r->log.held;
+	unsigned char *room = rc_log_reserve(&r->log, h->arena, len);
+
+	held_changed(h, r, held);
+	return room;
+}
+
+static void log_clear(struct rc_hub *h, struct rc_replica *r)
+{
+	uint32_t held = r->log.held;
+
+	rc_log_clear(&r->log, h->arena);
+	held_changed(h, r, held);
+}
+
 /* ---- asking the owners -------------------------------------------------------------------------- */
 
 static void destroy(struct rc_hub *h, uint32_t index);
@@ -131,6 +156,7 @@ static uint32_t create(struct rc_hub *h, struct rc_str name, uint32_t hash, bool
 	r->ask_shards = pattern ? all_shards(h) : (uint64_t)1 << rc_hub_owner(h, hash);
 	r->oks_left = (uint32_t)__builtin_popcountll(r->ask_shards);
 	r->dirty_next = r->ask_next = RC_NONE;
+	rc_last_values_init(&r->last);
 	rc_table_add(&h->replica_table, hash, index);
 	return index;
 }
@@ -161,7 +187,8 @@ static void destroy(struct rc_hub *h, uint32_t index)
 		dirty_unlink(h, index);
 	if (r->pattern)
 		rc_gauge_add(h->counters, RC_C_patterns, -1);
-	rc_log_clear(&r->log, h->arena);
+	log_clear(h, r);
+	rc_last_values_clear(&r->last, h->pool);
 	if (r->subs != r->inline_subs)
 		rc_pool_put(h->pool, r->subs, r->capacity * sizeof(*r->subs));
 	rc_table_remove(&h->replica_table, r->hash, index);
@@ -176,7 +203,8 @@ static void leave(struct rc_hub *h, uint32_t index)
 
 	if (r->pinned)
 		return;
-	rc_log_clear(&r->log, h->arena);
+	log_clear(h, r);
+	rc_last_values_clear(&r->last, h->pool);
 	if (r->pattern) {
 		/* Before our own shard lets go of the pattern, so that the leaf can be given back with it. */
 		struct rc_trie_leaf *leaf = rc_trie_leaf(&h->trie, rc_replica_name(r), false);
@@ -253,6 +281,48 @@ static uint32_t find_replica(const struct rc_hub *h, struct rc_str name, uint32_
 	return rc_table_find(&h->replica_table, hash, same_name, &probe);
 }
 
+/*
+ * The first RC_SUB_WALK of a connection's list are found by walking it, and every one of those that are not in the table is
+ * among them: who comes later goes behind them and into the table.
+ */
+static uint32_t find_sub(
+	const struct rc_hub *h, uint32_t conn, uint32_t first_sub, uint32_t replica)
+{
+	uint32_t sub = first_sub;
+
+	for (uint32_t i = 0; i < RC_SUB_WALK && sub != RC_NONE; i++) {
+		if (rc_hub_sub(h, sub)->replica == replica)
+			return sub;
+		sub = rc_hub_sub(h, sub)->next;
+	}
+	if (sub == RC_NONE)
+		return RC_NONE;
+	struct sub_probe probe = {h, conn, replica};
+	return rc_table_find(&h->sub_table, sub_hash(h, conn, replica), same_sub, &probe);
+}
+
+static void link_sub(struct rc_hub *h, uint32_t index, uint32_t *first_sub)
+{
+	struct rc_sub *s = rc_hub_sub(h, index);
+	uint32_t last = RC_NONE;
+	uint32_t at = *first_sub;
+	uint32_t count = 0;
+
+	for (; count < RC_SUB_WALK && at != RC_NONE; count++) {
+		last = at;
+		at = rc_hub_sub(h, at)->next;
+	}
+	if (count < RC_SUB_WALK) {
+		s->next = *first_sub;
+		*first_sub = index;
+		return;
+	}
+	s->next = at;
+	rc_hub_sub(h, last)->next = index;
+	s->flags |= RC_SUB_INDEXED;
+	rc_table_add(&h->sub_table, sub_hash(h, s->conn, s->replica), index);
+}
+
 enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
 	struct rc_str name, bool pattern, uint32_t flags, uint32_t *out)
 {
@@ -262,8 +332,7 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 
 	*out = RC_NONE;
 	if (!fresh) {
-		struct sub_probe probe = {h, conn, index};
-		*out = rc_table_find(&h->sub_table, sub_hash(h, conn, index), same_sub, &probe);
+		*out = find_sub(h, conn, *first_sub, index);
 		if (*out != RC_NONE)
 			return RC_SUBSCRIBED_ALREADY;
 	}
@@ -286,15 +355,17 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 		.conn = conn,
 		.replica = index,
 		.place = r->count,
-		.next = *first_sub,
 		.listed_next = RC_NONE,
 		.flags = flags,
 	};
 	r->subs[r->count++] = sub;
+	/* It stands in the way of the flush that comes round to the places before it. */
+	if (r->flush_left)
+		r->flush_left++;
 	r->paused += (flags & RC_SUB_PAUSED) != 0;
-	*first_sub = sub;
-	rc_table_add(&h->sub_table, sub_hash(h, conn, index), sub);
-	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used);
+	link_sub(h, sub, first_sub);
+	h->own_subs += (flags & RC_SUB_HIDDEN) != 0;
+	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used - h->own_subs);
 	*out = sub;
 	if (fresh) {
 		if (pattern)
@@ -312,14 +383,14 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 	return RC_SUBSCRIBED;
 }
 
-uint32_t rc_replica_find_sub(struct rc_hub *h, uint32_t conn, struct rc_str name)
+uint32_t rc_replica_find_sub(
+	struct rc_hub *h, uint32_t conn, uint32_t first_sub, struct rc_str name)
 {
 	uint32_t index = find_replica(h, name, rc_hub_hash(h, name));
 
 	if (index == RC_NONE)
 		return RC_NONE;
-	struct sub_probe probe = {h, conn, index};
-	return rc_table_find(&h->sub_table, sub_hash(h, conn, index), same_sub, &probe);
+	return find_sub(h, conn, first_sub, index);
 }
 
 void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub)
@@ -345,11 +416,13 @@ void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub)
 		r->flush_left = r->count;
 	if (r->flush_next >= r->count)
 		r->flush_next = 0;
-	rc_table_remove(&h->sub_table, sub_hash(h, s->conn, index), sub);
+	if (s->flags & RC_SUB_INDEXED)
+		rc_table_remove(&h->sub_table, sub_hash(h, s->conn, index), sub);
+	h->own_subs -= (s->flags & RC_SUB_HIDDEN) != 0;
 	rc_slab_put(&h->subs, sub);
-	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used);
+	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used - h->own_subs);
 	if (r->behind == 0)
-		rc_log_clear(&r->log, h->arena);
+		log_clear(h, r);
 	shrink(h, r);
 	if (r->count == 0)
 		leave(h, index);
@@ -377,14 +450,17 @@ void rc_replica_advance(struct rc_hub *h, struct rc_sub *s, uint64_t cursor)
 	if (s->cursor < r->log.tail && cursor == r->log.tail) {
 		RC_DASSERT(r->behind > 0);
 		if (--r->behind == 0)
-			rc_log_clear(&r->log, h->arena);
+			log_clear(h, r);
 	}
 	s->cursor = cursor;
 }
 
 void rc_replica_release(struct rc_hub *h, struct rc_replica *r, uint64_t low)
 {
+	uint32_t held = r->log.held;
+
 	rc_log_trim(&r->log, h->arena, low);
+	held_changed(h, r, held);
 }
 
 uint32_t rc_replica_lag_max(const struct rc_hub *h, const struct rc_replica *r)
@@ -451,14 +527,14 @@ static void append(struct rc_hub *h, uint32_t index, const struct rc_tell *t)
 
 	if (r->count == 0)
 		return;
-	unsigned char *room = rc_log_reserve(&r->log, h->arena, t->frame_len);
+	unsigned char *room = log_reserve(h, r, t->frame_len);
 	if (!room) {
 		/* The arena is full. Whoever is behind here is dealt with as too slow, which frees this log. */
 		bool pinned = r->pinned;
 		rc_count(h->counters, RC_C_arena_refused, 1);
 		r->pinned = true; /* it may lose its last subscriber meanwhile */
 		h->port.replica_overrun(h->port.ctx, index);
-		room = r->count ? rc_log_reserve(&r->log, h->arena, t->frame_len) : NULL;
+		room = r->count ? log_reserve(h, r, t->frame_len) : NULL;
 		if (!room && r->count) {
 			rc_count(h->counters, RC_C_events_skipped, r->count);
 			h->port.replica_lost(h->port.ctx, index);
@@ -471,6 +547,11 @@ static void append(struct rc_hub *h, uint32_t index, const struct rc_tell *t)
 		}
 	}
 	memcpy(room, t->frame, t->frame_len);
+	const struct rc_hub_namespace *ns = &h->namespaces[r->ns];
+	if (ns->policy == RC_SLOW_LATEST && ns->key.len &&
+		!rc_last_values_put(&r->last, h->pool, t->key, r->log.tail, t->frame, t->frame_len,
+			ns->lag_bytes))
+		rc_count(h->counters, RC_C_arena_refused, 1);
 	rc_log_commit(&r->log, t->frame_len, h->now_ms, t->key);
 	r->behind = r->count - r->paused;
 	if (r->taken_ns == 0)
@@ -534,7 +615,8 @@ void rc_replica_interest_ok(struct rc_hub *h, const struct rc_interest_ok *ok)
 	if (!r->refused) {
 		r->state = RC_REPLICA_ACTIVE;
 		if (r->pattern) {
-			struct rc_trie_leaf *leaf = rc_trie_leaf(&h->trie, rc_replica_name(r), false);
+			struct rc_trie_leaf *leaf =
+				rc_trie_leaf(&h->trie, rc_replica_name(r), false);
 			/* Our own shard is among those who answered, so the leaf is there. */
 			RC_ASSERT(leaf);
 			leaf->replica = ok->replica;

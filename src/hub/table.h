@@ -10,7 +10,8 @@
 
 struct rc_table_cell {
 	uint32_t hash;
-	uint32_t used; /* index + 1; 0 = empty, so that fresh memory is an empty table and is touched only as it fills */
+	uint32_t
+		used; /* index + 1; 0 = empty, so that fresh memory is an empty table and is touched only as it fills */
 };
 
 struct rc_table {

@@ -19,7 +19,8 @@ static bool same(const void *ctx, uint32_t index)
 	const struct probe *p = ctx;
 	const struct rc_trie_node *n = node_at(p->trie, index);
 
-	return n->parent == p->parent && rc_str_eq((struct rc_str){n->level, n->level_len}, p->level);
+	return n->parent == p->parent &&
+	       rc_str_eq((struct rc_str){n->level, n->level_len}, p->level);
 }
 
 static uint32_t hash_of(const struct rc_trie *t, uint32_t parent, struct rc_str level)
@@ -50,8 +51,8 @@ static void fill_node(struct rc_trie_node *n, uint32_t parent)
 	n->deep.replica = RC_NONE;
 }
 
-void rc_trie_init(struct rc_trie *t, const struct rc_hash_key *key, struct rc_pool *pool, void *node_memory,
-	struct rc_table_cell *cells, uint32_t nodes_max)
+void rc_trie_init(struct rc_trie *t, const struct rc_hash_key *key, struct rc_pool *pool,
+	void *node_memory, struct rc_table_cell *cells, uint32_t nodes_max)
 {
 	memset(t, 0, sizeof(*t));
 	t->key = *key;
@@ -187,9 +188,11 @@ static void match(const struct rc_trie *t, uint32_t at, struct rc_str rest,
 	}
 	/* A wildcard in the first level never takes one of the gateway's own channels. */
 	bool wild = at != ROOT || rest.len == 0 || rest.ptr[0] != '$';
+	/* Before the call: whoever is found may take patterns away, and this node with them. */
+	bool leaf = n->children == 0;
 	if (n->deep.shards && wild)
 		found(ctx, &n->deep);
-	if (!n->children)
+	if (leaf)
 		return;
 	struct rc_str level = next_level(&rest);
 	uint32_t next = child(t, at, level);

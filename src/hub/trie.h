@@ -43,13 +43,13 @@ struct rc_trie {
 
 /* Nodes that patterns_max patterns may need; what goes beyond is refused. */
 uint32_t rc_trie_nodes(uint32_t patterns_max);
-void rc_trie_init(struct rc_trie *t, const struct rc_hash_key *key, struct rc_pool *pool, void *node_memory,
-	struct rc_table_cell *cells, uint32_t nodes_max);
+void rc_trie_init(struct rc_trie *t, const struct rc_hash_key *key, struct rc_pool *pool,
+	void *node_memory, struct rc_table_cell *cells, uint32_t nodes_max);
 /* The pattern's leaf, made when make is true; NULL when there is none or no room. Valid until the next change. */
 struct rc_trie_leaf *rc_trie_leaf(struct rc_trie *t, struct rc_str pattern, bool make);
 /* Shard holds the pattern from now on, or no longer. False when there is no room. */
 bool rc_trie_hold(struct rc_trie *t, struct rc_str pattern, uint32_t shard, bool hold);
-/* Every leaf that matches. */
+/* Every leaf that matches. `found` may let go of patterns, also of the one that it was called for; it may not add any. */
 void rc_trie_match(const struct rc_trie *t, struct rc_str channel,
 	void (*found)(void *ctx, const struct rc_trie_leaf *leaf), void *ctx);
 /* The shards of all that match. */

@@ -17,7 +17,7 @@
 
 enum rc_io_op {
 	RC_IO_ACCEPT = 1, /* multishot; res = new descriptor */
-	RC_IO_RECV,	  /* res = bytes in ev->data, 0 = end */
+	RC_IO_RECV,       /* res = bytes in ev->data, 0 = end */
 	RC_IO_SEND,
 	RC_IO_POLLOUT, /* one-shot */
 	RC_IO_POLLIN,  /* multishot, for eventfds */
@@ -36,8 +36,8 @@ struct rc_io_event {
 	enum rc_io_op op;
 	struct rc_io_tag tag;
 	int32_t res;
-	bool more;		/* a multishot operation goes on; without it, it must be armed again */
-	unsigned char *data;	/* RECV with res > 0: borrowed until the handler returns */
+	bool more;           /* a multishot operation goes on; without it, it must be armed again */
+	unsigned char *data; /* RECV with res > 0: borrowed until the handler returns */
 };
 
 struct rc_io_options {
@@ -50,7 +50,8 @@ struct rc_io_options {
 struct rc_io;
 
 /* Probes, explains what is missing in one sentence that says how to mend it. The ring starts disabled. */
-int rc_io_open(struct rc_io **out, const struct rc_io_options *options, struct rc_error *err) RC_MUST_USE;
+int rc_io_open(
+	struct rc_io **out, const struct rc_io_options *options, struct rc_error *err) RC_MUST_USE;
 /* Bytes that rc_io_open will map, for the budget. */
 uint64_t rc_io_bytes(const struct rc_io_options *options);
 /* In the thread that will use it. 0 or -errno. */
@@ -64,7 +65,8 @@ const char *rc_io_features(const struct rc_io *io);
 
 void rc_io_accept(struct rc_io *io, int listener, struct rc_io_tag tag);
 /* multishot: one completion per arrival until told otherwise. */
-void rc_io_recv(struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group, bool multishot);
+void rc_io_recv(
+	struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group, bool multishot);
 void rc_io_send(struct rc_io *io, int fd, struct rc_io_tag tag, const void *bytes, uint32_t len);
 void rc_io_poll_out(struct rc_io *io, int fd, struct rc_io_tag tag);
 void rc_io_poll_in(struct rc_io *io, int fd, struct rc_io_tag tag);
@@ -82,7 +84,8 @@ void rc_io_submit_and_wait(struct rc_io *io, uint64_t timeout_ns);
 /* Something completed, or could be made to complete without a wait. Cheap; for spinning. */
 bool rc_io_pending(const struct rc_io *io);
 /* Calls handle for every completion that is there now. Returns their number. */
-uint32_t rc_io_reap(struct rc_io *io, void (*handle)(void *ctx, const struct rc_io_event *ev), void *ctx);
+uint32_t rc_io_reap(
+	struct rc_io *io, void (*handle)(void *ctx, const struct rc_io_event *ev), void *ctx);
 /* Completions that the kernel had to keep aside because the queue was full. */
 uint64_t rc_io_overflows(const struct rc_io *io);
 /* Times a receive found no buffer is seen as res == -ENOBUFS by the handler. Buffers free now: */

@@ -23,12 +23,14 @@ static int apply(int fd, const struct rc_socket_options *o)
 		return -1;
 	if (o->notsent_lowat && set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)o->notsent_lowat) < 0)
 		return -1;
-	if (o->user_timeout_ms && set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)o->user_timeout_ms) < 0)
+	if (o->user_timeout_ms &&
+		set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)o->user_timeout_ms) < 0)
 		return -1;
 	if (o->keepalive_s) {
 		int interval = (int)RC_MAX(o->keepalive_s / 4, 1u);
 		if (set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
-			set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)RC_MIN(o->keepalive_s, 32767u)) < 0 ||
+			set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)RC_MIN(o->keepalive_s, 32767u)) <
+				0 ||
 			set(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval) < 0 ||
 			set(fd, IPPROTO_TCP, TCP_KEEPCNT, 4) < 0)
 			return -1;
@@ -43,12 +45,14 @@ int rc_socket_listen(const struct sockaddr *address, socklen_t len, const char *
 	if (fd < 0)
 		return rc_error_set(err, "no socket for %s: %s", text, strerror(errno));
 	if (apply(fd, o) < 0) {
-		(void)rc_error_set(err, "a socket option for %s was refused: %s", text, strerror(errno));
+		(void)rc_error_set(
+			err, "a socket option for %s was refused: %s", text, strerror(errno));
 	} else if (bind(fd, address, len) < 0) {
 		(void)rc_error_set(err, "can't listen on %s: %s%s", text, strerror(errno),
-			errno == EADDRINUSE ? "; another program has the port, choose one with --listen or --ingest"
-			: errno == EACCES   ? "; ports below 1024 need CAP_NET_BIND_SERVICE"
-					    : "");
+			errno == EADDRINUSE
+				? "; another program has the port, choose one with --listen or --ingest"
+			: errno == EACCES ? "; ports below 1024 need CAP_NET_BIND_SERVICE"
+					  : "");
 	} else if (listen(fd, (int)o->backlog) < 0) {
 		(void)rc_error_set(err, "can't listen on %s: %s", text, strerror(errno));
 	} else {
@@ -76,7 +80,8 @@ int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count)
 	uint16_t n = 0;
 
 	RC_ASSERT(count <= 256);
-	code[n++] = (struct sock_filter){BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_CPU)};
+	code[n++] = (struct sock_filter){
+		BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_CPU)};
 	for (uint32_t i = 0; i < count; i++) {
 		code[n++] = (struct sock_filter){BPF_JMP | BPF_JEQ | BPF_K, 0, 1, cpu[i]};
 		code[n++] = (struct sock_filter){BPF_RET | BPF_K, 0, 0, i};
@@ -98,13 +103,15 @@ void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT])
 		if (a.ss_family == AF_INET6) {
 			struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a;
 			if (inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host))) {
-				(void)snprintf(out, RC_SOCKET_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
+				(void)snprintf(
+					out, RC_SOCKET_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
 				return;
 			}
 		} else if (a.ss_family == AF_INET) {
 			struct sockaddr_in *v4 = (struct sockaddr_in *)&a;
 			if (inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host))) {
-				(void)snprintf(out, RC_SOCKET_TEXT, "%s:%u", host, ntohs(v4->sin_port));
+				(void)snprintf(
+					out, RC_SOCKET_TEXT, "%s:%u", host, ntohs(v4->sin_port));
 				return;
 			}
 		}

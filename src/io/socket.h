@@ -14,9 +14,9 @@
 
 struct rc_socket_options {
 	uint32_t backlog;
-	uint32_t notsent_lowat;	  /* bytes */
+	uint32_t notsent_lowat;   /* bytes */
 	uint32_t user_timeout_ms; /* 0 = the kernel's */
-	uint32_t keepalive_s;	  /* 0 = off */
+	uint32_t keepalive_s;     /* 0 = off */
 	bool nodelay;
 };
 

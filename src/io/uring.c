@@ -16,7 +16,7 @@
 #include "mem/region.h"
 
 #define TAG_GENERATION_BITS 24
-#define SETUP_RETRY_NS	    2000000000u
+#define SETUP_RETRY_NS      2000000000u
 
 struct group {
 	struct io_uring_buf_ring *ring;
@@ -24,8 +24,8 @@ struct group {
 	uint32_t count;
 	uint32_t bytes;
 	uint16_t first_id; /* ids of the large group follow those of the small one */
-	uint32_t out;	    /* buffers that hold data we were told of and did not give back */
-	uint32_t returned;  /* given back since the last advance */
+	uint32_t out;      /* buffers that hold data we were told of and did not give back */
+	uint32_t returned; /* given back since the last advance */
 };
 
 struct rc_io {
@@ -126,8 +126,12 @@ static const struct {
 	uint8_t op;
 	const char *name;
 } required_ops[] = {
-	{IORING_OP_ACCEPT, "ACCEPT"},	  {IORING_OP_RECV, "RECV"},   {IORING_OP_SEND, "SEND"},
-	{IORING_OP_POLL_ADD, "POLL_ADD"}, {IORING_OP_CLOSE, "CLOSE"}, {IORING_OP_MSG_RING, "MSG_RING"},
+	{IORING_OP_ACCEPT, "ACCEPT"},
+	{IORING_OP_RECV, "RECV"},
+	{IORING_OP_SEND, "SEND"},
+	{IORING_OP_POLL_ADD, "POLL_ADD"},
+	{IORING_OP_CLOSE, "CLOSE"},
+	{IORING_OP_MSG_RING, "MSG_RING"},
 	{IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"},
 };
 
@@ -136,7 +140,8 @@ static int probe(struct rc_io *io, struct rc_error *err)
 	struct io_uring_probe *p = io_uring_get_probe_ring(&io->ring);
 
 	if (!p)
-		return rc_error_set(err, "this kernel's io_uring can't be probed; ringcast needs Linux 6.1");
+		return rc_error_set(
+			err, "this kernel's io_uring can't be probed; ringcast needs Linux 6.1");
 	for (size_t i = 0; i < RC_ARRAY_LEN(required_ops); i++) {
 		if (!io_uring_opcode_supported(p, required_ops[i].op)) {
 			io_uring_free_probe(p);
@@ -209,9 +214,11 @@ int rc_io_open(struct rc_io **out, const struct rc_io_options *o, struct rc_erro
 		free(io);
 		return -1;
 	}
-	if (probe(io, err) < 0 ||
-		rc_region_open(&io->buffers, small + group_bytes(o, RC_IO_LARGE), 0, o->node, err) < 0)
+	if (probe(io, err) < 0 || rc_region_open(&io->buffers, small + group_bytes(o, RC_IO_LARGE),
+					  0, o->node, err) < 0)
 		goto fail;
+	/* The kernel goes round all of them: touched now, not on the way of the first messages. */
+	memset(io->buffers.base, 0, small + group_bytes(o, RC_IO_LARGE));
 	if (open_group(io, RC_IO_SMALL, io->buffers.base, o, err) < 0 ||
 		open_group(io, RC_IO_LARGE, (unsigned char *)io->buffers.base + small, o, err) < 0)
 		goto fail;
@@ -227,7 +234,8 @@ fail:
 int rc_io_enable(struct rc_io *io)
 {
 	/* The call itself: Debian 12's liburing 2.3 declares io_uring_enable_rings but does not export it. */
-	int rc = (int)syscall(__NR_io_uring_register, io->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	int rc = (int)syscall(
+		__NR_io_uring_register, io->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 
 	return rc < 0 ? -errno : 0;
 }
@@ -289,7 +297,8 @@ void rc_io_cancel_accept(struct rc_io *io, struct rc_io_tag tag)
 	sqe->user_data = 0;
 }
 
-void rc_io_recv(struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group, bool multishot)
+void rc_io_recv(
+	struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group, bool multishot)
 {
 	struct io_uring_sqe *sqe = next_sqe(io);
 
@@ -371,8 +380,8 @@ bool rc_io_pending(const struct rc_io *io)
 
 static void return_buffer(struct group *g, uint16_t id)
 {
-	io_uring_buf_ring_add(g->ring, g->buffers + (size_t)(id - g->first_id) * g->bytes, g->bytes, id,
-		io_uring_buf_ring_mask(g->count), (int)g->returned);
+	io_uring_buf_ring_add(g->ring, g->buffers + (size_t)(id - g->first_id) * g->bytes, g->bytes,
+		id, io_uring_buf_ring_mask(g->count), (int)g->returned);
 	g->returned++;
 	g->out--;
 }
@@ -401,7 +410,8 @@ static void complete(struct rc_io *io, const struct io_uring_cqe *cqe,
 		return_buffer(g, id);
 }
 
-uint32_t rc_io_reap(struct rc_io *io, void (*handle)(void *ctx, const struct rc_io_event *ev), void *ctx)
+uint32_t rc_io_reap(
+	struct rc_io *io, void (*handle)(void *ctx, const struct rc_io_event *ev), void *ctx)
 {
 	uint32_t total = io_uring_cq_ready(&io->ring);
 	struct io_uring_cq *cq = &io->ring.cq;

@@ -13,14 +13,15 @@
 
 #include "base/base.h"
 
-#define RC_BUDDY_MIN	    1024u
-#define RC_BUDDY_ORDERS	    17 /* up to 64 MiB */
+#define RC_BUDDY_MIN    1024u
+#define RC_BUDDY_ORDERS 17 /* up to 64 MiB */
 
 struct rc_buddy {
 	unsigned char *base;
 	unsigned char *state;
 	uint32_t units; /* of RC_BUDDY_MIN bytes */
-	uint32_t top;	/* units below have ever been part of a block: what lies above is untouched memory */
+	uint32_t
+		top; /* units below have ever been part of a block: what lies above is untouched memory */
 	uint64_t used_bytes;
 	uint64_t peak_bytes;
 	uint32_t free_head[RC_BUDDY_ORDERS]; /* unit index, RC_NONE = empty */

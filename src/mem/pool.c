@@ -4,7 +4,7 @@
 struct rc_pool_page {
 	struct rc_pool_page *next, *prev;
 	uint32_t free_head; /* byte offset in the page of the first free object, 0 = none */
-	uint32_t mark;	    /* byte offset from which nothing was ever given out */
+	uint32_t mark;      /* byte offset from which nothing was ever given out */
 	uint16_t used;
 	uint16_t stride;
 	uint8_t class_index;

@@ -13,14 +13,14 @@
 #include "mem/buddy.h"
 
 #define RC_POOL_CLASSES 12
-#define RC_POOL_PAGE	16384u
+#define RC_POOL_PAGE    16384u
 
 struct rc_pool_page;
 
 struct rc_pool {
 	struct rc_buddy *arena;
 	struct rc_pool_page *partial[RC_POOL_CLASSES]; /* pages with a free object */
-	uint64_t used_bytes;			       /* of objects, rounded up to their class */
+	uint64_t used_bytes;                           /* of objects, rounded up to their class */
 };
 
 void rc_pool_init(struct rc_pool *p, struct rc_buddy *arena);

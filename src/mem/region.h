@@ -15,12 +15,14 @@ struct rc_region {
 };
 
 enum rc_region_flags {
-	RC_REGION_HUGE = 1, /* MADV_HUGEPAGE, aligned to 2 MiB; silently without where the kernel can't */
+	RC_REGION_HUGE =
+		1, /* MADV_HUGEPAGE, aligned to 2 MiB; silently without where the kernel can't */
 	RC_REGION_SHARED = 2, /* MAP_SHARED (anonymous) */
 };
 
 /* node < 0: no binding. A binding that the kernel refuses (no NUMA, seccomp) is not an error. */
-int rc_region_open(struct rc_region *r, size_t len, unsigned flags, int node, struct rc_error *err) RC_MUST_USE;
+int rc_region_open(struct rc_region *r, size_t len, unsigned flags, int node,
+	struct rc_error *err) RC_MUST_USE;
 void rc_region_close(struct rc_region *r);
 
 #endif

@@ -8,9 +8,9 @@
 
 #include "proto/websocket.h"
 
-#define HEADER_ROOM   16u
-#define OUT_HIGH      (256u * 1024) /* above it no more is read */
-#define WINDOW_MS     100u
+#define HEADER_ROOM 16u
+#define OUT_HIGH    (256u * 1024) /* above it no more is read */
+#define WINDOW_MS   100u
 
 struct echo {
 	struct rc_ws_decoder decoder;
@@ -66,7 +66,8 @@ static bool gather(struct rc_serve *sv, struct echo *e, const struct rc_ws_piece
 
 	if (need > e->size) {
 		/* A message that comes in pieces doubles, so that many small ones don't copy it over and over. */
-		size_t size = rc_pool_size(piece->last && !e->message ? need : RC_MAX(need, (size_t)e->size * 2));
+		size_t size = rc_pool_size(
+			piece->last && !e->message ? need : RC_MAX(need, (size_t)e->size * 2));
 		if (sv->echo_bytes - e->size + size > sv->config->echo_memory)
 			return false;
 		unsigned char *fresh = rc_pool_get(sv->pool, size);
@@ -127,14 +128,16 @@ static void control(struct rc_serve *sv, struct rc_conn *c, const struct rc_ws_p
 		size_t header = rc_ws_header(frame, RC_WS_PONG, true, piece->len);
 		if (piece->len)
 			memcpy(frame + header, piece->ptr, piece->len);
-		if (!rc_conn_write(sv->conns, c, frame, (uint32_t)(header + piece->len), UINT32_MAX))
+		if (!rc_conn_write(
+			    sv->conns, c, frame, (uint32_t)(header + piece->len), UINT32_MAX))
 			rc_conn_kill(sv->conns, c);
 	}
 }
 
 static void too_big(struct rc_serve *sv, struct rc_conn *c)
 {
-	rc_ws_close(sv, c, 1013, "no memory for this message, try again later", RC_C_close_capacity);
+	rc_ws_close(
+		sv, c, 1013, "no memory for this message, try again later", RC_C_close_capacity);
 }
 
 void rc_echo_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t length)
@@ -156,7 +159,8 @@ void rc_echo_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes,
 		if (result == RC_WS_CONTROL) {
 			control(sv, c, &piece);
 		} else if (result == RC_WS_DATA) {
-			if (!gather(sv, e, &piece) || (piece.last && !answer(sv, c, e, piece.opcode)))
+			if (!gather(sv, e, &piece) ||
+				(piece.last && !answer(sv, c, e, piece.opcode)))
 				too_big(sv, c);
 		} else {
 			rc_ws_close(sv, c, piece.close_code, piece.reason, RC_C_close_protocol);

@@ -13,12 +13,13 @@
 
 #define ANSWER_MAX 1024u
 
-static void answer(struct rc_serve *sv, struct rc_conn *c, int status, const char *headers, const char *body,
-	bool head_only)
+static void answer(struct rc_serve *sv, struct rc_conn *c, int status, const char *headers,
+	const char *body, bool head_only)
 {
 	char text[ANSWER_MAX];
 	struct rc_str b = rc_str_of(body);
-	size_t len = rc_http_answer(text, sizeof(text), status, headers, "text/plain; charset=utf-8", b, true);
+	size_t len = rc_http_answer(
+		text, sizeof(text), status, headers, "text/plain; charset=utf-8", b, true);
 
 	if (head_only)
 		len -= b.len;
@@ -32,9 +33,9 @@ static void refuse(struct rc_serve *sv, struct rc_conn *c, int status)
 {
 	char body[96];
 	const char *headers = status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-			    : status == 405 ? "Allow: GET, HEAD\r\n"
-			    : status == 503 ? "Retry-After: 5\r\n"
-					    : NULL;
+			      : status == 405 ? "Allow: GET, HEAD\r\n"
+			      : status == 503 ? "Retry-After: 5\r\n"
+					      : NULL;
 
 	rc_count(sv->counters, status == 404 ? RC_C_http_404 : RC_C_http_bad, status != 503);
 	(void)snprintf(body, sizeof(body), "%d %s\n", status, rc_http_reason(status));
@@ -56,7 +57,8 @@ static struct rc_str choose_protocol(const struct rc_http_request *r)
 	return (struct rc_str){NULL, 0};
 }
 
-static void upgrade(struct rc_serve *sv, struct rc_conn *c, const struct rc_http_request *r, bool echo)
+static void upgrade(
+	struct rc_serve *sv, struct rc_conn *c, const struct rc_http_request *r, bool echo)
 {
 	struct rc_ws_upgrade up;
 	char text[512];
@@ -66,7 +68,7 @@ static void upgrade(struct rc_serve *sv, struct rc_conn *c, const struct rc_http
 		refuse(sv, c, -rc);
 		return;
 	}
-	if (sv->draining || sv->port.clients(sv->port.ctx) >= sv->config->max_clients) {
+	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
 		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
 		refuse(sv, c, 503);
 		return;
@@ -93,8 +95,9 @@ static void respond(struct rc_serve *sv, struct rc_conn *c, const struct rc_http
 		upgrade(sv, c, r, false);
 	} else if (rc_str_eq(r->path, RC_STR("/echo")) && sv->config->echo) {
 		upgrade(sv, c, r, true);
-	} else if (rc_str_eq(r->path, RC_STR("/healthz")) || rc_str_eq(r->path, RC_STR("/health")) ||
-		   rc_str_eq(r->path, RC_STR("/livez")) || rc_str_eq(r->path, RC_STR("/readyz"))) {
+	} else if (rc_str_eq(r->path, RC_STR("/healthz")) ||
+		   rc_str_eq(r->path, RC_STR("/health")) || rc_str_eq(r->path, RC_STR("/livez")) ||
+		   rc_str_eq(r->path, RC_STR("/readyz"))) {
 		if (!get)
 			refuse(sv, c, 405);
 		else if (sv->draining && rc_str_eq(r->path, RC_STR("/readyz")))
@@ -106,7 +109,8 @@ static void respond(struct rc_serve *sv, struct rc_conn *c, const struct rc_http
 			refuse(sv, c, 405);
 		else
 			answer(sv, c, 200, NULL,
-				"ringcast " RC_VERSION "\nOpen a WebSocket on /ws, for example /ws?channel=news\n",
+				"ringcast " RC_VERSION
+				"\nOpen a WebSocket on /ws, for example /ws?channel=news\n",
 				head);
 	} else {
 		refuse(sv, c, 404);

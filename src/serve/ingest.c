@@ -18,18 +18,18 @@
 #include "proto/ingest.h"
 #include "proto/json.h"
 
-#define WINDOW_MIN   32u
-#define OUT_HIGH     (256u * 1024) /* unread answers above which nothing more is taken */
-#define OUT_MAX	     (4u << 20)   /* room for the answers to all that was taken until then */
-#define JSON_DEPTH   128u
+#define WINDOW_MIN 32u
+#define OUT_HIGH   (256u * 1024) /* unread answers above which nothing more is taken */
+#define OUT_MAX    (4u << 20)    /* room for the answers to all that was taken until then */
+#define JSON_DEPTH 128u
 
 enum stage {
-	STAGE_HELLO,	 /* the first frame is awaited */
-	STAGE_CLAIM,	 /* the id is to be claimed; its home's ring was full */
-	STAGE_CLAIMING,	 /* the home will answer */
+	STAGE_HELLO,    /* the first frame is awaited */
+	STAGE_CLAIM,    /* the id is to be claimed; its home's ring was full */
+	STAGE_CLAIMING, /* the home will answer */
 	STAGE_LIVE,
-	STAGE_CLOSING,	 /* nothing more is taken; ends when all is acknowledged */
-	STAGE_SETTLING,	 /* the connection is gone, events are undecided */
+	STAGE_CLOSING,   /* nothing more is taken; ends when all is acknowledged */
+	STAGE_SETTLING,  /* the connection is gone, events are undecided */
 	STAGE_RETURNING, /* the id is to be given back; its home's ring was full */
 };
 
@@ -45,7 +45,8 @@ struct entry {
 struct publisher {
 	struct entry *window;
 	uint64_t taken; /* highest sequence that was taken in */
-	uint32_t size;	/* of window, a power of two */
+	uint64_t acked; /* highest that was acknowledged; what is acknowledged never goes back */
+	uint32_t size;  /* of window, a power of two */
 	uint32_t head, tail;
 	uint32_t outstanding; /* events that are not decided */
 	uint32_t batch_done;  /* events of the BATCH at hand that were taken */
@@ -66,7 +67,8 @@ static struct publisher *at(const struct rc_serve *sv, uint32_t slot)
 
 static uint32_t slot_of(const struct rc_serve *sv, const struct publisher *p)
 {
-	return (uint32_t)((size_t)((const unsigned char *)p - sv->publishers.base) / sv->publishers.stride);
+	return (uint32_t)((size_t)((const unsigned char *)p - sv->publishers.base) /
+			  sv->publishers.stride);
 }
 
 static struct publisher *find(const struct rc_serve *sv, uint32_t slot, uint32_t generation)
@@ -152,8 +154,8 @@ static void send_bye(struct rc_serve *sv, struct rc_conn *c, uint16_t code, uint
 	reply(sv, c, frame, rc_ingest_bye_encode(frame, sizeof(frame), &b));
 }
 
-static void send_nack(struct rc_serve *sv, struct rc_conn *c, uint64_t sequence, uint16_t code,
-	const char *text)
+static void send_nack(
+	struct rc_serve *sv, struct rc_conn *c, uint64_t sequence, uint16_t code, const char *text)
 {
 	unsigned char frame[RC_INGEST_ANSWER_MAX];
 	struct rc_ingest_nack n = {.sequence = sequence, .code = code, .text = rc_str_of(text)};
@@ -186,7 +188,8 @@ static void write_acks(struct rc_serve *sv, struct publisher *p)
 		if (!c || c->state == RC_CONN_DEAD)
 			continue;
 		char epoch[12];
-		struct rc_ingest_ack ack = {.sequence = e->sequence};
+		p->acked = RC_MAX(p->acked, e->sequence);
+		struct rc_ingest_ack ack = {.sequence = p->acked};
 		if (e->positioned) {
 			ack.positioned = true;
 			ack.epoch = (struct rc_str){epoch, rc_epoch_text(e->epoch, epoch)};
@@ -231,8 +234,8 @@ static uint32_t push(struct publisher *p, uint64_t sequence, uint8_t flags, uint
 	return index;
 }
 
-static void decided(struct rc_serve *sv, struct publisher *p, uint32_t index, const struct rc_outcome *o,
-	uint64_t sequence)
+static void decided(struct rc_serve *sv, struct publisher *p, uint32_t index,
+	const struct rc_outcome *o, uint64_t sequence)
 {
 	struct entry *e = &p->window[index & (p->size - 1)];
 	struct rc_conn *c = conn_of(sv, p);
@@ -252,8 +255,8 @@ static void decided(struct rc_serve *sv, struct publisher *p, uint32_t index, co
 /* ---- taking events ------------------------------------------------------------------------------ */
 
 /* 0, or why the event is refused before it goes anywhere. */
-static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish *e, uint8_t flags, bool broadcast,
-	const char **text)
+static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish *e, uint8_t flags,
+	bool broadcast, const char **text)
 {
 	if (flags & ~RINGCAST_FLAGS_EVENT) {
 		*text = "the frame has flags that this gateway does not know";
@@ -263,7 +266,8 @@ static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish 
 		*text = "this gateway keeps no journal";
 		return RINGCAST_NACK_NOT_SUPPORTED;
 	}
-	if (!broadcast && (rc_name_classify(e->channel) != RC_NAME_CHANNEL || rc_name_reserved(e->channel))) {
+	if (!broadcast &&
+		(rc_name_classify(e->channel) != RC_NAME_CHANNEL || rc_name_reserved(e->channel))) {
 		*text = "not the name of a channel that one may publish to";
 		return RINGCAST_NACK_BAD_CHANNEL;
 	}
@@ -275,7 +279,7 @@ static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish 
 		*text = "the payload is larger than max_message";
 		return RINGCAST_NACK_TOO_LARGE;
 	}
-	if ((flags & RINGCAST_FLAG_JSON) && e->payload.len && rc_json_validate(e->payload, JSON_DEPTH) < 0) {
+	if ((flags & RINGCAST_FLAG_JSON) && rc_json_validate(e->payload, JSON_DEPTH) < 0) {
 		*text = "the payload is not JSON";
 		return RINGCAST_NACK_BAD_PAYLOAD;
 	}
@@ -284,7 +288,8 @@ static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish 
 
 static enum rc_counter refused_counter(uint16_t code)
 {
-	return code == RINGCAST_NACK_TOO_LARGE ? RC_C_events_refused_too_big : RC_C_events_refused_bad;
+	return code == RINGCAST_NACK_TOO_LARGE ? RC_C_events_refused_too_big
+					       : RC_C_events_refused_bad;
 }
 
 /* Takes one event for the entry, whose remaining counts it already. False: no room, nothing was done. */
@@ -340,7 +345,8 @@ static enum taken take_one(struct rc_serve *sv, struct rc_conn *c, struct publis
 	const struct rc_ingest_frame *f, bool broadcast)
 {
 	struct rc_ingest_publish e;
-	int rc = broadcast ? rc_ingest_broadcast_parse(f->body, &e) : rc_ingest_publish_parse(f->body, &e);
+	int rc = broadcast ? rc_ingest_broadcast_parse(f->body, &e)
+			   : rc_ingest_publish_parse(f->body, &e);
 
 	if (rc < 0) {
 		send_error(sv, c, RINGCAST_ERROR_BAD_BODY, "the body of this frame can't be read");
@@ -366,7 +372,8 @@ static enum taken take_batch(struct rc_serve *sv, struct rc_conn *c, struct publ
 	uint32_t done = 0;
 
 	if (p->batch_done == 0 && rc_ingest_batch_check(f->body) < 0) {
-		send_error(sv, c, RINGCAST_ERROR_BAD_BODY, "the events of this batch can't be read");
+		send_error(
+			sv, c, RINGCAST_ERROR_BAD_BODY, "the events of this batch can't be read");
 		p->stage = STAGE_CLOSING;
 		return TAKEN;
 	}
@@ -416,7 +423,8 @@ static bool token_equal(struct rc_str given, struct rc_str wanted)
 
 	/* In time that depends on the given one alone. */
 	for (size_t i = 0; i < given.len; i++)
-		differ |= (unsigned char)(given.ptr[i] ^ wanted.ptr[wanted.len ? i % wanted.len : 0]);
+		differ |=
+			(unsigned char)(given.ptr[i] ^ wanted.ptr[wanted.len ? i % wanted.len : 0]);
 	return !differ;
 }
 
@@ -433,10 +441,12 @@ static void welcome(struct rc_serve *sv, struct rc_conn *c, struct publisher *p)
 	};
 
 	p->stage = STAGE_LIVE;
+	rc_conn_timer(sv->conns, c, sv->config->heartbeat_ms);
 	reply(sv, c, frame, rc_ingest_welcome_encode(frame, sizeof(frame), &w));
 }
 
-static void fail(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, uint16_t code, const char *text)
+static void fail(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, uint16_t code,
+	const char *text)
 {
 	send_error(sv, c, code, text);
 	p->stage = STAGE_CLOSING;
@@ -468,7 +478,8 @@ static void hello(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, s
 		fail(sv, c, p, RINGCAST_ERROR_VERSION, "this gateway speaks version 1");
 		return;
 	default:
-		fail(sv, c, p, RINGCAST_ERROR_BAD_HELLO, "not a HELLO, or a publisher id that is none");
+		fail(sv, c, p, RINGCAST_ERROR_BAD_HELLO,
+			"not a HELLO, or a publisher id that is none");
 		return;
 	}
 	if (token.len && !token_equal(h.token, token)) {
@@ -491,6 +502,7 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 	const struct rc_ingest_frame *f)
 {
 	unsigned char frame[RC_INGEST_ANSWER_MAX];
+	struct rc_ingest_bye bye;
 	uint64_t echoed;
 	uint32_t credit;
 
@@ -498,12 +510,13 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 		if (f->type == RINGCAST_FRAME_HELLO)
 			hello(sv, c, p, f->body);
 		else
-			fail(sv, c, p, RINGCAST_ERROR_HELLO_EXPECTED, "the first frame must be HELLO");
+			fail(sv, c, p, RINGCAST_ERROR_HELLO_EXPECTED,
+				"the first frame must be HELLO");
 		return TAKEN;
 	}
 	if (f->flags & ~rc_ingest_flags_known(f->type)) {
-		bool event = f->type == RINGCAST_FRAME_PUBLISH || f->type == RINGCAST_FRAME_BROADCAST ||
-			     f->type == RINGCAST_FRAME_BATCH;
+		bool event = f->type == RINGCAST_FRAME_PUBLISH ||
+			     f->type == RINGCAST_FRAME_BROADCAST || f->type == RINGCAST_FRAME_BATCH;
 		/* Said once per frame; its events are refused one by one, or a later ACK would seem to cover them. */
 		if (p->batch_done == 0)
 			send_error(sv, c, RINGCAST_ERROR_UNKNOWN_FLAGS, "unknown flags");
@@ -531,6 +544,8 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 			fail(sv, c, p, RINGCAST_ERROR_BAD_BODY, "a FLOW carries four bytes");
 		return TAKEN;
 	case RINGCAST_FRAME_BYE:
+		if (rc_ingest_bye_parse(f->body, &bye) < 0)
+			fail(sv, c, p, RINGCAST_ERROR_BAD_BODY, "a BYE carries six bytes");
 		p->stage = STAGE_CLOSING;
 		return TAKEN;
 	case RINGCAST_FRAME_HELLO:
@@ -543,20 +558,23 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 }
 
 /* Takes whole frames from the input; returns the bytes used. */
-static uint32_t process(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, const unsigned char *bytes,
-	uint32_t len)
+static uint32_t process(struct rc_serve *sv, struct rc_conn *c, struct publisher *p,
+	const unsigned char *bytes, uint32_t len)
 {
 	uint32_t used = 0;
 
 	while (c->state == RC_CONN_OPEN && p->stage <= STAGE_LIVE && !(c->flags & RC_CONN_HELD)) {
 		struct rc_ingest_frame f;
-		int rc = rc_ingest_frame(bytes + used, len - used, sv->config->ingest_frame_max, &f);
+		int rc =
+			rc_ingest_frame(bytes + used, len - used, sv->config->ingest_frame_max, &f);
 		if (rc == 1)
 			break;
 		if (rc < 0) {
 			fail(sv, c, p,
-				rc == -EMSGSIZE ? RINGCAST_ERROR_FRAME_TOO_LARGE : RINGCAST_ERROR_BAD_FRAME,
-				rc == -EMSGSIZE ? "a frame is larger than frame_max" : "not a frame");
+				rc == -EMSGSIZE ? RINGCAST_ERROR_FRAME_TOO_LARGE
+						: RINGCAST_ERROR_BAD_FRAME,
+				rc == -EMSGSIZE ? "a frame is larger than frame_max"
+						: "not a frame");
 			break;
 		}
 		if (c->out_len > OUT_HIGH || handle(sv, c, p, &f) == STALLED) {
@@ -616,7 +634,8 @@ static void go_on(struct rc_serve *sv, struct rc_conn *c, struct publisher *p)
 
 bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c)
 {
-	uint32_t slot = rc_slab_get(&sv->publishers);
+	bool room = sv->port.sum(sv->port.ctx, RC_C_publishers) < sv->config->max_publishers;
+	uint32_t slot = room ? rc_slab_get(&sv->publishers) : RC_NONE;
 
 	if (slot == RC_NONE) {
 		send_error(sv, c, RINGCAST_ERROR_OVER_CAPACITY, "no room for one more publisher");
@@ -642,7 +661,8 @@ static void settle(struct rc_serve *sv, struct publisher *p)
 
 	if (p->id_len && p->stage != STAGE_CLAIM) {
 		p->stage = STAGE_RETURNING;
-		if (!sv->port.give_back(sv->port.ctx, (struct rc_str){p->id, p->id_len}, &who, p->taken)) {
+		if (!sv->port.give_back(
+			    sv->port.ctx, (struct rc_str){p->id, p->id_len}, &who, p->taken)) {
 			list_wait(sv, p);
 			return;
 		}
@@ -675,6 +695,24 @@ void rc_ingest_gone(struct rc_serve *sv, struct rc_conn *c)
 	list_wait(sv, p);
 }
 
+static void heartbeat(struct rc_serve *sv, struct rc_conn *c, struct publisher *p)
+{
+	unsigned char frame[RC_INGEST_ANSWER_MAX];
+	uint64_t interval = sv->config->heartbeat_ms;
+	uint64_t silent = (uint64_t)(sv->conns->tick - c->heard_tick) * RC_CONN_TICK_MS;
+
+	/* One that is held back can't be heard. */
+	if (c->flags & RC_CONN_HELD)
+		silent = 0;
+	if (silent >= 2 * interval) {
+		fail(sv, c, p, RINGCAST_ERROR_TIMEOUT, "no sign of life for two heartbeats");
+		return;
+	}
+	reply(sv, c, frame, rc_ingest_ping_encode(frame, sizeof(frame), sv->wall_ms));
+	if (c->state == RC_CONN_OPEN)
+		rc_conn_timer(sv->conns, c, (uint32_t)RC_MIN(interval, 2 * interval - silent));
+}
+
 void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c)
 {
 	struct publisher *p = c->ext;
@@ -683,6 +721,8 @@ void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c)
 		rc_conn_kill(sv->conns, c);
 	else if (p && p->stage == STAGE_HELLO)
 		fail(sv, c, p, RINGCAST_ERROR_TIMEOUT, "no HELLO came");
+	else if (p && p->stage == STAGE_LIVE)
+		heartbeat(sv, c, p);
 }
 
 void rc_ingest_drained(struct rc_serve *sv, struct rc_conn *c)
@@ -741,7 +781,8 @@ void rc_ingest_outcome(struct rc_serve *sv, const struct rc_outcome *o)
 	}
 }
 
-void rc_ingest_granted(struct rc_serve *sv, const struct rc_holder *to, bool taken, uint64_t sequence)
+void rc_ingest_granted(
+	struct rc_serve *sv, const struct rc_holder *to, bool taken, uint64_t sequence)
 {
 	struct publisher *p = find(sv, to->slot, to->generation);
 	struct rc_conn *c = p ? conn_of(sv, p) : NULL;
@@ -751,10 +792,11 @@ void rc_ingest_granted(struct rc_serve *sv, const struct rc_holder *to, bool tak
 		return;
 	if (!taken) {
 		p->id_len = 0;
-		fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY, "another connection with this publisher id came first");
+		fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY,
+			"another connection with this publisher id came first");
 		return;
 	}
-	p->taken = sequence;
+	p->taken = p->acked = sequence;
 	welcome(sv, c, p);
 	if (c->state == RC_CONN_OPEN)
 		list_wait(sv, p);

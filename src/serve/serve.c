@@ -23,8 +23,9 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 
 	rc_slab_init(&sv->publishers, memory, (uint32_t)rc_ingest_publisher_bytes(), (uint32_t)n);
 	sv->publishers_max = (uint32_t)n;
-	sv->publisher_generation = (uint32_t *)(void *)((unsigned char *)memory +
-		rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
+	sv->publisher_generation =
+		(uint32_t *)(void *)((unsigned char *)memory +
+				     rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
 	sv->ack_first = sv->waiting_first = RC_NONE;
 }
 

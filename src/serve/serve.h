@@ -28,9 +28,10 @@ struct rc_serve_port {
 	/* To the channel's owner. DONE: *out holds the outcome; AWAY: it will come; FULL: try again later. */
 	enum rc_route (*publish)(void *ctx, const struct rc_publish *p, struct rc_outcome *out);
 	bool (*claim)(void *ctx, struct rc_str id, const struct rc_holder *who);
-	bool (*give_back)(void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
-	/* Clients of all shards together. */
-	uint64_t (*clients)(void *ctx);
+	bool (*give_back)(
+		void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
+	/* A counter, all shards together. */
+	uint64_t (*sum)(void *ctx, enum rc_counter counter);
 };
 
 struct rc_serve {
@@ -45,15 +46,16 @@ struct rc_serve {
 	uint32_t shard;
 	uint64_t now_ns;
 	uint64_t wall_ms;
-	uint64_t clients;      /* WebSocket connections of this shard */
-	uint64_t echo_bytes;   /* held by echo messages */
+	uint64_t clients;    /* WebSocket connections of this shard */
+	uint64_t echo_bytes; /* held by echo messages */
 	bool draining;
 	bool busy; /* the shard is behind: publishers are not read for the moment */
 	/* ingest */
 	struct rc_slab publishers;
 	uint32_t publishers_max;
-	uint32_t *publisher_generation; /* by slot; outlives the publisher, so that late outcomes find nobody */
-	uint32_t ack_first;	/* publishers with acknowledgements to write */
+	uint32_t *
+		publisher_generation; /* by slot; outlives the publisher, so that late outcomes find nobody */
+	uint32_t ack_first;           /* publishers with acknowledgements to write */
 	uint32_t waiting_first; /* publishers whose input or whose id waits for room */
 };
 
@@ -132,7 +134,8 @@ void rc_ingest_turn(struct rc_serve *sv);
 /* Not read until the shard is less busy. */
 void rc_ingest_hold(struct rc_serve *sv, struct rc_conn *c);
 void rc_ingest_outcome(struct rc_serve *sv, const struct rc_outcome *outcome);
-void rc_ingest_granted(struct rc_serve *sv, const struct rc_holder *to, bool taken, uint64_t sequence);
+void rc_ingest_granted(
+	struct rc_serve *sv, const struct rc_holder *to, bool taken, uint64_t sequence);
 void rc_ingest_evicted(struct rc_serve *sv, const struct rc_holder *who);
 /* Nothing of any publisher is undecided or unacknowledged. */
 bool rc_ingest_settled(const struct rc_serve *sv);

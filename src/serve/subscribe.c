@@ -14,7 +14,7 @@
 #include "proto/message.h"
 
 /* In subs[]: this request brought the subscription into being. */
-#define FRESH	    0x80000000u
+#define FRESH       0x80000000u
 #define REQUEST_END RC_NONE
 
 struct request {
@@ -33,15 +33,16 @@ struct request {
 /* A connection keeps its first request as an offset in the arena in units of 16 bytes: 64 GiB are within reach. */
 static struct request *first_request(const struct rc_serve *sv, const struct rc_conn *c)
 {
-	return c->requests == REQUEST_END
-		? NULL
-		: (struct request *)(void *)(sv->pool->arena->base + (size_t)c->requests * 16);
+	return c->requests == REQUEST_END ? NULL
+					  : (struct request *)(void *)(sv->pool->arena->base +
+								       (size_t)c->requests * 16);
 }
 
 static void set_first(const struct rc_serve *sv, struct rc_conn *c, const struct request *r)
 {
-	c->requests = r ? (uint32_t)((size_t)((const unsigned char *)r - sv->pool->arena->base) / 16)
-			: REQUEST_END;
+	c->requests =
+		r ? (uint32_t)((size_t)((const unsigned char *)r - sv->pool->arena->base) / 16)
+		  : REQUEST_END;
 }
 
 static void free_request(struct rc_serve *sv, struct request *r)
@@ -68,7 +69,8 @@ static void drop(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 		/* The rest of a frame that is half sent must follow, or the stream is broken. */
 		const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
 		const unsigned char *bytes;
-		uint32_t len = rc_log_range(&rc_hub_replica(sv->hub, s->replica)->log, s->cursor, &bytes);
+		uint32_t len =
+			rc_log_range(&rc_hub_replica(sv->hub, s->replica)->log, s->cursor, &bytes);
 		uint32_t left = c->mid_left;
 		c->mid_left = 0;
 		RC_ASSERT(len >= left);
@@ -110,7 +112,8 @@ static size_t ack_bound(struct rc_serve *sv, const struct request *r)
 	for (uint32_t i = 0; i < r->count; i++) {
 		if (r->subs[i] != RC_NONE)
 			bound += 2 * (size_t)rc_hub_replica(sv->hub,
-					 rc_hub_sub(sv->hub, r->subs[i] & ~FRESH)->replica)->name_len +
+					     rc_hub_sub(sv->hub, r->subs[i] & ~FRESH)->replica)
+						 ->name_len +
 				 64;
 	}
 	return bound;
@@ -123,13 +126,14 @@ static void acknowledge(struct rc_serve *sv, struct rc_conn *c, struct request *
 
 	if (!b.ptr)
 		return;
-	rc_msg_suback_begin(&b, (struct rc_str){r->id, r->id_len}, sv->wall_ms, (enum rc_msg_word)r->word,
-		false);
+	rc_msg_suback_begin(&b, (struct rc_str){r->id, r->id_len}, sv->wall_ms,
+		(enum rc_msg_word)r->word, false);
 	for (uint32_t i = 0; i < r->count; i++) {
 		if (r->subs[i] == RC_NONE)
 			continue;
 		const struct rc_sub *s = rc_hub_sub(sv->hub, r->subs[i] & ~FRESH);
-		rc_msg_suback_channel(&b, rc_replica_name(rc_hub_replica(sv->hub, s->replica)), first);
+		rc_msg_suback_channel(
+			&b, rc_replica_name(rc_hub_replica(sv->hub, s->replica)), first);
 		first = false;
 	}
 	rc_msg_suback_positions(&b);
@@ -140,7 +144,8 @@ static void acknowledge(struct rc_serve *sv, struct rc_conn *c, struct request *
 		uint32_t sub = r->subs[i] & ~FRESH;
 		if (rc_hub_sub(sv->hub, sub)->flags & RC_SUB_PAUSED)
 			rc_replica_resume(sv->hub, sub);
-		const struct rc_replica *rep = rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica);
+		const struct rc_replica *rep =
+			rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica);
 		/* A pattern has no position of its own. */
 		if (rep->pattern)
 			continue;
@@ -166,7 +171,8 @@ static void finish_requests(struct rc_serve *sv, struct rc_conn *c)
 {
 	struct request *r;
 
-	while (c->state == RC_CONN_OPEN && (r = first_request(sv, c)) != NULL && r->remaining == 0) {
+	while (c->state == RC_CONN_OPEN && (r = first_request(sv, c)) != NULL &&
+		r->remaining == 0) {
 		set_first(sv, c, r->next);
 		if (r->refused)
 			refuse(sv, c, r);
@@ -219,8 +225,8 @@ void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken)
 
 /* ---- asking ------------------------------------------------------------------------------------- */
 
-static struct request *new_request(struct rc_serve *sv, uint32_t count_max, struct rc_str id,
-	enum rc_msg_word word)
+static struct request *new_request(
+	struct rc_serve *sv, uint32_t count_max, struct rc_str id, enum rc_msg_word word)
 {
 	size_t size = sizeof(struct request) + (size_t)count_max * sizeof(uint32_t);
 	struct request *r = rc_pool_get(sv->pool, size);
@@ -235,11 +241,12 @@ static struct request *new_request(struct rc_serve *sv, uint32_t count_max, stru
 	return r;
 }
 
-static bool add(struct rc_serve *sv, struct rc_conn *c, struct request *r, struct rc_str name, bool pattern)
+static bool add(
+	struct rc_serve *sv, struct rc_conn *c, struct request *r, struct rc_str name, bool pattern)
 {
 	uint32_t sub;
-	enum rc_subscribe_result result = rc_replica_subscribe(sv->hub, rc_conn_slot(sv->conns, c),
-		&c->subs, name, pattern, RC_SUB_PAUSED, &sub);
+	enum rc_subscribe_result result = rc_replica_subscribe(
+		sv->hub, rc_conn_slot(sv->conns, c), &c->subs, name, pattern, RC_SUB_PAUSED, &sub);
 
 	if (result == RC_SUBSCRIBE_FULL)
 		return false;
@@ -279,8 +286,8 @@ static void bad_name(struct rc_serve *sv, struct rc_conn *c, struct rc_str id, s
 		if (name.ptr[i] < 0x20 || name.ptr[i] > 0x7e)
 			shown = i;
 	}
-	(void)snprintf(text, sizeof(text), "'%.*s' is not the name of a channel or a pattern", shown,
-		shown ? name.ptr : "");
+	(void)snprintf(text, sizeof(text), "'%.*s' is not the name of a channel or a pattern",
+		shown, shown ? name.ptr : "");
 	rc_count(sv->counters, RC_C_subscribe_refused_bad_name, 1);
 	rc_ws_error(sv, c, id, "bad_channel", false, text);
 }
@@ -294,7 +301,8 @@ static int check_name(struct rc_serve *sv, struct rc_conn *c, struct rc_str id, 
 	}
 	if (rc_name_reserved(name)) {
 		rc_count(sv->counters, RC_C_subscribe_refused_forbidden, 1);
-		rc_ws_error(sv, c, id, "forbidden", false, "channels that begin with $ are the gateway's own");
+		rc_ws_error(sv, c, id, "forbidden", false,
+			"channels that begin with $ are the gateway's own");
 		return -1;
 	}
 	return 0;
@@ -352,7 +360,8 @@ void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg
 		if (check_name(sv, c, m->id_raw, name) < 0)
 			return;
 		count++;
-		fresh += rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), name) == RC_NONE;
+		fresh += rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), c->subs, name) ==
+			 RC_NONE;
 	}
 	if (count == 0) {
 		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "subscribe names no channel");
@@ -383,9 +392,12 @@ static bool is_channel_word(struct rc_str key, enum rc_msg_word *word)
 		struct rc_str key;
 		enum rc_msg_word word;
 	} words[] = {
-		{RC_STR("channel"), RC_WORD_CHANNEL},	    {RC_STR("channels"), RC_WORD_CHANNELS},
-		{RC_STR("category"), RC_WORD_CATEGORY},	    {RC_STR("categories"), RC_WORD_CATEGORIES},
-		{RC_STR("room"), RC_WORD_ROOM},		    {RC_STR("rooms"), RC_WORD_ROOMS},
+		{RC_STR("channel"), RC_WORD_CHANNEL},
+		{RC_STR("channels"), RC_WORD_CHANNELS},
+		{RC_STR("category"), RC_WORD_CATEGORY},
+		{RC_STR("categories"), RC_WORD_CATEGORIES},
+		{RC_STR("room"), RC_WORD_ROOM},
+		{RC_STR("rooms"), RC_WORD_ROOMS},
 	};
 
 	for (size_t i = 0; i < RC_ARRAY_LEN(words); i++) {
@@ -446,7 +458,8 @@ static void forget_in_requests(struct rc_serve *sv, struct rc_conn *c, uint32_t 
 			if (r->subs[i] == RC_NONE || (r->subs[i] & ~FRESH) != sub)
 				continue;
 			const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
-			if ((r->subs[i] & FRESH) && (s->flags & RC_SUB_PAUSED) && s->listed_next == i)
+			if ((r->subs[i] & FRESH) && (s->flags & RC_SUB_PAUSED) &&
+				s->listed_next == i)
 				r->remaining--;
 			r->subs[i] = RC_NONE;
 		}
@@ -475,12 +488,15 @@ void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_m
 		}
 	} else {
 		for (uint32_t sub = c->subs; sub != RC_NONE; sub = rc_hub_sub(sv->hub, sub)->next)
-			bound += rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica)->name_len + 8;
+			bound += rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica)
+					 ->name_len +
+				 8;
 	}
 	struct rc_textbuf b = rc_ws_begin(sv, c, bound);
 	if (!b.ptr)
 		return;
-	rc_msg_suback_begin(&b, m->id_raw, sv->wall_ms, m->has_channels ? m->word : RC_WORD_CHANNELS, true);
+	rc_msg_suback_begin(
+		&b, m->id_raw, sv->wall_ms, m->has_channels ? m->word : RC_WORD_CHANNELS, true);
 	if (m->has_channels) {
 		rc_msg_channels_begin(&it, m);
 		while (rc_msg_channels_next(&it, buf, &name) > 0) {
@@ -492,7 +508,8 @@ void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_m
 			if (rc_hub_sub(sv->hub, sub)->flags & RC_SUB_HIDDEN)
 				continue;
 			rc_msg_suback_channel(&b,
-				rc_replica_name(rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica)),
+				rc_replica_name(
+					rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica)),
 				first);
 			first = false;
 		}
@@ -503,7 +520,8 @@ void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_m
 	if (m->has_channels) {
 		rc_msg_channels_begin(&it, m);
 		while (rc_msg_channels_next(&it, buf, &name) > 0) {
-			uint32_t sub = rc_replica_find_sub(sv->hub, rc_conn_slot(sv->conns, c), name);
+			uint32_t sub = rc_replica_find_sub(
+				sv->hub, rc_conn_slot(sv->conns, c), c->subs, name);
 			if (sub == RC_NONE)
 				continue;
 			forget_in_requests(sv, c, sub);

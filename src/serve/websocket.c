@@ -14,7 +14,7 @@
 
 #define FRAGMENTS_MAX 1024u
 /* Bytes that stay free behind output_max, so that the close frame of a client over its limit still has room. */
-#define CLOSE_ROOM    512u
+#define CLOSE_ROOM 512u
 
 struct ws_input {
 	struct rc_ws_decoder decoder;
@@ -82,8 +82,8 @@ void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *
 	rc_count(sv->counters, RC_C_gaps_sent, 1);
 }
 
-static void write_control(struct rc_serve *sv, struct rc_conn *c, uint8_t opcode, const void *bytes,
-	size_t len)
+static void write_control(
+	struct rc_serve *sv, struct rc_conn *c, uint8_t opcode, const void *bytes, size_t len)
 {
 	unsigned char frame[2 + RC_WS_CONTROL_MAX];
 	size_t header = rc_ws_header(frame, opcode, true, len);
@@ -92,7 +92,8 @@ static void write_control(struct rc_serve *sv, struct rc_conn *c, uint8_t opcode
 		memcpy(frame + header, bytes, len);
 	if (!rc_conn_write(sv->conns, c, frame, (uint32_t)(header + len), sv->config->output_max)) {
 		rc_count(sv->counters, RC_C_output_overflows, 1);
-		rc_ws_close(sv, c, RC_CLOSE_TOO_SLOW, "answers pile up unread", RC_C_close_too_slow);
+		rc_ws_close(
+			sv, c, RC_CLOSE_TOO_SLOW, "answers pile up unread", RC_C_close_too_slow);
 	}
 }
 
@@ -119,7 +120,8 @@ void rc_ws_close(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const ch
 
 static void unsupported(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
 {
-	rc_ws_error(sv, c, m->id_raw, "unsupported", false, "this gateway does not take such messages");
+	rc_ws_error(
+		sv, c, m->id_raw, "unsupported", false, "this gateway does not take such messages");
 }
 
 static void handle_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text)
@@ -204,7 +206,8 @@ static void handle_data(struct rc_serve *sv, struct rc_conn *c, struct ws_input 
 		return;
 	}
 	if (!gather(sv, in, piece)) {
-		rc_ws_close(sv, c, 1013, "no memory for the message, try again later", RC_C_close_capacity);
+		rc_ws_close(sv, c, 1013, "no memory for the message, try again later",
+			RC_C_close_capacity);
 		return;
 	}
 	if (piece->last) {
@@ -215,9 +218,10 @@ static void handle_data(struct rc_serve *sv, struct rc_conn *c, struct ws_input 
 
 static enum rc_counter counter_of(uint16_t code)
 {
-	return code == 1007 ? RC_C_close_bad_utf8 : code == 1009 ? RC_C_close_too_big
-		: code == 1008				 ? RC_C_close_policy
-							 : RC_C_close_protocol;
+	return code == 1007   ? RC_C_close_bad_utf8
+	       : code == 1009 ? RC_C_close_too_big
+	       : code == 1008 ? RC_C_close_policy
+			      : RC_C_close_protocol;
 }
 
 void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t length)
@@ -246,7 +250,8 @@ void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, u
 		else if (result == RC_WS_DATA)
 			handle_data(sv, c, in, &piece);
 		else
-			rc_ws_close(sv, c, piece.close_code, piece.reason, counter_of(piece.close_code));
+			rc_ws_close(sv, c, piece.close_code, piece.reason,
+				counter_of(piece.close_code));
 	}
 	if (c->state == RC_CONN_OPEN && !rc_ws_at_rest(&in->decoder)) {
 		if (in != &fresh)
@@ -256,7 +261,8 @@ void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, u
 			memcpy(c->ext, &fresh, sizeof(fresh));
 			return;
 		}
-		rc_ws_close(sv, c, 1013, "no memory for the message, try again later", RC_C_close_capacity);
+		rc_ws_close(sv, c, 1013, "no memory for the message, try again later",
+			RC_C_close_capacity);
 	}
 	/* At rest, or over. What a connection that is gone had in ext was given back by rc_ws_gone. */
 	if (in == &fresh || c->ext == in) {
@@ -309,8 +315,8 @@ void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 	rc_msg_connected(&b, (struct rc_str){session, sizeof(session)}, (struct rc_str){NULL, 0},
 		sv->config->heartbeat_ms, RC_STR(RC_VERSION));
 	rc_ws_end(sv, c, &b);
-	if (rc_replica_subscribe(sv->hub, rc_conn_slot(sv->conns, c), &c->subs, RC_STR(RC_HUB_BROADCAST),
-		    false, RC_SUB_HIDDEN, &sub) != RC_SUBSCRIBED) {
+	if (rc_replica_subscribe(sv->hub, rc_conn_slot(sv->conns, c), &c->subs,
+		    RC_STR(RC_HUB_BROADCAST), false, RC_SUB_HIDDEN, &sub) != RC_SUBSCRIBED) {
 		rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
 		rc_ws_error(sv, c, (struct rc_str){NULL, 0}, "server_capacity_exceeded", true,
 			"the gateway has no room for one more client");
@@ -348,7 +354,8 @@ void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c)
 			}
 		}
 	}
-	rc_conn_timer(sv->conns, c, (uint32_t)RC_MIN((uint64_t)heartbeat, 2 * (uint64_t)heartbeat - silent));
+	rc_conn_timer(sv->conns, c,
+		(uint32_t)RC_MIN((uint64_t)heartbeat, 2 * (uint64_t)heartbeat - silent));
 }
 
 void rc_ws_bye(struct rc_serve *sv, struct rc_conn *c)

@@ -21,7 +21,6 @@
 #define GATHER_RANGE  4096u  /* a larger range is sent from the log itself */
 #define OUT_SEND_MAX  262144u
 #define VICTIMS_MAX   64u
-#define KEYS	      2048u
 #define UNBLOCKED_LAG 4u /* times lag_bytes */
 
 static struct rc_replica *replica_of(const struct rc_shard *s, const struct rc_sub *sub)
@@ -52,6 +51,34 @@ static uint64_t frames_between(const struct rc_log *log, uint64_t begin, uint64_
 		return log->count_tail - a.ordinal;
 	rc_log_frame_at(log, end, &b);
 	return b.ordinal - a.ordinal;
+}
+
+/* Events that [begin, end) brought to one client. */
+static void count_deliveries(
+	struct rc_shard *s, const struct rc_replica *r, uint64_t begin, uint64_t end)
+{
+	/* Subscribers stand at the same few positions: the last answer mostly serves the next one too. */
+	static _Thread_local struct {
+		const struct rc_replica *r;
+		uint32_t token;
+		uint64_t begin, end, tail, frames;
+	} memo;
+	if (memo.r != r || memo.token != r->token || memo.begin != begin || memo.end != end ||
+		memo.tail != r->log.tail) {
+		struct rc_log_frame a, b;
+		rc_log_frame_at(&r->log, begin, &a);
+		memo.frames = r->log.count_tail - a.ordinal;
+		if (end < r->log.tail) {
+			rc_log_frame_at(&r->log, end, &b);
+			memo.frames = b.ordinal - a.ordinal;
+		}
+		memo.r = r;
+		memo.token = r->token;
+		memo.begin = begin;
+		memo.end = end;
+		memo.tail = r->log.tail;
+	}
+	rc_count(s->counters, RC_C_deliveries, memo.frames);
 }
 
 /* ---- those who don't keep up -------------------------------------------------------------------- */
@@ -96,55 +123,10 @@ static void skip_to(struct rc_shard *s, struct rc_conn *c, uint32_t index, uint6
 	rc_replica_advance(&s->hub, sub, pos);
 }
 
-struct key_seen {
-	uint64_t key;
-	uint64_t ordinal;
-};
-
-/* The newest event of each key goes to the client's own output, in order. False: too many keys or bytes, nothing done. */
-static bool conflate_keys(struct rc_shard *s, struct rc_conn *c, uint32_t index)
-{
-	static _Thread_local struct key_seen seen[KEYS];
-	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
-	const struct rc_log *log = &replica_of(s, sub)->log;
-	uint32_t limit = s->gateway->config->output_max;
-	uint32_t keys = 0;
-	uint64_t bytes = 0, dropped = 0;
-	struct rc_log_frame f;
-
-	memset(seen, 0, sizeof(seen));
-	for (uint64_t pos = sub->cursor; pos < log->tail; pos += f.len) {
-		rc_log_frame_at(log, pos, &f);
-		uint32_t at = (uint32_t)f.key & (KEYS - 1);
-		while (seen[at].key && seen[at].key != f.key)
-			at = (at + 1) & (KEYS - 1);
-		if (!seen[at].key && ++keys > KEYS / 2)
-			return false;
-		seen[at] = (struct key_seen){f.key, f.ordinal};
-	}
-	for (int write = 0; write < 2; write++) {
-		for (uint64_t pos = sub->cursor; pos < log->tail; pos += f.len) {
-			rc_log_frame_at(log, pos, &f);
-			uint32_t at = (uint32_t)f.key & (KEYS - 1);
-			while (seen[at].key != f.key)
-				at = (at + 1) & (KEYS - 1);
-			if (seen[at].ordinal != f.ordinal) {
-				dropped += (uint64_t)write;
-			} else if (!write) {
-				bytes += f.len;
-			} else if (!rc_conn_write(&s->conns, c, f.bytes, f.len, UINT32_MAX)) {
-				return false;
-			}
-		}
-		if (!write && c->out_len + bytes > limit)
-			return false;
-	}
-	rc_count(s->counters, RC_C_events_skipped, dropped);
-	rc_replica_advance(&s->hub, sub, log->tail);
-	return true;
-}
-
-/* `latest`: what is older than the newest event (of its key) is not sent to one who is behind. */
+/*
+ * `latest`: what is older than the newest event is not sent to one who is behind. With a key he is only marked: what he gets
+ * is decided when he can take it.
+ */
 static void conflate(struct rc_shard *s, struct rc_conn *c, uint32_t index)
 {
 	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
@@ -153,14 +135,43 @@ static void conflate(struct rc_shard *s, struct rc_conn *c, uint32_t index)
 
 	if (!free_cursor(s, c, index) || sub->cursor == r->log.tail)
 		return;
-	rc_log_frame_last(&r->log, &last);
-	if (sub->cursor >= last.pos)
-		return;
 	rc_count(s->counters, RC_C_lag_conflations, 1);
-	if (s->hub.namespaces[r->ns].key.len && last.key && conflate_keys(s, c, index))
+	if (s->hub.namespaces[r->ns].key.len) {
+		sub->flags |= RC_SUB_CONFLATED;
 		return;
+	}
+	rc_log_frame_last(&r->log, &last);
 	rc_count(s->counters, RC_C_events_skipped, frames_between(&r->log, sub->cursor, last.pos));
 	rc_replica_advance(&s->hub, sub, last.pos);
+}
+
+/* The newest of each key that he has not had, in order, as the connection's own output. False: no memory now. */
+static bool give_last_values(struct rc_shard *s, struct rc_conn *c, uint32_t index)
+{
+	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
+	struct rc_replica *r = replica_of(s, sub);
+	uint32_t total = 0;
+	uint64_t given = 0;
+
+	for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE;
+		i = r->last.entry[i].newer)
+		total += r->last.entry[i].len;
+	if (total) {
+		unsigned char *room = rc_conn_reserve(&s->conns, c, total, UINT32_MAX);
+		if (!room)
+			return false;
+		for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE;
+			i = r->last.entry[i].newer) {
+			memcpy(room, r->last.entry[i].frame, r->last.entry[i].len);
+			room += r->last.entry[i].len;
+			given++;
+		}
+		rc_conn_commit(&s->conns, c, total);
+	}
+	rc_count(s->counters, RC_C_deliveries, given);
+	sub->flags &= ~(uint32_t)RC_SUB_CONFLATED;
+	rc_replica_advance(&s->hub, sub, r->log.tail);
+	return true;
 }
 
 static void disconnect_slow(struct rc_shard *s, struct rc_conn *c)
@@ -174,6 +185,8 @@ static bool lags(const struct rc_shard *s, const struct rc_conn *c, const struct
 {
 	struct rc_log_frame f;
 
+	if (sub->flags & RC_SUB_CONFLATED)
+		return false;
 	/* Who takes all that he is given is not slow: it is we who are behind, and hold the publishers back for it. */
 	uint64_t limit = c->flags & RC_CONN_BLOCKED ? lag_max : (uint64_t)lag_max * UNBLOCKED_LAG;
 	if (r->log.tail - sub->cursor > limit)
@@ -217,12 +230,18 @@ void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
 			i++;
 		} else if (disconnect) {
 			disconnect_slow(s, c); /* takes it out of the array */
+		} else if (s->hub.namespaces[r->ns].key.len &&
+			   s->hub.namespaces[r->ns].policy == RC_SLOW_LATEST) {
+			conflate(s, c, index);
+			i++;
 		} else {
 			rc_count(s->counters, RC_C_lag_skips, 1);
 			skip_to(s, c, index, r->log.tail);
 			i++;
 		}
 	}
+	if (r->count)
+		rc_replica_release(&s->hub, r, r->log.tail);
 }
 
 void rc_flush_lost(struct rc_shard *s, uint32_t replica)
@@ -231,16 +250,17 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica)
 
 	while (r->count)
 		rc_ws_close(&s->serve, &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn],
-			RC_CLOSE_OVER_CAPACITY, "the gateway has no memory for an event", RC_C_close_capacity);
+			RC_CLOSE_OVER_CAPACITY, "the gateway has no memory for an event",
+			RC_C_close_capacity);
 }
 
 /* ---- one connection ----------------------------------------------------------------------------- */
 
-static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index, const unsigned char *bytes,
-	uint32_t len)
+static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index,
+	const unsigned char *bytes, uint32_t len)
 {
-	rc_conn_send(&s->conns, c, RC_SEND_LOG, index, bytes,
-		RC_MIN(len, s->gateway->config->send_max));
+	rc_conn_send(
+		&s->conns, c, RC_SEND_LOG, index, bytes, RC_MIN(len, s->gateway->config->send_max));
 	if (s->send_budget)
 		s->send_budget--;
 }
@@ -250,8 +270,8 @@ static uint32_t first_listed(struct rc_shard *s, struct rc_conn *c)
 {
 	while (c->listed != RC_NONE) {
 		struct rc_sub *sub = rc_hub_sub(&s->hub, c->listed);
-		if (!(sub->flags & RC_SUB_PAUSED) &&
-			(sub->cursor < replica_of(s, sub)->log.tail || sub->flags >> RC_SUB_MISSED_SHIFT))
+		if (!(sub->flags & RC_SUB_PAUSED) && (sub->cursor < replica_of(s, sub)->log.tail ||
+							     sub->flags >> RC_SUB_MISSED_SHIFT))
 			break;
 		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
 		c->listed = sub->listed_next;
@@ -271,7 +291,12 @@ static uint32_t gather(struct rc_shard *s, struct rc_conn *c)
 		struct rc_sub *sub = rc_hub_sub(&s->hub, *link);
 		const struct rc_log *log = &replica_of(s, sub)->log;
 		const unsigned char *bytes;
-		uint32_t len = sub->flags & RC_SUB_PAUSED ? 0 : rc_log_range(log, sub->cursor, &bytes);
+		bool still = sub->flags & (RC_SUB_PAUSED | RC_SUB_CONFLATED);
+		uint32_t len = still ? 0 : rc_log_range(log, sub->cursor, &bytes);
+		if (sub->flags & RC_SUB_CONFLATED) {
+			link = &sub->listed_next;
+			continue;
+		}
 		if (len && (len > GATHER_RANGE || len > room - total)) {
 			link = &sub->listed_next;
 			continue;
@@ -279,6 +304,7 @@ static uint32_t gather(struct rc_shard *s, struct rc_conn *c)
 		if (len) {
 			memcpy(out + total, bytes, len);
 			total += len;
+			count_deliveries(s, replica_of(s, sub), sub->cursor, sub->cursor + len);
 			rc_replica_advance(&s->hub, sub, sub->cursor + len);
 			if (sub->cursor < log->tail)
 				continue;
@@ -289,11 +315,14 @@ static uint32_t gather(struct rc_shard *s, struct rc_conn *c)
 	return total;
 }
 
-static void tell_gaps(struct rc_shard *s, struct rc_conn *c)
+/* What those who were skipped over get before their channel goes on. */
+static void make_up(struct rc_shard *s, struct rc_conn *c)
 {
 	for (uint32_t i = c->listed; i != RC_NONE;) {
 		struct rc_sub *sub = rc_hub_sub(&s->hub, i);
 		uint32_t next = sub->listed_next;
+		if ((sub->flags & RC_SUB_CONFLATED) && !give_last_values(s, c, i))
+			rc_count(s->counters, RC_C_arena_refused, 1);
 		uint64_t missed = sub->flags >> RC_SUB_MISSED_SHIFT;
 		if (missed) {
 			const struct rc_replica *r = replica_of(s, sub);
@@ -320,7 +349,7 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 		return;
 	}
 	if (c->out_len == 0 && c->state == RC_CONN_OPEN && first_listed(s, c) != RC_NONE)
-		tell_gaps(s, c);
+		make_up(s, c);
 	if (c->out_len) {
 		rc_conn_send(&s->conns, c, RC_SEND_OUT, RC_NONE, c->out + c->out_head,
 			RC_MIN(c->out_len, OUT_SEND_MAX));
@@ -336,6 +365,8 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 	if (first == RC_NONE)
 		return;
 	const struct rc_sub *sub = rc_hub_sub(&s->hub, first);
+	if (sub->flags & RC_SUB_CONFLATED)
+		return; /* no memory for what it is owed; its next event tries again */
 	uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
 	if (sub->listed_next == RC_NONE || len > GATHER_RANGE ||
 		RC_SHARD_SCRATCH - s->scratch_used < GATHER_MAX) {
@@ -368,7 +399,9 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		if (place + 2 * PREFETCH < r->count)
 			__builtin_prefetch(rc_slab_at(&s->hub.subs, r->subs[place + 2 * PREFETCH]));
 		if (place + PREFETCH < r->count)
-			__builtin_prefetch(&s->conns.at[rc_hub_sub(&s->hub, r->subs[place + PREFETCH])->conn], 1);
+			__builtin_prefetch(
+				&s->conns.at[rc_hub_sub(&s->hub, r->subs[place + PREFETCH])->conn],
+				1);
 		r->flush_next = place + 1 == r->count ? 0 : place + 1;
 		r->flush_left--;
 		if ((sub->flags & RC_SUB_PAUSED) || sub->cursor == tail || c->state != RC_CONN_OPEN)
@@ -379,10 +412,11 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
 			continue;
 		}
-		r->flush_low = RC_MIN(r->flush_low, sub->cursor);
+		if (!(sub->flags & RC_SUB_CONFLATED))
+			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
 		if (alone && c->out_len == 0 && c->mid_left == 0 && c->listed == RC_NONE &&
 			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED)) && sub->cursor < tail &&
-			!(sub->flags >> RC_SUB_MISSED_SHIFT)) {
+			!(sub->flags >> RC_SUB_MISSED_SHIFT) && !(sub->flags & RC_SUB_CONFLATED)) {
 			const unsigned char *bytes;
 			uint32_t len = rc_log_range(&r->log, sub->cursor, &bytes);
 			send_from_log(s, c, index, bytes, len);
@@ -394,7 +428,8 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 	bool again = r->flush_left > 0;
 	if (!again) {
 		if (r->taken_ns)
-			rc_count_hist(s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
+			rc_count_hist(
+				s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
 		r->taken_ns = 0;
 		rc_replica_release(&s->hub, r, r->flush_low);
 	}
@@ -456,27 +491,7 @@ static void sent_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index,
 			c->mid_sub = index;
 		}
 	}
-	/* Subscribers stand at the same few positions: the last answer mostly serves the next one too. */
-	static _Thread_local struct {
-		const struct rc_replica *r;
-		uint32_t token;
-		uint64_t begin, end, tail, frames;
-	} memo;
-	if (memo.r != r || memo.token != r->token || memo.begin != begin || memo.end != end || memo.tail != r->log.tail) {
-		struct rc_log_frame a, b;
-		rc_log_frame_at(&r->log, begin, &a);
-		memo.frames = r->log.count_tail - a.ordinal;
-		if (end < r->log.tail) {
-			rc_log_frame_at(&r->log, end, &b);
-			memo.frames = b.ordinal - a.ordinal;
-		}
-		memo.r = r;
-		memo.token = r->token;
-		memo.begin = begin;
-		memo.end = end;
-		memo.tail = r->log.tail;
-	}
-	rc_count(s->counters, RC_C_deliveries, memo.frames);
+	count_deliveries(s, r, begin, end);
 	if (n == c->send_len && r->log.tail - end > s->hub.namespaces[r->ns].lag_bytes / 4)
 		s->backlogged = true;
 	rc_replica_advance(&s->hub, sub, end);
@@ -541,14 +556,6 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 void rc_flush_writable(struct rc_shard *s, struct rc_conn *c)
 {
 	c->flags &= (uint16_t)~RC_CONN_BLOCKED;
-	if (c->state == RC_CONN_OPEN) {
-		for (uint32_t i = c->listed; i != RC_NONE; i = rc_hub_sub(&s->hub, i)->listed_next) {
-			struct rc_sub *sub = rc_hub_sub(&s->hub, i);
-			const struct rc_replica *r = replica_of(s, sub);
-			if (s->hub.namespaces[r->ns].policy == RC_SLOW_LATEST && sub->cursor < r->log.tail)
-				conflate(s, c, i);
-		}
-	}
 	if (c->out_len || c->mid_left || c->listed != RC_NONE || c->state == RC_CONN_FINISHING)
 		rc_conn_ready(&s->conns, c);
 	rc_conn_landed(&s->conns, c);

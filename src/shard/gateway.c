@@ -16,13 +16,13 @@
 #include "base/clock.h"
 #include "io/socket.h"
 
-#define LARGE_BUFFERS	   64u
+#define LARGE_BUFFERS      64u
 #define LARGE_BUFFER_BYTES 65536u
-#define CONNS_SLACK	   64u	     /* requests that are not clients yet, or not any more */
-#define ARENA_MIN	   (8u << 20)
-#define ARENA_MAX	   (64ull << 30) /* connections name places in it in 16-byte units of 32 bits */
-#define RING_MIN	   (1u << 20)
-#define TLS_STACK	   (1u << 20)
+#define CONNS_SLACK        64u /* requests that are not clients yet, or not any more */
+#define ARENA_MIN          (8u << 20)
+#define ARENA_MAX          (64ull << 30) /* connections name places in it in 16-byte units of 32 bits */
+#define RING_MIN           (1u << 20)
+#define TLS_STACK          (1u << 20)
 
 static uint32_t usable_cpus(void)
 {
@@ -39,11 +39,13 @@ static int check_cpus(const struct rc_config *config, struct rc_error *err)
 	long known = sysconf(_SC_NPROCESSORS_CONF);
 
 	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return rc_error_set(err, "the CPUs of this process can't be asked: %s", strerror(errno));
+		return rc_error_set(
+			err, "the CPUs of this process can't be asked: %s", strerror(errno));
 	for (uint32_t i = 0; i < config->cpus.count; i++) {
 		int cpu = config->cpus.cpu[i];
 		if (cpu >= known)
-			return rc_error_set(err, "cpus names CPU %d, but this host has only %ld (0 to %ld)", cpu,
+			return rc_error_set(err,
+				"cpus names CPU %d, but this host has only %ld (0 to %ld)", cpu,
 				known, known - 1);
 		if (!CPU_ISSET((size_t)cpu, &set))
 			return rc_error_set(err,
@@ -62,7 +64,8 @@ static int node_of(int cpu)
 	if (cpu < 0 || access("/sys/devices/system/node/node1", F_OK) != 0)
 		return -1;
 	for (int node = 0; node < 64; node++) {
-		(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/node%d", cpu, node);
+		(void)snprintf(
+			path, sizeof(path), "/sys/devices/system/cpu/cpu%d/node%d", cpu, node);
 		if (access(path, F_OK) == 0)
 			return node;
 	}
@@ -89,8 +92,8 @@ static uint32_t share(uint32_t total, uint32_t shards)
 
 /* ---- plan --------------------------------------------------------------------------------------- */
 
-static size_t shard_bytes(const struct rc_gateway *g, size_t *at_hub, size_t *at_serve, size_t *at_home,
-	size_t *at_scratch, size_t *at_state)
+static size_t shard_bytes(const struct rc_gateway *g, size_t *at_hub, size_t *at_serve,
+	size_t *at_home, size_t *at_scratch, size_t *at_state)
 {
 	size_t total = rc_align_up(rc_conns_bytes(g->conns_max), 4096);
 
@@ -127,15 +130,19 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 	(void)snprintf(text, sizeof(text), "receive_buffers %u x %u B", config->receive_buffers,
 		config->receive_buffer_bytes);
 	rc_budget_add(b, "io_uring queues and buffers", text, n * rc_io_bytes(&io), false);
-	(void)snprintf(text, sizeof(text), "max_publishers, max_publisher_ids %u", config->max_publisher_ids);
-	rc_budget_add(b, "publishers", text, n * (rc_serve_bytes(config) + rc_home_bytes(g->home_max)), false);
-	(void)snprintf(text, sizeof(text), "2 x %llu pairs x %zu KiB", (unsigned long long)(n * (n - 1)),
-		g->ring_bytes / 1024);
+	(void)snprintf(text, sizeof(text), "max_publishers, max_publisher_ids %u",
+		config->max_publisher_ids);
+	rc_budget_add(b, "publishers", text,
+		n * (rc_serve_bytes(config) + rc_home_bytes(g->home_max)), false);
+	(void)snprintf(text, sizeof(text), "2 x %llu pairs x %zu KiB",
+		(unsigned long long)(n * (n - 1)), g->ring_bytes / 1024);
 	rc_budget_add(b, "rings between shards", text, 2 * n * (n - 1) * g->ring_bytes, false);
-	rc_budget_add(b, "stacks and gathered output", NULL, n * (TLS_STACK + RC_SHARD_SCRATCH), false);
+	rc_budget_add(
+		b, "stacks and gathered output", NULL, n * (TLS_STACK + RC_SHARD_SCRATCH), false);
 	(void)snprintf(text, sizeof(text), "about 5.8 KiB a client while idle");
 	rc_budget_add(b, "sockets", text, (uint64_t)config->max_clients * 5939, true);
-	(void)snprintf(text, sizeof(text), "notsent_lowat %u, half of the clients", config->notsent_lowat);
+	(void)snprintf(
+		text, sizeof(text), "notsent_lowat %u, half of the clients", config->notsent_lowat);
 	rc_budget_add(b, "socket buffers under load", text,
 		(uint64_t)config->max_clients / 2 * config->notsent_lowat, true);
 }
@@ -150,14 +157,16 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 	g->wake_fd = -1;
 	if (check_cpus(config, err) < 0)
 		return -1;
-	g->count = config->shards ? config->shards : config->cpus.count ? config->cpus.count : usable_cpus();
+	g->count = config->shards       ? config->shards
+		   : config->cpus.count ? config->cpus.count
+					: usable_cpus();
 	if (config->cpus.count && config->shards > config->cpus.count)
 		return rc_error_set(err, "shards is %u but cpus names only %u", config->shards,
 			config->cpus.count);
 	if (g->count > RC_HUB_SHARDS_MAX) {
 		if (config->shards || config->cpus.count)
-			return rc_error_set(err, "%u shards asked for; one process runs %d at most", g->count,
-				RC_HUB_SHARDS_MAX);
+			return rc_error_set(err, "%u shards asked for; one process runs %d at most",
+				g->count, RC_HUB_SHARDS_MAX);
 		g->count = RC_HUB_SHARDS_MAX;
 	}
 	for (uint32_t i = 0; i <= config->namespace_count; i++) {
@@ -172,7 +181,8 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		};
 	}
 	/* The largest event in its largest rendition: names of full length, each byte of the event's escaped. */
-	size_t frame_max = rc_event_ws_bound(&bound_event, false) + RC_CHANNEL_MAX + 6 * RC_EVENT_NAME_MAX + 64;
+	size_t frame_max = rc_event_ws_bound(&bound_event, false) + RC_CHANNEL_MAX +
+			   6 * RC_EVENT_NAME_MAX + 64;
 	uint32_t channels = share(config->max_channels, g->count);
 	g->conns_max = share(config->max_clients, g->count) + config->max_publishers + CONNS_SLACK;
 	g->arena_bytes = RC_MIN(RC_MAX(config->memory / g->count, (uint64_t)ARENA_MIN), ARENA_MAX) &
@@ -186,10 +196,12 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		.patterns_max = config->max_patterns,
 		.frame_max = (uint32_t)frame_max,
 	};
-	g->ring_bytes = config->ring_bytes ? config->ring_bytes
-					   : rc_pow2_ceil(RC_MAX((uint64_t)RING_MIN, 8 * frame_max));
+	g->ring_bytes = config->ring_bytes
+				? config->ring_bytes
+				: rc_pow2_ceil(RC_MAX((uint64_t)RING_MIN, 8 * frame_max));
 	if (g->ring_bytes < 4 * frame_max)
-		return rc_error_set(err, "ring_bytes is %zu; with this max_message it must be at least %llu",
+		return rc_error_set(err,
+			"ring_bytes is %zu; with this max_message it must be at least %llu",
 			g->ring_bytes, (unsigned long long)rc_pow2_ceil(4 * frame_max));
 	fill_budget(g, budget);
 	return 0;
@@ -214,7 +226,8 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 		return rc_error_prefix(err, "shard %u", index);
 	size_t tables = shard_bytes(g, &at_hub, &at_serve, &at_home, &at_scratch, &at_state);
 	tables = rc_align_up(tables, 2u << 20);
-	if (rc_region_open(&s->memory, tables + g->arena_bytes, RC_REGION_HUGE, node, err) < 0)
+	if (rc_region_open(&s->memory, tables + g->arena_bytes,
+		    config->huge_pages ? RC_REGION_HUGE : 0, node, err) < 0)
 		return rc_error_prefix(err, "shard %u", index);
 	unsigned char *base = s->memory.base;
 	s->scratch = base + at_scratch;
@@ -234,9 +247,10 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	struct rc_hub_limits limits = g->limits;
 	limits.shard = index;
 	rc_route_ports(s, &hub_port, &home_port, &s->serve.port);
-	rc_hub_init(&s->hub, &limits, &hub_port, g->namespaces, &g->key, &s->arena, &s->pool, s->counters,
-		base + at_hub);
-	rc_home_init(&s->home, &g->key, &home_port, g->home_max, config->publisher_ttl_ms, base + at_home);
+	rc_hub_init(&s->hub, &limits, &hub_port, g->namespaces, &g->key, &s->arena, &s->pool,
+		s->counters, base + at_hub);
+	rc_home_init(&s->home, &g->key, &home_port, g->home_max, config->publisher_ttl_ms,
+		base + at_home);
 	s->serve.config = config;
 	s->serve.hub = &s->hub;
 	s->serve.conns = &s->conns;
@@ -255,7 +269,8 @@ static int open_rings(struct rc_gateway *g, struct rc_error *err)
 {
 	size_t pairs = (size_t)g->count * g->count;
 
-	if (rc_region_open(&g->rings, RC_MAX(2 * pairs * g->ring_bytes, (size_t)4096), 0, -1, err) < 0)
+	if (rc_region_open(&g->rings, RC_MAX(2 * pairs * g->ring_bytes, (size_t)4096), 0, -1, err) <
+		0)
 		return rc_error_prefix(err, "rings between shards");
 	unsigned char *at = g->rings.base;
 	for (size_t i = 0; i < pairs; i++) {
@@ -321,7 +336,8 @@ int rc_gateway_listen(struct rc_gateway *g, uint16_t ports[2], struct rc_error *
 		}
 		ports[which] = address.port;
 		if (config->cpus.count && g->count > 1)
-			(void)rc_socket_steer_by_cpu(g->shards[0].listener[which], config->cpus.cpu, g->count);
+			(void)rc_socket_steer_by_cpu(
+				g->shards[0].listener[which], config->cpus.cpu, g->count);
 	}
 	return 0;
 }
@@ -345,7 +361,8 @@ int rc_gateway_start(struct rc_gateway *g, struct rc_error *err)
 		int rc = pthread_create(&s->thread, &attr, rc_shard_run, s);
 		(void)pthread_attr_destroy(&attr);
 		if (rc != 0)
-			return rc_error_set(err, "shard %u: no thread on CPU %d: %s", i, s->cpu, strerror(rc));
+			return rc_error_set(
+				err, "shard %u: no thread on CPU %d: %s", i, s->cpu, strerror(rc));
 		s->started = true;
 	}
 	return 0;

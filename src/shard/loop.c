@@ -20,12 +20,12 @@
 #include "io/socket.h"
 #include "mem/seal.h"
 
-#define SECOND_NS	 1000000000ull
-#define TIMERS_PER_TURN	 1024u
+#define SECOND_NS        1000000000ull
+#define TIMERS_PER_TURN  1024u
 #define SWEEP_PER_SECOND 20000u
-#define ACCEPT_PAUSE_NS	 100000000ull
-#define ROOM_POLL_NS	 200000ull /* how soon to look again where a ring was full */
-#define DRAIN_PER_TURN	 1024u
+#define ACCEPT_PAUSE_NS  100000000ull
+#define ROOM_POLL_NS     200000ull /* how soon to look again where a ring was full */
+#define DRAIN_PER_TURN   1024u
 
 enum slot { SLOT_HTTP, SLOT_INGEST, SLOT_CONTROL };
 
@@ -126,7 +126,8 @@ static void handle(void *ctx, const struct rc_io_event *ev)
 		return;
 	case RC_IO_POLLIN:
 		if (!ev->more)
-			rc_io_poll_in(s->io, s->gateway->wake_fd, (struct rc_io_tag){SLOT_CONTROL, 0});
+			rc_io_poll_in(
+				s->io, s->gateway->wake_fd, (struct rc_io_tag){SLOT_CONTROL, 0});
 		return;
 	default:
 		break;
@@ -207,8 +208,8 @@ static bool drain(struct rc_shard *s)
 		atomic_fetch_add_explicit(&g->drained, 1, memory_order_acq_rel);
 	}
 	/* Only when every shard's publishers have settled is nothing more to come for our clients. */
-	if (atomic_load_explicit(&g->drained, memory_order_acquire) < g->count || !rc_route_idle(s) ||
-		s->hub.dirty_first != RC_NONE)
+	if (atomic_load_explicit(&g->drained, memory_order_acquire) < g->count ||
+		!rc_route_idle(s) || s->hub.dirty_first != RC_NONE)
 		return false;
 	for (uint32_t n = 0; n < RC_MIN(DRAIN_PER_TURN, s->conns.mark); n++) {
 		struct rc_conn *c = &s->conns.at[s->drain_next++ % s->conns.mark];
@@ -254,7 +255,8 @@ static void submit(struct rc_shard *s)
 	uint32_t poll_us = s->gateway->config->busy_poll_us;
 
 	if (rc_flush_pending(s) || s->backlogged || (!s->blocked && !rc_route_idle(s)) ||
-		atomic_load_explicit(&s->gateway->stopping, memory_order_acquire) > s->drain_begun) {
+		atomic_load_explicit(&s->gateway->stopping, memory_order_acquire) >
+			s->drain_begun) {
 		rc_io_submit(s->io);
 		return;
 	}
@@ -264,8 +266,8 @@ static void submit(struct rc_shard *s)
 			return;
 	}
 	rc_sleeper_prepare(&s->sleeper);
-	if ((s->blocked || rc_route_idle(s)) &&
-		atomic_load_explicit(&s->gateway->stopping, memory_order_acquire) <= s->drain_begun) {
+	if ((s->blocked || rc_route_idle(s)) && atomic_load_explicit(&s->gateway->stopping,
+							memory_order_acquire) <= s->drain_begun) {
 		rc_count(s->counters, RC_C_sleeps, 1);
 		rc_io_submit_and_wait(s->io, sleep_ns(s));
 	} else {
@@ -318,8 +320,8 @@ static void start(struct rc_shard *s)
 	}
 	take_time(s);
 	/* The channel that everybody hears exists for as long as the shard does. */
-	if (rc_replica_subscribe(&s->hub, RC_NONE, &nobody, RC_STR(RC_HUB_BROADCAST), false, RC_SUB_HIDDEN,
-		    &sub) != RC_SUBSCRIBED)
+	if (rc_replica_subscribe(&s->hub, RC_NONE, &nobody, RC_STR(RC_HUB_BROADCAST), false,
+		    RC_SUB_HIDDEN, &sub) != RC_SUBSCRIBED)
 		RC_ASSERT(!"no room for the first channel");
 	s->hub.broadcast = rc_hub_sub(&s->hub, sub)->replica;
 	rc_hub_replica(&s->hub, s->hub.broadcast)->pinned = true;

@@ -75,15 +75,16 @@ static struct rc_pair *from(const struct rc_shard *s, uint32_t shard)
 	return rc_gateway_pair(s->gateway, shard, s->index);
 }
 
-static void commit(struct rc_shard *s, struct rc_spsc *ring, uint32_t shard, enum record type, size_t len)
+static void commit(
+	struct rc_shard *s, struct rc_spsc *ring, uint32_t shard, enum record type, size_t len)
 {
 	rc_spsc_commit(ring, type, len);
 	rc_count(s->counters, RC_C_ring_records_out, 1);
 	s->touched |= (uint64_t)1 << shard;
 }
 
-static bool put(struct rc_shard *s, struct rc_spsc *ring, uint32_t shard, enum record type, const void *bytes,
-	size_t len)
+static bool put(struct rc_shard *s, struct rc_spsc *ring, uint32_t shard, enum record type,
+	const void *bytes, size_t len)
 {
 	void *room = rc_spsc_reserve(ring, len);
 
@@ -105,8 +106,9 @@ static bool can_tell(void *ctx, uint64_t shards, size_t name_len, size_t frame_l
 	for (uint64_t left = shards & ~((uint64_t)1 << s->index); left; left &= left - 1) {
 		uint32_t shard = (uint32_t)__builtin_ctzll(left);
 		/* And the outcome for the publisher, who may be on that very shard. */
-		if (!rc_spsc_has_room(&to(s, shard)->tells, sizeof(struct event_record) + name_len +
-			    frame_len + sizeof(struct rc_outcome) + 3 * RC_SPSC_RECORD_HEADER))
+		if (!rc_spsc_has_room(&to(s, shard)->tells,
+			    sizeof(struct event_record) + name_len + frame_len +
+				    sizeof(struct rc_outcome) + 3 * RC_SPSC_RECORD_HEADER))
 			return false;
 	}
 	return true;
@@ -237,16 +239,16 @@ static uint32_t home_of(const struct rc_shard *s, struct rc_str id)
 	return rc_hub_owner(&s->hub, rc_home_hash(&s->gateway->key, id));
 }
 
-static bool send_id(struct rc_shard *s, enum record type, struct rc_str id, const struct rc_holder *who,
-	uint64_t sequence)
+static bool send_id(struct rc_shard *s, enum record type, struct rc_str id,
+	const struct rc_holder *who, uint64_t sequence)
 {
 	uint32_t home = home_of(s, id);
 	struct id_record r = {.who = *who, .sequence = sequence, .id_len = (uint32_t)id.len};
 
 	if (home == s->index)
 		return type == REC_CLAIM
-			? rc_home_claim(&s->home, id, who)
-			: rc_home_return(&s->home, id, who, sequence, s->hub.now_s);
+			       ? rc_home_claim(&s->home, id, who)
+			       : rc_home_return(&s->home, id, who, sequence, s->hub.now_s);
 	memcpy(r.id, id.ptr, id.len);
 	return put(s, &to(s, home)->asks, home, type, &r, sizeof(r));
 }
@@ -261,11 +263,11 @@ static bool give_back(void *ctx, struct rc_str id, const struct rc_holder *who, 
 	return send_id(ctx, REC_GIVE_BACK, id, who, sequence);
 }
 
-static uint64_t clients(void *ctx)
+static uint64_t sum(void *ctx, enum rc_counter counter)
 {
 	const struct rc_shard *s = ctx;
 
-	return rc_counters_sum(&s->gateway->counters, RC_C_clients);
+	return rc_counters_sum(&s->gateway->counters, counter);
 }
 
 /* ---- the port of home --------------------------------------------------------------------------- */
@@ -322,7 +324,7 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 	*home = (struct rc_home_port){
 		.ctx = s, .can_answer = can_answer, .grant = grant, .evict = evict};
 	*serve = (struct rc_serve_port){
-		.ctx = s, .publish = publish, .claim = claim, .give_back = give_back, .clients = clients};
+		.ctx = s, .publish = publish, .claim = claim, .give_back = give_back, .sum = sum};
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
@@ -374,8 +376,8 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 	}
 	case REC_GIVE_BACK: {
 		const struct id_record *r = record->payload;
-		return rc_home_return(&s->home, (struct rc_str){r->id, r->id_len}, &r->who, r->sequence,
-			s->hub.now_s);
+		return rc_home_return(&s->home, (struct rc_str){r->id, r->id_len}, &r->who,
+			r->sequence, s->hub.now_s);
 	}
 	default:
 		RC_ASSERT(!"unknown ask");

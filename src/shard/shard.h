@@ -40,17 +40,17 @@ struct rc_shard {
 	struct rc_counters_shard *counters;
 	int listener[2]; /* http, ingest */
 	bool accepting[2];
-	int spare_fd;		 /* given up to answer when descriptors run out */
+	int spare_fd;             /* given up to answer when descriptors run out */
 	uint64_t accept_again_ns; /* when accepting goes on after that */
 	uint32_t accept_generation;
-	unsigned char *scratch;	 /* gathered output of one flush */
+	unsigned char *scratch; /* gathered output of one flush */
 	uint32_t scratch_used;
 	uint32_t send_budget;
 	uint64_t now_ns;
 	uint64_t second_ns; /* the next once-a-second work */
 	uint64_t touched;   /* shards whose rings got records this turn */
-	bool blocked;	    /* some record could not be handled for want of room elsewhere */
-	bool backlogged;    /* clients who take all they get are behind: nothing new is taken in before they have it */
+	bool blocked;       /* some record could not be handled for want of room elsewhere */
+	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
 	uint64_t drain_end_ns;
 	uint32_t drain_next;
@@ -87,7 +87,8 @@ struct rc_gateway {
 	_Atomic uint32_t ended;    /* shards whose thread is about to return */
 };
 
-static inline struct rc_pair *rc_gateway_pair(const struct rc_gateway *g, uint32_t from, uint32_t to)
+static inline struct rc_pair *rc_gateway_pair(
+	const struct rc_gateway *g, uint32_t from, uint32_t to)
 {
 	return &g->pairs[(size_t)from * g->count + to];
 }

@@ -401,7 +401,7 @@ def test_many_slow_heads_do_not_keep_others_out(gateway, connect):
     try:
         for s in slow:
             s.send_bytes(b"GET /ws HTTP/1.1\r\n")
-        connect(g).barrier()
+        connect(g, "/ws?channel=a").await_type("subscription-ack")
         for s in slow:
             try:
                 assert read_response(s).status == 408

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The log of a channel: where chunks end, what a position finds, what trimming may take, and a random walk against a plain
+ * array of frames.
+ */
+#include "../unit.h"
+
+#include "base/random.h"
+#include "hub/log.h"
+
+#define ARENA ((size_t)16 << 20)
+
+static struct rc_buddy arena;
+static void *memory, *state_bytes;
+static struct rc_log log_;
+
+static void open_arena(size_t bytes)
+{
+	memory = aligned_alloc(4096, bytes);
+	state_bytes = calloc(1, rc_buddy_state_bytes(bytes));
+	assert_non_null(memory);
+	assert_non_null(state_bytes);
+	rc_buddy_init(&arena, memory, bytes, state_bytes);
+	memset(&log_, 0, sizeof(log_));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	open_arena(ARENA);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rc_log_check(&log_);
+	rc_log_clear(&log_, &arena);
+	rc_log_check(&log_);
+	rc_buddy_check(&arena);
+	assert_int_equal(arena.used_bytes, 0);
+	rc_buddy_init(&arena, memory, (size_t)arena.units * RC_BUDDY_MIN, state_bytes);
+	free(memory);
+	free(state_bytes);
+	return 0;
+}
+
+/* A frame's bytes follow from its ordinal. */
+static unsigned char byte_of(uint64_t ordinal, uint32_t at)
+{
+	return (unsigned char)(ordinal * 37 + at * 11 + at / 251);
+}
+
+static bool append(uint32_t len)
+{
+	uint64_t ordinal = log_.count_tail;
+	unsigned char *room = rc_log_reserve(&log_, &arena, len);
+
+	if (!room)
+		return false;
+	for (uint32_t i = 0; i < len; i++)
+		room[i] = byte_of(ordinal, i);
+	rc_log_commit(&log_, len, (uint32_t)ordinal * 3, ordinal * 5 + 1);
+	return true;
+}
+
+/* The frame that was appended as number `ordinal` and begins at pos, looked at from `from` within it. */
+static void assert_frame(uint64_t from, uint64_t ordinal, uint64_t pos, uint32_t len)
+{
+	struct rc_log_frame f;
+
+	rc_log_frame_at(&log_, from, &f);
+	assert_int_equal(f.pos, pos);
+	assert_int_equal(f.len, len);
+	assert_int_equal(f.ordinal, ordinal);
+	assert_int_equal(f.tick_ms, (uint32_t)ordinal * 3);
+	assert_int_equal(f.key, ordinal * 5 + 1);
+	for (uint32_t i = 0; i < len; i += RC_MAX(len / 64, 1u))
+		assert_int_equal(f.bytes[i], byte_of(ordinal, i));
+}
+
+static void the_zero_value_is_an_empty_log(void **state)
+{
+	const unsigned char *bytes;
+
+	(void)state;
+	rc_log_check(&log_);
+	assert_int_equal(rc_log_range(&log_, 0, &bytes), 0);
+	rc_log_trim(&log_, &arena, UINT64_MAX);
+	rc_log_clear(&log_, &arena);
+	assert_int_equal(log_.tail, 0);
+	assert_int_equal(log_.head, 0);
+	assert_int_equal(arena.used_bytes, 0);
+}
+
+static void a_frame_never_straddles_chunks(void **state)
+{
+	struct rc_log_chunk *first;
+	const unsigned char *bytes;
+	uint32_t in_first = 0;
+
+	(void)state;
+	while (append(100) && log_.first == log_.last)
+		in_first++;
+	first = log_.first;
+	assert_true(in_first >= 2);
+	/* One more would have met the index. */
+	assert_true(sizeof(*first) + (in_first + 1) * (100 + sizeof(struct rc_log_entry)) >
+		    first->size);
+	assert_true(sizeof(*first) + in_first * (100 + sizeof(struct rc_log_entry)) <= first->size);
+	assert_int_equal(first->len, in_first * 100);
+	assert_int_equal(log_.last->pos, in_first * 100);
+	/* A range ends with its chunk, and the position behind it goes on in the next. */
+	assert_int_equal(rc_log_range(&log_, 0, &bytes), in_first * 100);
+	assert_int_equal(rc_log_range(&log_, in_first * 100, &bytes), 100);
+	assert_ptr_equal(bytes, log_.last->bytes);
+	assert_int_equal(rc_log_range(&log_, in_first * 100 - 1, &bytes), 1);
+	assert_int_equal(rc_log_range(&log_, log_.tail, &bytes), 0);
+	assert_frame(in_first * 100 - 1, in_first - 1, (in_first - 1) * 100, 100);
+	assert_frame(in_first * 100, in_first, in_first * 100, 100);
+}
+
+static void a_chunk_fills_up_to_its_last_byte(void **state)
+{
+	uint32_t room = RC_BUDDY_MIN - (uint32_t)sizeof(struct rc_log_chunk) -
+			2 * (uint32_t)sizeof(struct rc_log_entry);
+
+	(void)state;
+	assert_true(append(1));
+	assert_true(append(room - 1));
+	assert_ptr_equal(log_.first, log_.last);
+	rc_log_check(&log_);
+	assert_frame(0, 0, 0, 1);
+	assert_frame(1, 1, 1, room - 1);
+	/* Not even one byte more. */
+	assert_true(append(1));
+	assert_ptr_not_equal(log_.first, log_.last);
+	assert_frame(1, 1, 1, room - 1);
+	assert_frame(room, 2, room, 1);
+}
+
+static void frames_of_one_byte_fill_a_chunk_with_index(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 5000; i++)
+		assert_true(append(1));
+	rc_log_check(&log_);
+	for (uint32_t i = 0; i < 5000; i++)
+		assert_frame(i, i, i, 1);
+}
+
+static void a_position_within_a_frame_finds_that_frame(void **state)
+{
+	(void)state;
+	assert_true(append(10));
+	assert_true(append(20));
+	assert_true(append(1));
+	assert_true(append(30));
+	for (uint64_t pos = 0; pos < 61; pos++) {
+		if (pos < 10)
+			assert_frame(pos, 0, 0, 10);
+		else if (pos < 30)
+			assert_frame(pos, 1, 10, 20);
+		else if (pos < 31)
+			assert_frame(pos, 2, 30, 1);
+		else
+			assert_frame(pos, 3, 31, 30);
+	}
+	struct rc_log_frame f;
+	rc_log_frame_last(&log_, &f);
+	assert_int_equal(f.pos, 31);
+	assert_int_equal(f.ordinal, 3);
+}
+
+static void chunks_double_and_start_small_again_after_silence(void **state)
+{
+	uint32_t before = 0;
+
+	(void)state;
+	for (int i = 0; i < 40000; i++) {
+		assert_true(append(100));
+		if (log_.last->size != before) {
+			assert_true(before == 0 || log_.last->size == before * 2);
+			before = log_.last->size;
+		}
+	}
+	assert_int_equal(before, 256 * 1024);
+	rc_log_clear(&log_, &arena);
+	assert_true(append(100));
+	assert_int_equal(log_.held, RC_BUDDY_MIN);
+	/* Trimming to the very end is the same silence. */
+	for (int i = 0; i < 100; i++)
+		assert_true(append(100));
+	rc_log_trim(&log_, &arena, log_.tail);
+	assert_int_equal(arena.used_bytes, 0);
+	assert_int_equal(log_.head, log_.tail);
+	assert_true(append(100));
+	assert_int_equal(log_.held, RC_BUDDY_MIN);
+}
+
+static void trimming_takes_whole_chunks_before_the_position_only(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		assert_true(append(100));
+	while (log_.first) {
+		struct rc_log_chunk *c = log_.first;
+		uint64_t end = c->pos + c->len;
+		uint64_t held = arena.used_bytes;
+		rc_log_trim(&log_, &arena, end - 1);
+		assert_ptr_equal(log_.first, c);
+		assert_int_equal(arena.used_bytes, held);
+		assert_frame(end - 1, end / 100 - 1, end - 100, 100);
+		uint32_t size = c->size;
+		rc_log_trim(&log_, &arena, end);
+		assert_ptr_not_equal(log_.first, c);
+		assert_int_equal(arena.used_bytes, held - size);
+		assert_int_equal(log_.head, end);
+		rc_log_check(&log_);
+		/* A second time takes nothing more, nor does an older position. */
+		rc_log_trim(&log_, &arena, end);
+		rc_log_trim(&log_, &arena, 0);
+		assert_int_equal(log_.head, end);
+	}
+	assert_int_equal(log_.head, 20000);
+	assert_int_equal(log_.count_tail, 200);
+}
+
+static void a_cursor_in_a_cut_frame_survives_trimming_to_it(void **state)
+{
+	const unsigned char *bytes;
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		assert_true(append(300));
+	/* 17 frames and 123 bytes were sent. */
+	uint64_t cursor = 17 * 300 + 123;
+	rc_log_trim(&log_, &arena, cursor);
+	assert_true(log_.head <= cursor);
+	assert_frame(cursor, 17, 17 * 300, 300);
+	uint32_t len = rc_log_range(&log_, cursor, &bytes);
+	assert_true(len >= 177);
+	for (uint32_t i = 0; i < 177; i++)
+		assert_int_equal(bytes[i], byte_of(17, 123 + i));
+}
+
+static void positions_go_on_after_everything_was_freed(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 5; round++) {
+		uint64_t pos = log_.tail;
+		uint64_t count = log_.count_tail;
+		for (int i = 0; i < 30; i++)
+			assert_true(append(64));
+		assert_frame(pos, count, pos, 64);
+		assert_frame(log_.tail - 1, count + 29, pos + 29 * 64, 64);
+		rc_log_clear(&log_, &arena);
+		rc_log_check(&log_);
+		assert_int_equal(log_.head, pos + 30 * 64);
+		assert_int_equal(log_.tail, log_.head);
+		assert_int_equal(log_.held, 0);
+	}
+}
+
+static void a_huge_frame_gets_a_chunk_of_its_own(void **state)
+{
+	const unsigned char *bytes;
+
+	(void)state;
+	assert_true(append(50));
+	assert_true(append(3u << 20));
+	assert_true(append(50));
+	assert_frame(50, 1, 50, 3u << 20);
+	assert_frame(50 + (2u << 20), 1, 50, 3u << 20);
+	/* Behind the huge one there was room in its block. */
+	assert_int_equal(rc_log_range(&log_, 50, &bytes), (3u << 20) + 50);
+	/* The next chunk is of the usual size. */
+	assert_true(log_.chunk_next <= 256 * 1024);
+	rc_log_trim(&log_, &arena, 50 + (3u << 20));
+	assert_frame(log_.tail - 1, 2, 50 + (3u << 20), 50);
+	rc_log_trim(&log_, &arena, log_.tail);
+	assert_int_equal(arena.used_bytes, 0);
+}
+
+static void the_largest_frame_is_taken(void **state)
+{
+	(void)state;
+	assert_true(append(RC_LOG_FRAME_MAX));
+	assert_frame(RC_LOG_FRAME_MAX - 1, 0, 0, RC_LOG_FRAME_MAX);
+}
+
+static void a_room_that_was_not_used_does_no_harm(void **state)
+{
+	(void)state;
+	assert_non_null(rc_log_reserve(&log_, &arena, 500));
+	rc_log_check(&log_);
+	/* More than what is left in the chunk that the first call took. */
+	assert_non_null(rc_log_reserve(&log_, &arena, 5000));
+	rc_log_check(&log_);
+	assert_true(append(40));
+	assert_true(append(5000));
+	rc_log_check(&log_);
+	assert_frame(0, 0, 0, 40);
+	assert_frame(40, 1, 40, 5000);
+	/* Less was committed than reserved. */
+	unsigned char *room = rc_log_reserve(&log_, &arena, 1000);
+	assert_non_null(room);
+	for (uint32_t i = 0; i < 7; i++)
+		room[i] = byte_of(2, i);
+	rc_log_commit(&log_, 7, 6, 11);
+	assert_frame(5040, 2, 5040, 7);
+	rc_log_trim(&log_, &arena, log_.tail);
+	assert_int_equal(arena.used_bytes, 0);
+}
+
+static void a_full_arena_refuses_and_leaves_the_log_as_it_was(void **state)
+{
+	(void)state;
+	(void)teardown(NULL);
+	open_arena(16 * 1024);
+	uint32_t taken = 0;
+	while (append(900))
+		taken++;
+	assert_true(taken > 5);
+	rc_log_check(&log_);
+	assert_int_equal(log_.tail, taken * 900);
+	assert_frame(log_.tail - 1, taken - 1, (taken - 1) * 900, 900);
+	assert_false(append(900));
+	/* What a smaller chunk would have been wanted for still goes into a block of the smallest size, if there is one. */
+	rc_log_trim(&log_, &arena, log_.first->pos + log_.first->len);
+	assert_true(append(900));
+	rc_log_check(&log_);
+	assert_frame(log_.tail - 1, taken, taken * 900, 900);
+}
+
+static void when_no_large_chunk_is_left_a_small_one_will_do(void **state)
+{
+	(void)state;
+	(void)teardown(NULL);
+	open_arena(16 * 1024);
+	for (int i = 0; i < 12; i++)
+		assert_true(append(500));
+	assert_true(log_.chunk_next >= 4096);
+	/* Only single units are left over. */
+	void *taken[16];
+	uint32_t count = 0;
+	while ((taken[count] = rc_buddy_get(&arena, RC_BUDDY_MIN)) != NULL)
+		count++;
+	assert_true(count > 0);
+	rc_buddy_put(&arena, taken[--count]);
+	/* Whatever room was left in the present chunk is filled first. */
+	uint32_t appended = 0;
+	while (append(500))
+		appended++;
+	assert_true(appended >= 1);
+	assert_int_equal(log_.last->size, RC_BUDDY_MIN);
+	rc_log_check(&log_);
+	while (count > 0)
+		rc_buddy_put(&arena, taken[--count]);
+}
+
+/* ---- against a plain array ---------------------------------------------------------------------- */
+
+enum { FRAMES = 6000 };
+
+struct model_frame {
+	uint64_t pos;
+	uint32_t len;
+};
+
+static uint32_t random_len(struct rc_prng *prng)
+{
+	switch (rc_prng_below(prng, 20)) {
+	case 0:
+		return 1 + rc_prng_below(prng, 40000);
+	case 1:
+		return 900 + rc_prng_below(prng, 120);
+	default:
+		return 1 + rc_prng_below(prng, 400);
+	}
+}
+
+static void a_random_walk_agrees_with_an_array(void **state)
+{
+	static struct model_frame model[FRAMES];
+	struct rc_prng prng;
+	uint32_t count = 0, oldest = 0;
+
+	(void)state;
+	rc_prng_seed(&prng, 11);
+	while (count < FRAMES) {
+		uint32_t what = rc_prng_below(&prng, 100);
+		if (what < 70) {
+			uint32_t len = random_len(&prng);
+			model[count] = (struct model_frame){log_.tail, len};
+			assert_true(append(len));
+			count++;
+			if (log_.held > 4u << 20)
+				rc_log_trim(&log_, &arena, log_.tail - (1u << 20));
+		} else if (what < 75 && log_.tail > log_.head) {
+			uint64_t span = log_.tail - log_.head;
+			uint64_t pos = log_.head + rc_prng_below(&prng, (uint32_t)span + 1);
+			rc_log_trim(&log_, &arena, pos);
+			assert_true(log_.head <= pos);
+		} else if (what < 76 && rc_prng_below(&prng, 10) == 0) {
+			rc_log_clear(&log_, &arena);
+			assert_int_equal(arena.used_bytes, 0);
+		}
+		rc_log_check(&log_);
+		assert_int_equal(arena.used_bytes, log_.held);
+		while (oldest < count && model[oldest].pos < log_.head)
+			oldest++;
+		assert_int_equal(log_.count_tail, count);
+		if (log_.head == log_.tail)
+			continue;
+		/* head stands at the beginning of a frame. */
+		assert_int_equal(model[oldest].pos, log_.head);
+		uint32_t i = oldest + rc_prng_below(&prng, count - oldest);
+		uint64_t from = model[i].pos + rc_prng_below(&prng, model[i].len);
+		assert_frame(from, i, model[i].pos, model[i].len);
+		const unsigned char *bytes;
+		uint32_t len = rc_log_range(&log_, from, &bytes);
+		uint64_t end = from + len;
+		/* The range ends where some frame ends, and holds the rest of this one. */
+		assert_true(end >= model[i].pos + model[i].len);
+		uint32_t k = i;
+		while (model[k].pos + model[k].len < end)
+			k++;
+		assert_int_equal(model[k].pos + model[k].len, end);
+		assert_int_equal(bytes[0], byte_of(i, (uint32_t)(from - model[i].pos)));
+		assert_int_equal(bytes[len - 1], byte_of(k, model[k].len - 1));
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_zero_value_is_an_empty_log),
+		TEST(a_frame_never_straddles_chunks),
+		TEST(a_chunk_fills_up_to_its_last_byte),
+		TEST(frames_of_one_byte_fill_a_chunk_with_index),
+		TEST(a_position_within_a_frame_finds_that_frame),
+		TEST(chunks_double_and_start_small_again_after_silence),
+		TEST(trimming_takes_whole_chunks_before_the_position_only),
+		TEST(a_cursor_in_a_cut_frame_survives_trimming_to_it),
+		TEST(positions_go_on_after_everything_was_freed),
+		TEST(a_huge_frame_gets_a_chunk_of_its_own),
+		TEST(the_largest_frame_is_taken),
+		TEST(a_room_that_was_not_used_does_no_harm),
+		TEST(a_full_arena_refuses_and_leaves_the_log_as_it_was),
+		TEST(when_no_large_chunk_is_left_a_small_one_will_do),
+		TEST(a_random_walk_agrees_with_an_array),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
