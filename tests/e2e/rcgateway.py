@@ -53,9 +53,9 @@ class Gateway:
     """One running `ringcast serve`. .http and .ingest are (host, port)."""
 
     def __init__(self, folder, settings=None, shards=1, args=(), limits=None, env=None, config=None, before=None, wrap=(),
-                 listen="127.0.0.1:0", ingest="127.0.0.1:0"):
+                 inherit=(), listen="127.0.0.1:0", ingest="127.0.0.1:0"):
         """settings: {"heartbeat": "1s", "namespace.chat.raw": "yes"}; limits: {resource.RLIMIT_…: (soft, hard)}; before: called in the
-        child before the program; wrap: a command before it."""
+        child before the program; wrap: a command before it; inherit: descriptors that it gets."""
         self.folder = str(folder)
         self.lines = []
         self.changed = threading.Condition()
@@ -75,7 +75,7 @@ class Gateway:
 
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env={**environment(folder), **(env or {})}, preexec_fn=child if limits or before else None, cwd=self.folder)
+            env={**environment(folder), **(env or {})}, preexec_fn=child if limits or before else None, pass_fds=inherit, cwd=self.folder)
         self.pid = self.process.pid
         self.reader = threading.Thread(target=self._follow, daemon=True)
         self.reader.start()

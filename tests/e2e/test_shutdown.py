@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the gateway stops, and what it says when it is full."""
 import json
+import os
 import re
 import resource
 import signal
@@ -328,14 +329,18 @@ def test_the_soft_limit_is_raised_to_the_hard_one(gateway):
 
 @pytest.mark.deadline(120)
 def test_when_descriptors_run_out_all_the_same_it_does_not_spin_and_recovers(gateway, connect):
-    g = gateway({"max_clients": 1000, "handshake_timeout": "5m"})
+    # It has just what it asks for, and inherits some open files that nobody told it of.
+    clients, extra = 20, 60
+    needed = 64 + 8 * 2 + clients + 1
+    pipes = [end for _ in range(extra // 2) for end in os.pipe()]
+    try:
+        g = gateway({"max_clients": clients, "ingest.max_publishers": 1, "handshake_timeout": "5m"}, inherit=pipes,
+                    limits={resource.RLIMIT_NOFILE: (needed, needed)})
+    finally:
+        for end in pipes:
+            os.close(end)
     ws = connect(g)
-    # What was checked at start is taken away now. While it is stopped, a crowd gathers: the kernel looks at the limit anew where it
-    # accepts many at once, and not for each.
-    g.signal(signal.SIGSTOP)
-    held = [socket.create_connection(g.http) for _ in range(400)]
-    resource.prlimit(g.pid, resource.RLIMIT_NOFILE, (g.descriptors() + 100, resource.prlimit(g.pid, resource.RLIMIT_NOFILE)[1]))
-    g.signal(signal.SIGCONT)
+    held = [socket.create_connection(g.http) for _ in range(60)]
     try:
         g.until_counter("accept_emfile", lambda n: n > 0)
         begin, failures = g.cpu_seconds(), g.counter("accept_emfile")
@@ -372,7 +377,7 @@ def test_the_channel_table_gives_up_idle_channels_and_never_those_with_subscribe
     assert not p.nacks
     assert p.publish("full:1") == (epoch, 2)
     assert [ws.next_event()["offset"] for _ in range(2)] == [1, 2]
-    assert g.counter("channels") < 200
+    assert g.counter("channels") <= 250
 
 
 def test_when_every_channel_has_a_subscriber_new_ones_are_refused(gateway, connect, publisher):
@@ -383,7 +388,7 @@ def test_when_every_channel_has_a_subscriber_new_ones_are_refused(gateway, conne
     for i in range(300):
         ws.say(type="subscribe", channels=[f"held:{i}"])
         held += ws.await_type("subscription-ack", "error")["type"] == "subscription-ack"
-    assert 50 <= held <= 200
+    assert 50 <= held <= 250
     for s in range(1, 201):
         p.send_bytes(publish(s, f"new:{s}", flags=Wire.FLAG_JSON | Wire.FLAG_WANT_ACK))
     p.settle(200)
