@@ -98,13 +98,13 @@ CLIENT_SO  := $(BUILD)/libringcast.so
 PROGRAM    := $(BUILD)/ringcast
 
 .DEFAULT_GOAL := all
-.PHONY: all help run test check debug asan tsan bench fuzz install clean deps units fuzzers benches FORCE
+.PHONY: all help run test check debug asan tsan bench fuzz install clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO)
 
 ## run      install what is missing, build, start the gateway with its embedded defaults
-run: deps
+run: deps-run
 	@$(MAKE) --no-print-directory all
 	$(PROGRAM) serve $(ARGS)
 
@@ -150,7 +150,10 @@ help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
 deps:
-	@scripts/deps
+	@scripts/deps test
+
+deps-run:
+	@scripts/deps run
 
 units: $(UNIT_BIN)
 fuzzers: $(FUZZ_BIN)

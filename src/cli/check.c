@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `ringcast check`: says whether this host is fit to run the gateway, and what to do where it is not. Changes nothing.
- * Main thread.
+ * `ringcast check`: says whether this host is fit to run the gateway, and what to do where it is not; with a
+ * configuration also whether that is right, and whether the host can hold what it asks for. Changes nothing. Main thread.
  */
 #include "cli/cli.h"
 
@@ -12,29 +12,46 @@
 #include <stdlib.h>
 
 #include "cli/json.h"
+#include "config/config.h"
+#include "mem/budget.h"
 #include "ops/hostcheck.h"
+#include "shard/shard.h"
 
 /* The defaults of max_clients and memory in the configuration. */
 #define CLIENTS_DEFAULT 10000
-#define CLIENTS_MAX     100000000
+#define CLIENTS_MAX     1000000000
 #define MEMORY_DEFAULT  ((uint64_t)256 << 20)
 
 static const char usage[] =
 	"usage: ringcast check [options]\n"
 	"\n"
 	"Looks at this host and says what would keep the gateway from running well. Changes nothing.\n"
+	"With --config also checks that configuration, as `ringcast serve --config FILE` would read it\n"
+	"here and now (environment included), and holds the host against its max_clients and memory.\n"
 	"\n"
-	"  --clients=N     how many clients it is to hold (10000)\n"
-	"  --memory=SIZE   the option memory, such as 512MiB (256MiB)\n"
+	"  --config=FILE   check this configuration too\n"
+	"  --clients=N     how many clients the host is to hold (10000, or what the configuration says)\n"
+	"  --memory=SIZE   the option memory, such as 512MiB (256MiB, or what the configuration says)\n"
 	"  --root=FOLDER   look at FOLDER/proc and FOLDER/sys instead, such as copies of another host's\n"
 	"  --json          for programs\n"
-	"  --help\n"
+	"  -h, --help\n"
 	"\n"
-	"Status: 0 all that is required is there, 1 something required is missing, 2 wrong usage.\n";
+	"Status: 0 all that is required is there, 1 something required is missing or the configuration\n"
+	"is wrong, 2 wrong usage.\n";
 
 struct options {
 	struct rc_host_env env;
+	const char *config; /* NULL: none */
+	bool clients_given, memory_given;
 	bool json;
+};
+
+/* What was found about the configuration; also when it is wrong, as far as it could be read. */
+struct config_answer {
+	struct rc_config config;
+	struct rc_config_report report;
+	uint32_t shards;
+	uint64_t bytes; /* of the gateway's own memory; 0: no plan could be made */
 };
 
 /* "512MiB", "2GiB", "4096". */
@@ -66,24 +83,32 @@ static int wrong(const char *option, const char *value, const char *wanted)
 /* 0; 2 when the line is wrong; -1 when help was printed. */
 static int parse(struct options *o, int argc, char **argv)
 {
-	enum { CLIENTS = 256, MEMORY, ROOT, JSON, HELP };
+	enum { CLIENTS = 256, CONFIG, MEMORY, ROOT, JSON, HELP };
 	static const struct option longs[] = {{"clients", required_argument, NULL, CLIENTS},
+		{"config", required_argument, NULL, CONFIG},
 		{"memory", required_argument, NULL, MEMORY},
 		{"root", required_argument, NULL, ROOT}, {"json", no_argument, NULL, JSON},
 		{"help", no_argument, NULL, HELP}, {NULL, 0, NULL, 0}};
 	*o = (struct options){.env = rc_host_env_real(CLIENTS_DEFAULT, MEMORY_DEFAULT)};
 	optind = 0; /* starts anew, also when this is not the first command line that getopt sees */
-	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
 		switch (c) {
 		case CLIENTS:
 			if (strspn(optarg, "0123456789") < strlen(optarg) ||
 				!parse_size(optarg, &o->env.max_clients) ||
 				o->env.max_clients == 0 || o->env.max_clients > CLIENTS_MAX)
 				return wrong("clients", optarg, "a number of clients");
+			o->clients_given = true;
+			break;
+		case CONFIG:
+			if (optarg[0] == '\0')
+				return wrong("config", optarg, "a path");
+			o->config = optarg;
 			break;
 		case MEMORY:
 			if (!parse_size(optarg, &o->env.memory_bytes))
 				return wrong("memory", optarg, "a size such as 512MiB");
+			o->memory_given = true;
 			break;
 		case ROOT:
 			o->env.root = optarg;
@@ -91,6 +116,7 @@ static int parse(struct options *o, int argc, char **argv)
 		case JSON:
 			o->json = true;
 			break;
+		case 'h':
 		case HELP:
 			fputs(usage, stdout);
 			return -1;
@@ -138,16 +164,97 @@ static void print_text(
 		puts("The gateway will not run as asked until what is bad is mended.");
 }
 
+/* ---- the configuration ---------------------------------------------------------------------- */
+
+/* As the gateway would, up to where it would open something. */
+static void check_config(struct options *o, struct config_answer *a)
+{
+	static struct rc_gateway plan;
+	static struct rc_budget budget;
+	char flag[] = "--config", path[4096];
+	char *argv[] = {flag, path};
+	struct rc_config_args args;
+	struct rc_error err;
+	extern char **environ;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s", o->config) >= sizeof(path)) {
+		rc_config_init(&a->config);
+		rc_config_report_error(&a->report, "the path of the configuration is too long");
+		return;
+	}
+	int rc = rc_config_load(&a->config, 2, argv, environ, &args, &a->report);
+	if (!o->clients_given)
+		o->env.max_clients = a->config.max_clients;
+	if (!o->memory_given)
+		o->env.memory_bytes = a->config.memory;
+	/* CPUs and memory are those of this host, not those of copies under --root. */
+	if (rc < 0 || o->env.root[0] != '\0')
+		return;
+	if (rc_gateway_plan(&plan, &a->config, &budget, &err) < 0) {
+		rc_config_report_error(&a->report, "%s", err.text);
+		return;
+	}
+	a->shards = plan.count;
+	a->bytes = rc_budget_total(&budget, false);
+	/* Without shards and cpus in it the configuration alone does not tell how many share the memory. */
+	if (a->config.shards == 0 && a->config.cpus.count == 0)
+		(void)!rc_config_check_memory(&a->config, plan.count, &a->report);
+	if (rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0)
+		rc_config_report_error(&a->report, "%s", err.text);
+}
+
+static void print_config_text(const struct options *o, const struct config_answer *a)
+{
+	/* The lines go to standard error, before all that follows on standard output. */
+	rc_config_report_print(&a->report, stderr);
+	printf("configuration %s: %s", o->config, a->report.errors ? "wrong" : "fine");
+	if (a->bytes)
+		printf(", %" PRIu32 " shard%s, %" PRIu64 " MiB of memory", a->shards,
+			a->shards == 1 ? "" : "s", a->bytes >> 20);
+	printf("; the host is held against max_clients %" PRIu64 " and memory %" PRIu64 " MiB\n\n",
+		o->env.max_clients, o->env.memory_bytes >> 20);
+}
+
+static void print_json_lines(
+	const char *key, const char lines[][RC_CONFIG_REPORT_LINE_SIZE], uint32_t count)
+{
+	printf(",\"%s\":[", key);
+	for (uint32_t i = 0; i < RC_MIN(count, (uint32_t)RC_CONFIG_REPORT_LINES); i++) {
+		if (i > 0)
+			putchar(',');
+		rc_json_text(stdout, lines[i]);
+	}
+	putchar(']');
+}
+
+/* ---- for programs --------------------------------------------------------------------------- */
+
 static void print_json_text(const char *key, const char *text)
 {
 	printf(",\"%s\":", key);
 	rc_json_text(stdout, text);
 }
 
-static void print_json(
+static void print_config_json(const struct options *o, const struct config_answer *a)
+{
+	printf("\"config\":{\"fine\":%s", a->report.errors == 0 ? "true" : "false");
+	print_json_text("file", o->config);
+	print_json_lines("errors", a->report.error, a->report.errors);
+	print_json_lines("warnings", a->report.warning, a->report.warnings);
+	if (a->bytes)
+		printf(",\"shards\":%" PRIu32 ",\"bytes\":%" PRIu64, a->shards, a->bytes);
+	printf("},");
+}
+
+static void print_json(const struct options *o, const struct config_answer *a,
 	const struct rc_host_finding *findings, uint32_t count, const uint32_t *verdicts)
 {
-	printf("{\"fit\":%s,\"counts\":{", verdicts[RC_HOST_BAD] == 0 ? "true" : "false");
+	bool fit = verdicts[RC_HOST_BAD] == 0 && a->report.errors == 0;
+
+	printf("{\"fit\":%s,", fit ? "true" : "false");
+	if (o->config != NULL)
+		print_config_json(o, a);
+	printf("\"counts\":{");
 	for (uint32_t v = 0; v <= RC_HOST_UNKNOWN; v++)
 		printf("%s\"%s\":%" PRIu32, v == 0 ? "" : ",",
 			rc_host_verdict_name((enum rc_host_verdict)v), verdicts[v]);
@@ -170,27 +277,29 @@ static void print_json(
 	printf("\n]}\n");
 }
 
-/* The host against what it is to hold. 0 or 1, as the process ends. */
-static int check_host(const struct options *o)
-{
-	static struct rc_host_finding findings[RC_HOST_CHECKS_MAX];
-	uint32_t verdicts[RC_HOST_UNKNOWN + 1] = {0};
-	uint32_t count = rc_host_run(&o->env, findings);
-	for (uint32_t i = 0; i < count; i++)
-		verdicts[findings[i].verdict]++;
-	if (o->json)
-		print_json(findings, count, verdicts);
-	else
-		print_text(findings, count, verdicts);
-	return verdicts[RC_HOST_BAD] > 0 ? 1 : 0;
-}
-
-/* Whatever else is to be checked, such as a configuration, adds its answer here: the worst one is the status. */
+/* 0 or 1, as the process ends: the worse of the two answers. */
 int rc_cli_check(int argc, char **argv)
 {
+	static struct rc_host_finding findings[RC_HOST_CHECKS_MAX];
+	static struct config_answer answer;
 	struct options o;
+	uint32_t verdicts[RC_HOST_UNKNOWN + 1] = {0};
 	int status = parse(&o, argc, argv);
+
 	if (status != 0)
 		return status < 0 ? 0 : status;
-	return check_host(&o);
+	memset(&answer, 0, sizeof(answer));
+	if (o.config != NULL)
+		check_config(&o, &answer);
+	uint32_t count = rc_host_run(&o.env, findings);
+	for (uint32_t i = 0; i < count; i++)
+		verdicts[findings[i].verdict]++;
+	if (o.json) {
+		print_json(&o, &answer, findings, count, verdicts);
+	} else {
+		if (o.config != NULL)
+			print_config_text(&o, &answer);
+		print_text(findings, count, verdicts);
+	}
+	return verdicts[RC_HOST_BAD] > 0 || answer.report.errors > 0 ? 1 : 0;
 }

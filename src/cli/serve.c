@@ -39,12 +39,13 @@ static int raise_descriptors(
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_max >= need)
 		return 0;
+	uint64_t others = need - config->max_clients;
 	return rc_error_set(err,
 		"%u clients and %u publishers need %llu descriptors, but the hard limit of this process is %llu; raise "
-		"it (LimitNOFILE in a systemd unit, 'ulimit -Hn'), or set max_clients to at most %lld",
+		"it (LimitNOFILE in a systemd unit, 'ulimit -Hn'), or set max_clients to at most %llu",
 		config->max_clients, config->max_publishers, (unsigned long long)need,
 		(unsigned long long)limit.rlim_max,
-		(long long)limit.rlim_max - (long long)(need - config->max_clients));
+		(unsigned long long)(limit.rlim_max > others ? limit.rlim_max - others : 0));
 }
 
 static int prepare(struct rc_gateway *g, const struct rc_config *config, struct rc_error *err)

@@ -119,6 +119,8 @@ struct rc_hub_port {
 	/* Even then not: the event can't be delivered, its subscribers are to be sent away so that they know. */
 	void (*replica_lost)(void *ctx, uint32_t replica);
 	uint32_t (*namespace_of)(void *ctx, struct rc_str channel);
+	/* Channels that all shards know at present. */
+	uint64_t (*channels)(void *ctx);
 };
 
 /* ---- data ---------------------------------------------------------------------------------------- */
@@ -204,7 +206,8 @@ struct rc_replica {
 
 struct rc_hub_limits {
 	uint32_t shards;
-	uint32_t shard; /* this one */
+	uint32_t shard;        /* this one */
+	uint32_t channels_max; /* that all shards together know */
 	uint32_t owned_max, replicas_max, subs_max, patterns_max;
 	uint32_t frame_max; /* bytes of one encoded event */
 };
@@ -227,6 +230,7 @@ struct rc_hub {
 	struct rc_slab owned;
 	struct rc_table owned_table;
 	uint32_t idle_first, idle_last;
+	uint32_t sweep_at; /* where the sweep goes on; RC_NONE = at the first */
 
 	struct rc_slab replicas;
 	struct rc_table replica_table;

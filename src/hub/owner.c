@@ -30,6 +30,8 @@ static void idle_unlink(struct rc_hub *h, uint32_t index)
 
 	if (!o->idle)
 		return;
+	if (h->sweep_at == index)
+		h->sweep_at = o->idle_next;
 	if (o->idle_prev != RC_NONE)
 		owned_at(h, o->idle_prev)->idle_next = o->idle_next;
 	else
@@ -74,15 +76,23 @@ static void forget(struct rc_hub *h, uint32_t index)
 
 void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 {
-	uint32_t index = h->idle_first;
+	/* Namespaces differ in their times: each second goes on where the last one stopped, or those who wait long would hide
+	 * those who don't. */
+	uint32_t left = RC_MIN(budget, h->owned.used);
+	uint32_t index = h->sweep_at;
 
-	while (index != RC_NONE && budget-- > 0) {
+	while (left-- > 0) {
+		if (index == RC_NONE)
+			index = h->idle_first;
+		if (index == RC_NONE)
+			break;
 		const struct rc_owned *o = owned_at(h, index);
 		uint32_t next = o->idle_next;
 		if ((uint64_t)(h->now_s - o->used_s) * 1000 >= h->namespaces[o->ns].channel_ttl_ms)
 			forget(h, index);
 		index = next;
 	}
+	h->sweep_at = index;
 }
 
 /* ---- finding ------------------------------------------------------------------------------------ */
@@ -94,7 +104,9 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 
 	if (index != RC_NONE)
 		return index;
-	index = rc_slab_get(&h->owned);
+	bool room =
+		h->port.channels(h->port.ctx) < h->limits.channels_max || rc_name_reserved(name);
+	index = room ? rc_slab_get(&h->owned) : RC_NONE;
 	if (index == RC_NONE && h->idle_first != RC_NONE) {
 		/* A full table gives up the life of the channel that was used longest ago. */
 		forget(h, h->idle_first);

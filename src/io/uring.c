@@ -117,9 +117,10 @@ static int setup_ring(struct rc_io *io, uint32_t entries, struct rc_error *err)
 			return explain_setup(-rc, err);
 		usleep(50000);
 	}
-	if (!(io->ring.features & IORING_FEAT_NODROP) || !(io->ring.features & IORING_FEAT_EXT_ARG))
-		return explain_setup(EINVAL, err);
-	return 0;
+	if ((io->ring.features & IORING_FEAT_NODROP) && (io->ring.features & IORING_FEAT_EXT_ARG))
+		return 0;
+	io_uring_queue_exit(&io->ring);
+	return explain_setup(EINVAL, err);
 }
 
 static const struct {
@@ -355,9 +356,19 @@ void rc_io_wake(struct rc_io *io, int ring_fd)
 
 /* ---- running ------------------------------------------------------------------------------------ */
 
+/* What the kernel did not take at once is offered again: no send may still point into a log when this returns. */
+static void submit_rest(struct rc_io *io)
+{
+	for (int tries = 0; io_uring_sq_ready(&io->ring) != 0; tries++) {
+		RC_ASSERT(tries < 1000);
+		(void)io_uring_submit_and_get_events(&io->ring);
+	}
+}
+
 void rc_io_submit(struct rc_io *io)
 {
 	(void)io_uring_submit_and_get_events(&io->ring);
+	submit_rest(io);
 }
 
 void rc_io_submit_and_wait(struct rc_io *io, uint64_t timeout_ns)
@@ -369,6 +380,7 @@ void rc_io_submit_and_wait(struct rc_io *io, uint64_t timeout_ns)
 	struct io_uring_cqe *cqe;
 
 	(void)io_uring_submit_and_wait_timeout(&io->ring, &cqe, 1, &ts, NULL);
+	submit_rest(io);
 }
 
 bool rc_io_pending(const struct rc_io *io)

@@ -35,10 +35,8 @@ RC_COUNTER(close_capacity, COUNTER, "clients", "Closed for lack of room in a tab
 RC_COUNTER(close_shutdown, COUNTER, "clients", "Closed because the gateway stops or drains.")
 RC_COUNTER(
 	close_io_error, COUNTER, "clients", "Lost to an error of the connection, resets included.")
-RC_COUNTER(close_write_timeout, COUNTER, "clients",
-	"Closed because nothing could be written for too long.")
-
-/* connections and handshakes */
+RC_COUNTER(unanswered_closes, COUNTER, "connections",
+	"Closes that the peer did not complete within close_timeout; beside the reason of the close.")
 RC_COUNTER(connections, GAUGE, "connections", "Sockets open now, of every kind.")
 RC_COUNTER(accepts, COUNTER, "connections", "Connections taken from the listeners.")
 RC_COUNTER(

@@ -123,7 +123,7 @@ static void control(struct rc_serve *sv, struct rc_conn *c, const struct rc_ws_p
 	unsigned char frame[2 + RC_WS_CONTROL_MAX];
 
 	if (piece->opcode == RC_WS_CLOSE) {
-		rc_ws_close(sv, c, piece->close_code, NULL, RC_C_close_client);
+		rc_ws_close_back(sv, c, piece);
 	} else if (piece->opcode == RC_WS_PING) {
 		size_t header = rc_ws_header(frame, RC_WS_PONG, true, piece->len);
 		if (piece->len)

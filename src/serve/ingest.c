@@ -57,6 +57,7 @@ struct publisher {
 	uint8_t stage;
 	uint8_t id_len;
 	bool ack_listed, wait_listed;
+	bool batch_open; /* batch_entry counts one more, for events that were not taken yet */
 	char id[RC_PUBLISHER_ID_MAX];
 };
 
@@ -162,6 +163,26 @@ static void send_nack(
 
 	rc_count(sv->counters, RC_C_ingest_nacks, 1);
 	reply(sv, c, frame, rc_ingest_nack_encode(frame, sizeof(frame), &n));
+}
+
+/* Nothing more is taken. What was taken of a batch is all that there is of it. */
+static void close_taking(struct rc_serve *sv, struct publisher *p)
+{
+	p->stage = STAGE_CLOSING;
+	if (p->batch_open) {
+		p->batch_open = false;
+		p->window[p->batch_entry & (p->size - 1)].remaining--;
+	}
+	list_ack(sv, p);
+}
+
+/* The stage of one whose connection ended over the answer was set when it went. */
+static void fail(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, uint16_t code,
+	const char *text)
+{
+	send_error(sv, c, code, text);
+	if (c->state == RC_CONN_OPEN)
+		close_taking(sv, p);
 }
 
 static void end_if_settled(struct rc_serve *sv, struct publisher *p)
@@ -349,8 +370,7 @@ static enum taken take_one(struct rc_serve *sv, struct rc_conn *c, struct publis
 			   : rc_ingest_publish_parse(f->body, &e);
 
 	if (rc < 0) {
-		send_error(sv, c, RINGCAST_ERROR_BAD_BODY, "the body of this frame can't be read");
-		p->stage = STAGE_CLOSING;
+		fail(sv, c, p, RINGCAST_ERROR_BAD_BODY, "the body of this frame can't be read");
 		return TAKEN;
 	}
 	if (!window_room(sv, p))
@@ -372,9 +392,7 @@ static enum taken take_batch(struct rc_serve *sv, struct rc_conn *c, struct publ
 	uint32_t done = 0;
 
 	if (p->batch_done == 0 && rc_ingest_batch_check(f->body) < 0) {
-		send_error(
-			sv, c, RINGCAST_ERROR_BAD_BODY, "the events of this batch can't be read");
-		p->stage = STAGE_CLOSING;
+		fail(sv, c, p, RINGCAST_ERROR_BAD_BODY, "the events of this batch can't be read");
 		return TAKEN;
 	}
 	if (rc_ingest_batch_begin(f->body, &it) < 0)
@@ -392,6 +410,7 @@ static enum taken take_batch(struct rc_serve *sv, struct rc_conn *c, struct publ
 		} else {
 			if (p->batch_done == 0)
 				p->batch_entry = push(p, e.sequence, f->flags, 1);
+			p->batch_open = true;
 			index = p->batch_entry;
 			p->window[index & (p->size - 1)].remaining++;
 		}
@@ -400,14 +419,17 @@ static enum taken take_batch(struct rc_serve *sv, struct rc_conn *c, struct publ
 				p->tail--;
 			else
 				p->window[index & (p->size - 1)].remaining--;
-			if (!each && p->batch_done == 0)
+			if (!each && p->batch_done == 0) {
+				p->batch_open = false;
 				p->tail--;
+			}
 			return STALLED;
 		}
 		p->window[index & (p->size - 1)].sequence = e.sequence;
 		p->batch_done++;
 	}
 	if (!each) {
+		p->batch_open = false;
 		p->window[p->batch_entry & (p->size - 1)].remaining--;
 		list_ack(sv, p);
 	}
@@ -443,15 +465,6 @@ static void welcome(struct rc_serve *sv, struct rc_conn *c, struct publisher *p)
 	p->stage = STAGE_LIVE;
 	rc_conn_timer(sv->conns, c, sv->config->heartbeat_ms);
 	reply(sv, c, frame, rc_ingest_welcome_encode(frame, sizeof(frame), &w));
-}
-
-static void fail(struct rc_serve *sv, struct rc_conn *c, struct publisher *p, uint16_t code,
-	const char *text)
-{
-	send_error(sv, c, code, text);
-	p->stage = STAGE_CLOSING;
-	if (c->state == RC_CONN_OPEN)
-		end_if_settled(sv, p);
 }
 
 static void claim(struct rc_serve *sv, struct rc_conn *c, struct publisher *p)
@@ -546,7 +559,8 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct publishe
 	case RINGCAST_FRAME_BYE:
 		if (rc_ingest_bye_parse(f->body, &bye) < 0)
 			fail(sv, c, p, RINGCAST_ERROR_BAD_BODY, "a BYE carries six bytes");
-		p->stage = STAGE_CLOSING;
+		else
+			close_taking(sv, p);
 		return TAKEN;
 	case RINGCAST_FRAME_HELLO:
 		fail(sv, c, p, RINGCAST_ERROR_HELLO_EXPECTED, "a second HELLO");
@@ -577,7 +591,13 @@ static uint32_t process(struct rc_serve *sv, struct rc_conn *c, struct publisher
 						: "not a frame");
 			break;
 		}
-		if (c->out_len > OUT_HIGH || handle(sv, c, p, &f) == STALLED) {
+		if (c->out_len > OUT_HIGH) {
+			/* Goes on when its answers are read, of which rc_ingest_drained tells. */
+			c->flags |= RC_CONN_HELD;
+			rc_count(sv->counters, RC_C_ingest_stalled, 1);
+			break;
+		}
+		if (handle(sv, c, p, &f) == STALLED) {
 			if (c->state != RC_CONN_OPEN)
 				break;
 			c->flags |= RC_CONN_HELD;
@@ -744,10 +764,8 @@ void rc_ingest_bye(struct rc_serve *sv, struct rc_conn *c)
 			sv->config->reconnect_jitter_ms
 				? 1 + rc_prng_below(&sv->prng, sv->config->reconnect_jitter_ms)
 				: 0);
-	if (c->state != RC_CONN_OPEN)
-		return;
-	p->stage = STAGE_CLOSING;
-	list_ack(sv, p);
+	if (c->state == RC_CONN_OPEN)
+		close_taking(sv, p);
 }
 
 void rc_ingest_hold(struct rc_serve *sv, struct rc_conn *c)
@@ -810,10 +828,8 @@ void rc_ingest_evicted(struct rc_serve *sv, const struct rc_holder *who)
 	if (!c || c->state != RC_CONN_OPEN || p->stage >= STAGE_CLOSING)
 		return;
 	send_bye(sv, c, RINGCAST_BYE_REPLACED, RINGCAST_BYE_NEVER);
-	if (c->state != RC_CONN_OPEN)
-		return;
-	p->stage = STAGE_CLOSING;
-	list_ack(sv, p);
+	if (c->state == RC_CONN_OPEN)
+		close_taking(sv, p);
 }
 
 void rc_ingest_turn(struct rc_serve *sv)

@@ -84,6 +84,9 @@ void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c);
 /* Why a connection ended, for the counters. */
 void rc_ws_close(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const char *reason,
 	enum rc_counter counted);
+struct rc_ws_piece;
+/* The client closed: the same code and reason go back. */
+void rc_ws_close_back(struct rc_serve *sv, struct rc_conn *c, const struct rc_ws_piece *piece);
 void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query);
 void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
 void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c);

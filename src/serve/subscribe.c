@@ -75,14 +75,13 @@ static void drop(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 		c->mid_left = 0;
 		RC_ASSERT(len >= left);
 		if (c->state != RC_CONN_DEAD && !rc_conn_write_first(sv->conns, c, bytes, left)) {
-			c->mid_sub = RC_NONE;
 			rc_count(sv->counters, RC_C_arena_refused, 1);
 			c->flags |= RC_CONN_CLOSE_SENT;
 			c->state = RC_CONN_LINGERING; /* nothing more can be sent to it */
 			rc_conn_timer(sv->conns, c, 1);
 		}
+		c->mid_sub = RC_NONE;
 	}
-	c->mid_sub = RC_NONE;
 	rc_ws_unlist(sv, c, sub);
 	if (!(rc_hub_sub(sv->hub, sub)->flags & RC_SUB_HIDDEN))
 		c->sub_count--;
@@ -156,11 +155,26 @@ static void acknowledge(struct rc_serve *sv, struct rc_conn *c, struct request *
 	rc_ws_end(sv, c, &b);
 }
 
+/* Later requests that counted on a subscription that is to go are refused with the one that made it. */
+static void refuse_with(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+{
+	for (struct request *r = first_request(sv, c); r; r = r->next) {
+		for (uint32_t i = 0; i < r->count; i++) {
+			if (r->subs[i] != sub)
+				continue;
+			r->subs[i] = RC_NONE;
+			r->refused = true;
+		}
+	}
+}
+
 static void refuse(struct rc_serve *sv, struct rc_conn *c, struct request *r)
 {
 	for (uint32_t i = 0; i < r->count; i++) {
-		if (r->subs[i] != RC_NONE && (r->subs[i] & FRESH))
-			drop(sv, c, r->subs[i] & ~FRESH);
+		if (r->subs[i] == RC_NONE || !(r->subs[i] & FRESH))
+			continue;
+		refuse_with(sv, c, r->subs[i] & ~FRESH);
+		drop(sv, c, r->subs[i] & ~FRESH);
 	}
 	rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
 	rc_ws_error(sv, c, (struct rc_str){r->id, r->id_len}, "server_capacity_exceeded", true,
@@ -538,5 +552,8 @@ void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_m
 			sub = next;
 		}
 	}
+	/* Without memory for the rest of a cut frame nothing more can be sent: nobody may find it among the subscribers. */
+	if (c->state != RC_CONN_OPEN)
+		rc_ws_drop_subs(sv, c);
 	finish_requests(sv, c);
 }

@@ -116,6 +116,18 @@ void rc_ws_close(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const ch
 		rc_conn_kill(sv->conns, c);
 }
 
+void rc_ws_close_back(struct rc_serve *sv, struct rc_conn *c, const struct rc_ws_piece *piece)
+{
+	char reason[RC_WS_CONTROL_MAX];
+	size_t len = piece->len > 2 ? piece->len - 2 : 0;
+
+	if (len)
+		memcpy(reason, piece->ptr + 2, len);
+	reason[len] = '\0';
+	/* 1005, none was given, becomes an empty close. */
+	rc_ws_close(sv, c, piece->close_code, reason, RC_C_close_client);
+}
+
 /* ---- messages ----------------------------------------------------------------------------------- */
 
 static void unsupported(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
@@ -190,8 +202,7 @@ static void handle_control(struct rc_serve *sv, struct rc_conn *c, const struct 
 	if (piece->opcode == RC_WS_PING)
 		write_control(sv, c, RC_WS_PONG, piece->ptr, piece->len);
 	else if (piece->opcode == RC_WS_CLOSE)
-		/* The same code comes back; 1005 (none was given) becomes an empty close. */
-		rc_ws_close(sv, c, piece->close_code, NULL, RC_C_close_client);
+		rc_ws_close_back(sv, c, piece);
 }
 
 static void handle_data(struct rc_serve *sv, struct rc_conn *c, struct ws_input *in,
@@ -211,8 +222,13 @@ static void handle_data(struct rc_serve *sv, struct rc_conn *c, struct ws_input 
 		return;
 	}
 	if (piece->last) {
-		handle_message(sv, c, (struct rc_str){(char *)in->message, in->len});
-		free_message(sv, in);
+		/* Taken out first: answering may end the connection, and `in` with it. */
+		unsigned char *message = in->message;
+		uint32_t len = in->len, size = in->size;
+		in->message = NULL;
+		in->len = in->size = 0;
+		handle_message(sv, c, (struct rc_str){(char *)message, len});
+		rc_pool_put(sv->pool, message, size);
 	}
 }
 
@@ -334,7 +350,7 @@ void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c)
 	uint64_t silent = (uint64_t)(sv->conns->tick - c->heard_tick) * RC_CONN_TICK_MS;
 
 	if (c->state != RC_CONN_OPEN) {
-		rc_count(sv->counters, RC_C_close_write_timeout, 1);
+		rc_count(sv->counters, RC_C_unanswered_closes, 1);
 		rc_conn_kill(sv->conns, c);
 		return;
 	}

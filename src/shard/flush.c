@@ -217,10 +217,17 @@ static bool punish(struct rc_shard *s, struct rc_conn *c, struct rc_replica *r, 
 	}
 }
 
+/* The connection has no subscription any more, whatever state it is in: those who call this walk until none is left. */
+static void let_go(struct rc_shard *s, struct rc_conn *c)
+{
+	if (c->subs != RC_NONE)
+		rc_conn_kill(&s->conns, c);
+}
+
 void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
 {
 	struct rc_replica *r = rc_hub_replica(&s->hub, replica);
-	bool disconnect = s->hub.namespaces[r->ns].policy == RC_SLOW_DISCONNECT;
+	const struct rc_hub_namespace *ns = &s->hub.namespaces[r->ns];
 
 	for (uint32_t i = 0; i < r->count;) {
 		uint32_t index = r->subs[i];
@@ -228,17 +235,21 @@ void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
 		struct rc_conn *c = &s->conns.at[sub->conn];
 		if ((sub->flags & RC_SUB_PAUSED) || sub->cursor == r->log.tail) {
 			i++;
-		} else if (disconnect) {
-			disconnect_slow(s, c); /* takes it out of the array */
-		} else if (s->hub.namespaces[r->ns].key.len &&
-			   s->hub.namespaces[r->ns].policy == RC_SLOW_LATEST) {
-			conflate(s, c, index);
-			i++;
-		} else {
-			rc_count(s->counters, RC_C_lag_skips, 1);
-			skip_to(s, c, index, r->log.tail);
-			i++;
+			continue;
 		}
+		/* Who has half of a frame of which the rest finds no memory can't be kept: this log goes. */
+		if (ns->policy != RC_SLOW_DISCONNECT && free_cursor(s, c, index)) {
+			if (ns->policy == RC_SLOW_LATEST && ns->key.len) {
+				conflate(s, c, index);
+			} else {
+				rc_count(s->counters, RC_C_lag_skips, 1);
+				skip_to(s, c, index, r->log.tail);
+			}
+			i++;
+			continue;
+		}
+		disconnect_slow(s, c); /* takes it out of the array */
+		let_go(s, c);
 	}
 	if (r->count)
 		rc_replica_release(&s->hub, r, r->log.tail);
@@ -248,10 +259,12 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica)
 {
 	struct rc_replica *r = rc_hub_replica(&s->hub, replica);
 
-	while (r->count)
-		rc_ws_close(&s->serve, &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn],
-			RC_CLOSE_OVER_CAPACITY, "the gateway has no memory for an event",
-			RC_C_close_capacity);
+	while (r->count) {
+		struct rc_conn *c = &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn];
+		rc_ws_close(&s->serve, c, RC_CLOSE_OVER_CAPACITY,
+			"the gateway has no memory for an event", RC_C_close_capacity);
+		let_go(s, c);
+	}
 }
 
 /* ---- one connection ----------------------------------------------------------------------------- */
@@ -521,7 +534,8 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 	}
 	if (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOBUFS && res != -ENOMEM) {
 		rc_count(s->counters, RC_C_send_errors, 1);
-		rc_count(s->counters, RC_C_close_io_error, 1);
+		if (c->state == RC_CONN_OPEN)
+			rc_count(s->counters, RC_C_close_io_error, 1);
 		rc_conn_kill(&s->conns, c);
 		rc_conn_landed(&s->conns, c);
 		return;
@@ -535,7 +549,8 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 	if (!kept) {
 		/* No memory for the rest of a frame: the stream can't go on. */
 		rc_count(s->counters, RC_C_arena_refused, 1);
-		rc_count(s->counters, RC_C_close_too_slow, 1);
+		if (c->state == RC_CONN_OPEN)
+			rc_count(s->counters, RC_C_close_too_slow, 1);
 		rc_conn_kill(&s->conns, c);
 		rc_conn_landed(&s->conns, c);
 		return;

@@ -190,6 +190,7 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 	g->home_max = share(config->max_publisher_ids, g->count);
 	g->limits = (struct rc_hub_limits){
 		.shards = g->count,
+		.channels_max = config->max_channels,
 		.owned_max = channels + 16,
 		.replicas_max = channels + config->max_patterns + 16,
 		.subs_max = g->conns_max * 2 + channels * 4,
@@ -384,7 +385,7 @@ bool rc_gateway_ended(const struct rc_gateway *g)
 
 void rc_gateway_join(struct rc_gateway *g)
 {
-	for (uint32_t i = 0; i < g->count; i++) {
+	for (uint32_t i = 0; g->shards && i < g->count; i++) {
 		if (g->shards[i].started)
 			(void)pthread_join(g->shards[i].thread, NULL);
 		g->shards[i].started = false;

@@ -202,6 +202,13 @@ static uint32_t namespace_of(void *ctx, struct rc_str channel)
 	return rc_config_namespace(s->gateway->config, channel);
 }
 
+static uint64_t channels(void *ctx)
+{
+	const struct rc_shard *s = ctx;
+
+	return rc_counters_sum(&s->gateway->counters, RC_C_channels);
+}
+
 /* ---- the port of serve -------------------------------------------------------------------------- */
 
 static enum rc_route publish(void *ctx, const struct rc_publish *p, struct rc_outcome *out)
@@ -320,6 +327,7 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 		.replica_overrun = replica_overrun,
 		.replica_lost = replica_lost,
 		.namespace_of = namespace_of,
+		.channels = channels,
 	};
 	*home = (struct rc_home_port){
 		.ctx = s, .can_answer = can_answer, .grant = grant, .evict = evict};

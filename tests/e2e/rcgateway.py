@@ -53,9 +53,9 @@ class Gateway:
     """One running `ringcast serve`. .http and .ingest are (host, port)."""
 
     def __init__(self, folder, settings=None, shards=1, args=(), limits=None, env=None, config=None, before=None, wrap=(),
-                 inherit=(), listen="127.0.0.1:0", ingest="127.0.0.1:0"):
+                 listen="127.0.0.1:0", ingest="127.0.0.1:0", inherit=0):
         """settings: {"heartbeat": "1s", "namespace.chat.raw": "yes"}; limits: {resource.RLIMIT_…: (soft, hard)}; before: called in the
-        child before the program; wrap: a command before it; inherit: descriptors that it gets."""
+        child before the program; wrap: a command before it; inherit: so many descriptors are open in it from the start."""
         self.folder = str(folder)
         self.lines = []
         self.changed = threading.Condition()
@@ -73,9 +73,12 @@ class Gateway:
             if before:
                 before()
 
+        given = [os.open("/dev/null", os.O_RDONLY) for _ in range(inherit)]
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env={**environment(folder), **(env or {})}, preexec_fn=child if limits or before else None, pass_fds=inherit, cwd=self.folder)
+            self.command, pass_fds=given, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env={**environment(folder), **(env or {})}, preexec_fn=child if limits or before else None, cwd=self.folder)
+        for fd in given:
+            os.close(fd)
         self.pid = self.process.pid
         self.reader = threading.Thread(target=self._follow, daemon=True)
         self.reader.start()

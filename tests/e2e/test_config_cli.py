@@ -627,6 +627,31 @@ def test_check_looks_at_the_host(cli):
 
 
 @one_shard
+def test_check_holds_the_host_against_a_configuration(cli, folder):
+    done = cli("check", "--json", "--config", write(folder, "[server]\nshards = 2\nmax_clients = 300\nmemory = 64MiB\n"))
+    found = json.loads(done.stdout)
+    assert found["config"]["fine"] and found["config"]["errors"] == [] and found["config"]["shards"] == 2
+    assert found["config"]["bytes"] > 64 << 20
+    nofile, = [c for c in found["checks"] if c["id"] == "limit.nofile"]
+    assert "for 300 clients" in nofile["why"]
+
+
+@one_shard
+@pytest.mark.parametrize("text, words", [
+    ("[server]\nmax_cients = 5\n", ":2: unknown key 'max_cients'"),
+    ("[server]\ncpus = 1000\n", "CPU 1000"),
+    ("[server]\nmemory = 1TiB\n", "memory"),
+    ("[ingest]\nlisten = 0.0.0.0:7400\n", "lets everybody who reaches it publish")], ids=["key", "cpu", "memory", "open"])
+def test_check_says_no_to_a_configuration_that_the_gateway_would_refuse(cli, folder, text, words):
+    path = write(folder, text)
+    done = cli("check", "--config", path)
+    assert done.returncode == NO and words in done.stderr and f"configuration {path}: wrong" in done.stdout
+    assert cli("serve", "--check-config", "--config", path).returncode == NO
+    found = json.loads(cli("check", "--json", "--config", path).stdout)
+    assert not found["fit"] and not found["config"]["fine"] and words in "\n".join(found["config"]["errors"])
+
+
+@one_shard
 def test_check_says_no_where_there_are_too_few_descriptors(cli):
     done = cli("check", "--json", "--clients", 3000000)
     assert done.returncode == NO and not json.loads(done.stdout)["fit"]

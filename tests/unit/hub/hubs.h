@@ -200,6 +200,16 @@ static inline uint32_t hubs_namespace_of(void *ctx, struct rc_str channel)
 
 /* ---- coming and going --------------------------------------------------------------------------- */
 
+static inline uint64_t hubs_channels(void *ctx)
+{
+	const struct hubs_shard *s = ctx;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < s->all->count; i++)
+		sum += s->all->shard[i].hub.owned.used;
+	return sum;
+}
+
 static inline void hubs_open(struct hubs *h, uint32_t count, const struct rc_hub_limits *limits,
 	size_t arena_bytes, uint64_t seed)
 {
@@ -228,7 +238,9 @@ static inline void hubs_open(struct hubs *h, uint32_t count, const struct rc_hub
 			.replica_overrun = hubs_replica_overrun,
 			.replica_lost = hubs_replica_lost,
 			.namespace_of = hubs_namespace_of,
+			.channels = hubs_channels,
 		};
+		l.channels_max = UINT32_MAX;
 		l.shards = count;
 		l.shard = i;
 		s->all = h;

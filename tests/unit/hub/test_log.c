@@ -172,7 +172,7 @@ static void a_position_within_a_frame_finds_that_frame(void **state)
 	assert_int_equal(f.ordinal, 3);
 }
 
-static void chunks_double_and_start_small_again_after_silence(void **state)
+static void chunks_double_and_shrink_again_when_they_are_not_used(void **state)
 {
 	uint32_t before = 0;
 
@@ -185,17 +185,40 @@ static void chunks_double_and_start_small_again_after_silence(void **state)
 		}
 	}
 	assert_int_equal(before, 256 * 1024);
-	rc_log_clear(&log_, &arena);
-	assert_true(append(100));
-	assert_int_equal(log_.held, RC_BUDDY_MIN);
-	/* Trimming to the very end is the same silence. */
-	for (int i = 0; i < 100; i++)
+	/* By clearing, and by trimming to the very end, which is the same. */
+	for (int round = 0; round < 2; round++) {
+		rc_log_clear(&log_, &arena);
+		for (uint32_t size = 256 * 1024; size >= RC_BUDDY_MIN; size /= 2) {
+			assert_true(append(100));
+			assert_int_equal(log_.held, size);
+			if (round)
+				rc_log_trim(&log_, &arena, log_.tail);
+			else
+				rc_log_clear(&log_, &arena);
+			assert_int_equal(arena.used_bytes, 0);
+			assert_int_equal(log_.head, log_.tail);
+		}
 		assert_true(append(100));
-	rc_log_trim(&log_, &arena, log_.tail);
-	assert_int_equal(arena.used_bytes, 0);
-	assert_int_equal(log_.head, log_.tail);
-	assert_true(append(100));
-	assert_int_equal(log_.held, RC_BUDDY_MIN);
+		assert_int_equal(log_.held, RC_BUDDY_MIN);
+		for (int i = 0; i < 10000; i++)
+			assert_true(append(100));
+	}
+}
+
+static void a_burst_like_the_last_one_lies_in_one_chunk(void **state)
+{
+	const unsigned char *bytes;
+
+	(void)state;
+	for (int round = 0; round < 5; round++) {
+		uint64_t pos = log_.tail;
+		for (int i = 0; i < 64; i++)
+			assert_true(append(150));
+		uint32_t len = rc_log_range(&log_, pos, &bytes);
+		if (round)
+			assert_int_equal(len, 64 * 150);
+		rc_log_clear(&log_, &arena);
+	}
 }
 
 static void trimming_takes_whole_chunks_before_the_position_only(void **state)
@@ -442,7 +465,8 @@ int main(void)
 		TEST(a_chunk_fills_up_to_its_last_byte),
 		TEST(frames_of_one_byte_fill_a_chunk_with_index),
 		TEST(a_position_within_a_frame_finds_that_frame),
-		TEST(chunks_double_and_start_small_again_after_silence),
+		TEST(chunks_double_and_shrink_again_when_they_are_not_used),
+		TEST(a_burst_like_the_last_one_lies_in_one_chunk),
 		TEST(trimming_takes_whole_chunks_before_the_position_only),
 		TEST(a_cursor_in_a_cut_frame_survives_trimming_to_it),
 		TEST(positions_go_on_after_everything_was_freed),

@@ -128,6 +128,54 @@ static void every_check_is_printed_under_its_group(void **state)
 	}
 }
 
+/* As --config=PATH, of a file with that text. */
+static const char *configuration(const char *text)
+{
+	static char argument[2 * TREE_PATH + 16];
+
+	tree_write(root, "/ringcast.conf", text);
+	snprintf(argument, sizeof(argument), "--config=%s/ringcast.conf", root);
+	return argument;
+}
+
+static void the_host_is_held_against_what_the_configuration_asks(void **state)
+{
+	(void)state;
+	assert_int_equal(run(configuration("[server]\nmax_clients = 50000\n"), NULL), 1);
+	printed("ringcast.conf: fine");
+	printed("max_clients 50000");
+	printed("LimitNOFILE=51037");
+	/* What the command line says is stronger. */
+	run(configuration("[server]\nmax_clients = 50000\nmemory = 1GiB\n"), "--clients=300");
+	printed("max_clients 300 and memory 1024 MiB");
+	printed("  ok       limit.nofile");
+}
+
+static void a_wrong_configuration_is_told_by_file_and_line(void **state)
+{
+	(void)state;
+	const char *wrong_one =
+		configuration("[server]\nmax_clients = 400\nmax_cients = 5\nheartbeat = 5\n");
+	assert_int_equal(run(wrong_one, NULL), 1);
+	printed("ringcast.conf:3: unknown key 'max_cients' in [server]; did you mean max_clients?");
+	printed("ringcast.conf:4: ");
+	printed("ringcast.conf: wrong");
+	/* The host is looked at all the same, with what could be read. */
+	printed("max_clients 400");
+	printed("io_uring.setup");
+	assert_int_equal(run(wrong_one, "--json"), 1);
+	printed("{\"fit\":false,\"config\":{\"fine\":false,\"file\":\"");
+	printed("ringcast.conf:3: unknown key 'max_cients' in [server]; did you mean max_clients?\",\"");
+}
+
+static void a_configuration_that_is_not_there_ends_with_status_1(void **state)
+{
+	(void)state;
+	assert_int_equal(run("--config=/nowhere/ringcast.conf", NULL), 1);
+	printed("/nowhere/ringcast.conf");
+	assert_int_equal(run("--config=", NULL), 2);
+}
+
 static void sizes_are_taken_with_units(void **state)
 {
 	(void)state;
@@ -162,6 +210,9 @@ int main(void)
 		IN_TREE(advice_alone_ends_with_status_0),
 		IN_TREE(something_required_that_is_missing_ends_with_status_1),
 		IN_TREE(every_check_is_printed_under_its_group),
+		IN_TREE(the_host_is_held_against_what_the_configuration_asks),
+		IN_TREE(a_wrong_configuration_is_told_by_file_and_line),
+		IN_TREE(a_configuration_that_is_not_there_ends_with_status_1),
 		IN_TREE(sizes_are_taken_with_units),
 		IN_TREE(wrong_command_lines_end_with_status_2),
 	};
