@@ -271,6 +271,7 @@ void rc_conn_send(struct rc_conns *cs, struct rc_conn *c, enum rc_conn_send kind
 {
 	RC_DASSERT(!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED)) && len > 0);
 	c->flags |= RC_CONN_SENDING;
+	cs->sending++;
 	c->send_kind = (uint8_t)kind;
 	c->send_sub = sub;
 	c->send_len = len;

@@ -105,6 +105,9 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 		rc_ingest_bye(sv, c);
 		return;
 	}
+	/* What is on its way out still goes to one that has shut down its own side only. A timer bounds it. */
+	if (c->state == RC_CONN_FINISHING && res == 0)
+		return;
 	rc_conn_kill(sv->conns, c);
 }
 

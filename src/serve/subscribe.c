@@ -63,9 +63,24 @@ void rc_ws_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 	s->flags &= ~(uint32_t)RC_SUB_LISTED;
 }
 
+/* Its stream can't go on, not even to a close frame. */
+static void cut_off(struct rc_serve *sv, struct rc_conn *c)
+{
+	c->flags |= RC_CONN_CLOSE_SENT;
+	c->state = RC_CONN_LINGERING;
+	rc_conn_timer(sv->conns, c, 1);
+}
+
 static void drop(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 {
-	if (c->mid_left && c->mid_sub == sub) {
+	if ((c->flags & RC_CONN_SENDING) && c->send_kind == RC_SEND_LOG && c->send_sub == sub) {
+		/* The completion queue ran over: how much of a frame went out is not known, and later nobody can say what followed. */
+		c->send_kind = RC_SEND_NONE;
+		c->mid_left = 0;
+		c->mid_sub = RC_NONE;
+		if (c->state != RC_CONN_DEAD)
+			cut_off(sv, c);
+	} else if (c->mid_left && c->mid_sub == sub) {
 		/* The rest of a frame that is half sent must follow, or the stream is broken. */
 		const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
 		const unsigned char *bytes;
@@ -76,9 +91,7 @@ static void drop(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 		RC_ASSERT(len >= left);
 		if (c->state != RC_CONN_DEAD && !rc_conn_write_first(sv->conns, c, bytes, left)) {
 			rc_count(sv->counters, RC_C_arena_refused, 1);
-			c->flags |= RC_CONN_CLOSE_SENT;
-			c->state = RC_CONN_LINGERING; /* nothing more can be sent to it */
-			rc_conn_timer(sv->conns, c, 1);
+			cut_off(sv, c);
 		}
 		c->mid_sub = RC_NONE;
 	}
@@ -552,7 +565,7 @@ void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_m
 			sub = next;
 		}
 	}
-	/* Without memory for the rest of a cut frame nothing more can be sent: nobody may find it among the subscribers. */
+	/* Who was cut off may not be found among the subscribers any more. */
 	if (c->state != RC_CONN_OPEN)
 		rc_ws_drop_subs(sv, c);
 	finish_requests(sv, c);

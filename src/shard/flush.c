@@ -99,6 +99,8 @@ static bool free_cursor(struct rc_shard *s, struct rc_conn *c, uint32_t index)
 	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
 	const unsigned char *bytes;
 
+	if ((c->flags & RC_CONN_SENDING) && c->send_kind == RC_SEND_LOG && c->send_sub == index)
+		return false; /* how far it came is not known yet */
 	if (c->mid_left == 0 || c->mid_sub != index)
 		return true;
 	uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
@@ -459,6 +461,9 @@ void rc_flush(struct rc_shard *s)
 	uint32_t last = s->conns.ready_last;
 	struct rc_conn *c;
 
+	/* The completion queue ran over: what a send did must be known before its memory is used again. */
+	if (s->conns.sending)
+		return;
 	s->scratch_used = 0;
 	s->send_budget = s->gateway->config->send_budget;
 	while (channels-- > 0 && s->send_budget > 0 && rc_replica_dirty(&s->hub))
@@ -526,6 +531,7 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 
 	RC_ASSERT(c->flags & RC_CONN_SENDING);
 	c->flags &= (uint16_t)~RC_CONN_SENDING;
+	s->conns.sending--;
 	rc_count(s->counters, RC_C_sends, 1);
 	rc_count(s->counters, RC_C_send_bytes, n);
 	if (c->state == RC_CONN_DEAD) {
@@ -544,7 +550,7 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 		sent_from_log(s, c, c->send_sub, n);
 	else if (c->send_kind == RC_SEND_OUT)
 		rc_conn_sent_out(&s->conns, c, n);
-	else
+	else if (c->send_kind == RC_SEND_GATHERED)
 		kept = sent_gathered(s, c, c->send_sub, n);
 	if (!kept) {
 		/* No memory for the rest of a frame: the stream can't go on. */
