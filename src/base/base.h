@@ -30,6 +30,9 @@
 			rc_assert_failed(__FILE__, __LINE__, #cond); \
 	} while (0)
 
+/* A place that can't be reached. */
+#define RC_FAIL(why) rc_assert_failed(__FILE__, __LINE__, why)
+
 /* On the path of a delivery: only in the debug and sanitizer builds. */
 #ifdef RC_DEBUG
 #define RC_DASSERT(cond) RC_ASSERT(cond)

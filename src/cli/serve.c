@@ -51,11 +51,14 @@ static int raise_descriptors(
 static int prepare(struct rc_gateway *g, const struct rc_config *config, struct rc_error *err)
 {
 	static struct rc_budget budget;
+	static struct rc_config_report report;
 	uint16_t ports[2];
 	static const char *names[2] = {"http", "ingest"};
 
 	if (rc_gateway_plan(g, config, &budget, err) < 0)
 		return -1;
+	if (rc_config_check_memory(config, g->count, &report) < 0)
+		return rc_error_set(err, "%s", report.error[0]);
 	rc_info_line("ringcast " RC_VERSION ", %u shard%s%s", g->count, g->count == 1 ? "" : "s",
 		config->cpus.count ? ", pinned" : "");
 	rc_budget_print(&budget, print_budget, NULL);

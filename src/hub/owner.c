@@ -74,6 +74,15 @@ static void forget(struct rc_hub *h, uint32_t index)
 	rc_gauge_set(h->counters, RC_C_channels, h->owned.used - h->own_channels);
 }
 
+/* All shards together know as many channels as they may, and this one its part of them at least. */
+static bool channels_full(const struct rc_hub *h)
+{
+	uint32_t part = h->limits.channels_max / h->limits.shards;
+
+	return h->owned.used - h->own_channels >= part &&
+	       h->port.channels(h->port.ctx) >= h->limits.channels_max;
+}
+
 void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 {
 	/* Namespaces differ in their times: each second goes on where the last one stopped, or those who wait long would hide
@@ -93,6 +102,10 @@ void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 		index = next;
 	}
 	h->sweep_at = index;
+	/* A shard that came to its part late took what another has beyond its own: that one gives up idle ones. */
+	while (h->idle_first != RC_NONE && channels_full(h) &&
+		h->port.channels(h->port.ctx) > h->limits.channels_max)
+		forget(h, h->idle_first);
 }
 
 /* ---- finding ------------------------------------------------------------------------------------ */
@@ -104,8 +117,7 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 
 	if (index != RC_NONE)
 		return index;
-	bool room =
-		h->port.channels(h->port.ctx) < h->limits.channels_max || rc_name_reserved(name);
+	bool room = !channels_full(h) || rc_name_reserved(name);
 	index = room ? rc_slab_get(&h->owned) : RC_NONE;
 	if (index == RC_NONE && h->idle_first != RC_NONE) {
 		/* A full table gives up the life of the channel that was used longest ago. */

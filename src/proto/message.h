@@ -94,6 +94,8 @@ void rc_msg_error(struct rc_textbuf *b, struct rc_str id_raw, const char *code, 
 void rc_msg_pong(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms);
 void rc_msg_ping(struct rc_textbuf *b, uint64_t wall_ms);
 void rc_msg_bye(struct rc_textbuf *b, const char *code, uint32_t reconnect_after_ms);
+/* A pattern has no position: RC_MSG_NO_EPOCH leaves it out. */
+#define RC_MSG_NO_EPOCH UINT64_MAX
 void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, uint64_t missed, uint64_t epoch,
 	uint64_t offset);
 

@@ -108,8 +108,10 @@ void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, uint64_t missed, ui
 	rc_textbuf_add_string(b, channel);
 	rc_textbuf_add_text(b, ",\"missed\":");
 	rc_textbuf_add_u64(b, missed);
-	rc_textbuf_add_text(b, ",\"position\":");
-	add_position(b, epoch, offset);
+	if (epoch != RC_MSG_NO_EPOCH) {
+		rc_textbuf_add_text(b, ",\"position\":");
+		add_position(b, epoch, offset);
+	}
 	rc_textbuf_add_char(b, '}');
 }
 

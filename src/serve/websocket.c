@@ -77,7 +77,7 @@ void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *
 
 	if (!b.ptr)
 		return;
-	rc_msg_gap(&b, rc_replica_name(r), missed, r->pattern ? 0 : r->epoch, offset);
+	rc_msg_gap(&b, rc_replica_name(r), missed, r->pattern ? RC_MSG_NO_EPOCH : r->epoch, offset);
 	rc_ws_end(sv, c, &b);
 	rc_count(sv->counters, RC_C_gaps_sent, 1);
 }

@@ -368,7 +368,8 @@ def test_the_channel_table_gives_up_idle_channels_and_never_those_with_subscribe
     assert not p.nacks
     assert p.publish("full:1") == (epoch, 2)
     assert [ws.next_event()["offset"] for _ in range(2)] == [1, 2]
-    assert g.counter("channels") <= 101
+    # A shard may go over for a moment, so that the other has its part.
+    g.until_counter("channels", lambda n: n <= 101)
 
 
 def test_when_every_channel_has_a_subscriber_new_ones_are_refused(gateway, connect, publisher):
