@@ -79,8 +79,9 @@ class Stress:
 
     def end(self):
         self.over.set()
+        deadline = time.monotonic() + 12 * SLOW
         for t in self.threads:
-            t.join(30 * SLOW)
+            t.join(max(0, deadline - time.monotonic()))
         frames = sys._current_frames()
         hanging = ["".join(traceback.format_stack(frames[t.ident])) for t in self.threads if t.is_alive()]
         assert not hanging, "\n".join(["a client hangs:", *hanging])
@@ -145,7 +146,8 @@ class Stress:
                 # Catches up: whatever happened, the frames are whole up to the end.
                 until = time.monotonic() + 1
                 while time.monotonic() < until:
-                    ws.recv_json(timeout=2)
+                    # Less than a heartbeat: its pings would keep this going.
+                    ws.recv_json(timeout=1 / SLOW)
             elif end < 0.5:
                 ws.send(rcws.CLOSE, struct.pack("!H", 1000))
                 ws.read_to_end(timeout=5)
@@ -180,6 +182,7 @@ class Stress:
     def publisher(self, rng):
         """Takes turns with others at the same few ids, sends in all forms, and mostly dies in the middle."""
         with Publisher.greeted(self.g.ingest, rng.choice(["", "a", "b", "c"]), timeout=5) as p:
+            endings = [p.drop, p.reset, lambda: p.send_bytes(rcingest.bye()), p.settle]
             for _ in range(rng.randrange(1, 8)):
                 events = [self.event(rng) for _ in range(rng.randrange(1, 40))]
                 how = rng.random()
@@ -197,8 +200,9 @@ class Stress:
                     p.send_bytes(rcingest.broadcast(p.sequence, "1"))
                 else:
                     p.send_bytes(raw[:rng.randrange(len(raw))], timeout=2)
+                    endings.remove(p.settle)
                     break
-            rng.choice([p.drop, p.reset, lambda: p.send_bytes(rcingest.bye()), lambda: p.settle(timeout=2)])()
+            rng.choice(endings)()
 
     def lost(self, rng):
         """No HELLO, half of one, or what is none."""
