@@ -258,3 +258,24 @@ def test_a_crowd_does_not_keep_a_stop_from_its_end(gateway):
     g.stop()
     deadline.left()
     s.end()
+
+
+@pytest.mark.deadline(30)
+def test_a_request_that_counted_on_a_refused_one_is_refused_too(gateway):
+    g = gateway({"max_channels": 100, "max_patterns": 16})
+    first, much = [f"a:{n}" for n in range(20)], [f"b:{n}" for n in range(280)]
+    with JsonClient.greeted(g.http) as ws:
+        # In one piece, so that with several shards none of it is answered before all of it is asked.
+        ws.send_bytes(b"".join(rcws.frame(TEXT, json.dumps({"type": "subscribe", "id": n, "channels": names}))
+                               for n, names in enumerate((first, much, much[:1], first[:2]))))
+        answers = {}
+        while len(answers) < 4:
+            m = ws.recv_json()
+            answers[m["id"]] = m
+        assert list(answers) == [0, 1, 2, 3], "answers come in the order of the requests"
+        assert answers[0]["data"]["channels"] == first and answers[3]["data"]["channels"] == first[:2]
+        assert answers[1]["code"] == "server_capacity_exceeded" and answers[1]["temporary"]
+        # With one shard the refused one is over before the next is read, and its channels are free again.
+        assert answers[2].get("code") == "server_capacity_exceeded" or answers[2]["data"]["channels"] == much[:1]
+        ws.unsubscribe()
+        g.until_counter("subscriptions", 0)
