@@ -151,7 +151,8 @@ int rc_cli_serve(int argc, char **argv)
 	int rc = rc_config_load(&config, argc - 1, argv + 1, environ, &args, &report);
 
 	if (args.help) {
-		(void)printf("ringcast serve: runs the gateway\n\n");
+		(void)printf(
+			"ringcast serve: runs the gateway\n\nusage: ringcast serve [flags]\n\n");
 		rc_config_help(stdout);
 		return 0;
 	}

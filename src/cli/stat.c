@@ -78,7 +78,7 @@ static int parse(struct options *o, int argc, char **argv)
 	uint64_t n;
 	char *end;
 	optind = 0; /* starts anew, also when this is not the first command line that getopt sees */
-	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
 		switch (c) {
 		case PID:
 			if (!parse_u64(optarg, INT32_MAX, &n) || n == 0)
@@ -109,6 +109,7 @@ static int parse(struct options *o, int argc, char **argv)
 		case JSON:
 			o->json = true;
 			break;
+		case 'h':
 		case HELP:
 			fputs(usage, stdout);
 			return -1;

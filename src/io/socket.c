@@ -38,6 +38,26 @@ static int apply(int fd, const struct rc_socket_options *o)
 	return 0;
 }
 
+int rc_socket_free(
+	const struct sockaddr *address, socklen_t len, const char *text, struct rc_error *err)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int rc = 0;
+
+	if (fd < 0)
+		return rc_error_set(err, "no socket for %s: %s", text, strerror(errno));
+	/* Without SO_REUSEPORT: two gateways on one port would each get a part of the clients. */
+	if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || bind(fd, address, len) < 0 ||
+		listen(fd, 1) < 0)
+		rc = rc_error_set(err, "can't listen on %s: %s%s", text, strerror(errno),
+			errno == EADDRINUSE
+				? "; another program has the port, choose one with --listen or --ingest"
+			: errno == EACCES ? "; ports below 1024 need CAP_NET_BIND_SERVICE"
+					  : "");
+	(void)close(fd);
+	return rc;
+}
+
 int rc_socket_listen(const struct sockaddr *address, socklen_t len, const char *text,
 	const struct rc_socket_options *o, struct rc_error *err)
 {

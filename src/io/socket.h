@@ -20,6 +20,9 @@ struct rc_socket_options {
 	bool nodelay;
 };
 
+/* 0 when nobody listens there, not even one who would share; else -1. */
+int rc_socket_free(const struct sockaddr *address, socklen_t len, const char *text,
+	struct rc_error *err) RC_MUST_USE;
 /*
  * A listener that shares its port with those of other shards (SO_REUSEPORT); what is set on it, accepted sockets
  * inherit. text names the address in messages. Returns the descriptor or -1.

@@ -77,7 +77,8 @@ static int explain_setup(int error, struct rc_error *err)
 			"allows io_uring_setup, io_uring_enter and io_uring_register");
 	case ENOSYS:
 		return rc_error_set(err,
-			"this kernel has no io_uring (or a sandbox hides it); ringcast needs Linux 6.1 or newer");
+			"this kernel has no io_uring, or a sandbox's seccomp filter hides it; ringcast needs "
+			"Linux 6.1 or newer");
 	case EINVAL:
 		return rc_error_set(err,
 			"this kernel's io_uring lacks a feature that ringcast needs (DEFER_TASKRUN and "

@@ -328,6 +328,9 @@ int rc_gateway_listen(struct rc_gateway *g, uint16_t ports[2], struct rc_error *
 			struct sockaddr_storage a;
 			socklen_t len = rc_address_sockaddr(&address, &a);
 			rc_address_format(&address, text);
+			if (i == 0 && address.port != 0 &&
+				rc_socket_free((struct sockaddr *)&a, len, text, err) < 0)
+				return -1;
 			int fd = rc_socket_listen((struct sockaddr *)&a, len, text, &options, err);
 			if (fd < 0)
 				return -1;

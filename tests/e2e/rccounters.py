@@ -32,3 +32,9 @@ def read(path):
                 values[text(name)] = struct.unpack_from("<Q", m, shards_at + shard * shard_bytes + 8 * word)[0]
     # A gauge that one shard raised and another lowered is a negative number in the one, so the sum wraps.
     return {n: sum(v[n] for v in by_shard) & (1 << 64) - 1 for n in by_shard[0]}, by_shard
+
+
+def heartbeat(path):
+    """When the writer last said that it lives, in ms since 1970."""
+    with open(path, "rb") as f:
+        return HEADER.unpack(f.read(HEADER.size))[7]

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 
 import rccounters
 from deadline import SLOW, Deadline, eventually
@@ -149,10 +150,27 @@ class Gateway:
     def counter(self, name):
         return self.counters()[name]
 
+    def heartbeat(self):
+        return rccounters.heartbeat(os.path.join(self.folder, f"{self.pid}.counters"))
+
+    def gauge(self, name):
+        """The value of a gauge that is brought up to date once a second: the one of the second after this moment."""
+        for _ in range(2):
+            last = self.heartbeat()
+            eventually(lambda: self.heartbeat() != last, "the heartbeat of the counters")
+        return self.counter(name)
+
     def until_counter(self, name, value, seconds=20):
         """Waits until the counter is that, or until value(counter) holds."""
         right = value if callable(value) else lambda now: now == value
-        eventually(lambda: right(self.counter(name)), f"counter {name} (is {self.counter(name)})", seconds)
+        deadline = Deadline(seconds)
+        while not right(now := self.counter(name)):
+            try:
+                deadline.left()
+            except TimeoutError:
+                wanted = "something else" if callable(value) else value
+                raise AssertionError(f"counter {name} is {now} after {deadline.seconds:.0f} s, not {wanted}") from None
+            time.sleep(0.02)
 
     def stat(self):
         done = run(["stat", "--json", "--pid", self.pid], self.folder)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator types: configuration from all its sources, the subcommands and their exit codes, and refusals to start that say how
 to mend what is wrong."""
+import base64
 import ctypes
 import json
 import os
@@ -66,7 +67,7 @@ def test_every_subcommand_has_help(cli, name):
     for flag in ("--help", "-h"):
         done = cli(name, flag)
         assert done.returncode == OK, done.stderr
-        assert "usage" in done.stdout.lower() and name in done.stdout
+        assert name in done.stdout and len(done.stdout.splitlines()) >= 5
 
 
 @one_shard
@@ -164,7 +165,7 @@ nonsense
     for line in (1, 2, 3, 4, 7, 8, 11, 12, 13):
         assert re.search(rf"{re.escape(path)}:{line}\b", told), f"line {line} is not named in:\n{told}"
     assert "heartbeat" in told.splitlines()[0] and "did you mean heartbeat" in told
-    assert re.search(r"did you mean \[?namespace", told)
+    assert "[namespace NAME]" in told
     assert "disconnect" in told, "the words that are allowed"
 
 
@@ -330,7 +331,8 @@ def without_io_uring(error):
 def test_a_seccomp_filter_is_named(gateway, error):
     g = gateway(ready=False, before=without_io_uring(error))
     assert g.wait(30) == 1
-    assert "seccomp" in g.log.lower() and "listening" not in g.log
+    # ENOSYS is also what a kernel without it says.
+    assert re.search("seccomp" if error == 1 else "seccomp|sandbox", g.log, re.I) and "listening" not in g.log
 
 
 @one_shard
@@ -432,8 +434,8 @@ def test_publish_and_see_it_arrive(gateway, cli):
         done = cli("publish", *to(g), "news", "added", '{"id": 1}')
         assert done.returncode == OK, done.stderr
         line = s.line()
-        assert "news" in line and "added" in line and '{"id": 1}' in line
-        assert s.end(signal.SIGINT) in (OK, 130, -signal.SIGINT)
+        assert line == 'news added 1 {"id": 1}'
+        assert s.end(signal.SIGINT) == 130
 
 
 def test_publish_without_data_and_with_text(gateway, cli, connect):
@@ -441,10 +443,24 @@ def test_publish_without_data_and_with_text(gateway, cli, connect):
     ws = connect(g)
     ws.subscribe("cli")
     assert cli("publish", *to(g), "cli", "nothing").returncode == OK
-    assert ws.next_event()["event"] == "nothing"
+    e = ws.next_event()
+    assert e["event"] == "nothing" and e["data"] is None
     assert cli("publish", *to(g), "--text", "cli", "text", "not json").returncode == OK
     e = ws.next_event()
-    assert e["event"] == "text" and (e.get("encoding") == "base64" or e["data"] == "not json")
+    assert e["event"] == "text" and base64.b64decode(e["data"]) == b"not json"
+    done = cli("publish", *to(g), "cli", "text", "not json")
+    assert done.returncode in (NO, USAGE) and "JSON" in done.stderr
+
+
+def test_publish_tells_positions_and_broadcasts(gateway, cli, connect):
+    g = gateway()
+    ws = connect(g)
+    ws.subscribe("where")
+    done = cli("publish", *to(g), "--position", "where", "e", "1")
+    assert done.returncode == OK and re.search(r"[a-z2-7]+@1\b", done.stdout)
+    assert ws.next_event()["offset"] == 1
+    assert cli("publish", *to(g), "--broadcast", "notice", '"all"').returncode == OK
+    assert ws.next_event()["event"] == "notice"
 
 
 @pytest.mark.deadline(120)
@@ -455,7 +471,7 @@ def test_publish_takes_lines_from_standard_input(gateway, cli, connect):
     n = 5000
     got = []
     with background(lambda: got.extend(ws.next_event(timeout=60) for _ in range(n))):
-        done = cli("publish", *to(g), "lines", "line", "-", stdin="".join(f"{i}\n" for i in range(n)), timeout=60)
+        done = cli("publish", *to(g), "--id", "lines", "lines", "line", "-", stdin="".join(f"{i}\n" for i in range(n)), timeout=60)
         assert done.returncode == OK, done.stderr
     assert [e["offset"] for e in got] == list(range(1, n + 1))
     assert g.counter("events_published") == n
@@ -475,12 +491,12 @@ def test_publish_with_a_token(gateway, cli):
 
 
 @one_shard
-@pytest.mark.parametrize("command", [["publish", "--server"], ["subscribe", "--server"]], ids=["publish", "subscribe"])
+@pytest.mark.parametrize("command", ["publish", "subscribe"])
 def test_without_a_gateway_they_say_so(cli, command):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-        done = cli(*command, f"127.0.0.1:{port}", "a", *(["e", "1"] if command[0] == "publish" else []))
+        done = cli(command, "--server", f"127.0.0.1:{port}", "--timeout", "1s", "a", *(["e", "1"] if command == "publish" else []))
         assert done.returncode == NOBODY
         assert f"127.0.0.1:{port}" in done.stderr or str(port) in done.stderr
 
@@ -490,9 +506,20 @@ def test_subscribe_to_patterns_and_several_channels(gateway, cli, publisher):
     p = publisher(g)
     with Subscriber(g, "s:one", "t:*") as s:
         p.publish("s:one", '"first"')
-        assert "first" in s.line()
+        assert s.line() == 's:one e 1 "first"'
         p.publish("t:any", '"second"')
-        assert "second" in s.line()
+        assert s.line() == 't:any e 1 "second"'
+        assert s.end() == 143
+
+
+def test_subscribe_ends_after_so_many_events(gateway, publisher):
+    g = gateway()
+    p = publisher(g)
+    with Subscriber(g, "counted", flags=["--count", "3", "--json"]) as s:
+        for i in range(5):
+            p.publish("counted", str(i))
+        assert [json.loads(s.line())["data"] for _ in range(3)] == [0, 1, 2]
+        assert s.process.wait(20 * SLOW) == OK
 
 
 def test_subscribe_is_told_of_a_bad_channel(gateway, cli):
@@ -505,7 +532,7 @@ def test_subscribe_ends_when_the_gateway_does(gateway):
     g = gateway()
     with Subscriber(g, "a") as s:
         g.stop()
-        assert s.process.wait(30 * SLOW) != OK
+        assert s.process.wait(30 * SLOW) == NO
         assert s.process.stderr.read()
 
 
@@ -626,5 +653,5 @@ def test_check_says_no_to_a_configuration_that_the_gateway_would_refuse(cli, fol
 
 @one_shard
 def test_check_says_no_where_there_are_too_few_descriptors(cli):
-    done = cli("check", "--json", "--clients", 1000000000)
+    done = cli("check", "--json", "--clients", 3000000)
     assert done.returncode == NO and not json.loads(done.stdout)["fit"]

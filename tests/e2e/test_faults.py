@@ -153,7 +153,7 @@ def test_a_client_behind_a_cut_line_is_given_up(gateway, publisher):
         host = f"rcv{os.getpid() % 100000}"
         # Addresses of the range for documentation, a pair for each process: 127/8 does not leave a machine.
         base = os.getpid() % 62 * 4
-        here, there = f"192.0.2.{base + 1}", f"192.0.2.{base + 2}"
+        here, there = f"198.51.100.{base + 1}", f"198.51.100.{base + 2}"
         for command in (f"ip link add {host} type veth peer name c0 netns {name}", f"ip addr add {here}/30 dev {host}",
                         f"ip link set {host} up"):
             done = subprocess.run(command.split(), capture_output=True, text=True)

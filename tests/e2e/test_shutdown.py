@@ -117,6 +117,7 @@ def test_what_is_pending_is_flushed_before_the_close(gateway, publisher):
         ws.subscribe("pending")
         n = 6000
         p.stream([("pending", json.dumps([i, "x" * 900])) for i in range(n)], per_batch=50)
+        p.drop()
         g.signal(signal.SIGTERM)
         messages, closed = messages_to_the_close(ws, timeout=60)
         assert [m["offset"] for m in messages if m["type"] == "event"] == list(range(1, n + 1))
@@ -357,7 +358,20 @@ def test_when_descriptors_run_out_all_the_same_it_does_not_spin_and_recovers(gat
     ws.barrier()
 
 
-def test_the_channel_table_is_full_for_new_channels_only(gateway, connect, publisher):
+def test_the_channel_table_gives_up_idle_channels_and_never_those_with_subscribers(gateway, connect, publisher):
+    g = gateway({"max_channels": 100})
+    p, ws = publisher(g, "full"), connect(g)
+    ws.subscribe("full:1")
+    epoch, _ = p.publish("full:1")
+    # Four times as many as there may be: the oldest without subscribers go.
+    p.stream([(f"full:{s}", "1") for s in range(2, 402)])
+    assert not p.nacks
+    assert p.publish("full:1") == (epoch, 2)
+    assert [ws.next_event()["offset"] for _ in range(2)] == [1, 2]
+    assert g.counter("channels") <= 101
+
+
+def test_when_every_channel_has_a_subscriber_new_ones_are_refused(gateway, connect, publisher):
     g = gateway({"max_channels": 100})
     p, ws = publisher(g, "full"), connect(g)
     ws.subscribe(*[f"full:{n}" for n in range(1, 101)])

@@ -95,7 +95,7 @@ def test_disconnect_by_time_a_client_that_is_behind_for_too_long_is_closed(gatew
         # Fills what the kernel holds, then stays far below the bound in bytes.
         n = 1
         deadline = Deadline(30)
-        while g.counter("log_bytes") == 0 or g.counter("pollouts") == 0:
+        while g.counter("sends_eagain") + g.counter("sends_short") == 0:
             deadline.left()
             n = flood(p, "slow:a", n, 500)
         eventually(lambda: p.publish("slow:a", json.dumps({"n": n})) and g.counter("lag_disconnects"), "the client is closed for lagging", 30)
@@ -237,15 +237,18 @@ def test_clients_that_never_read_cost_a_bounded_amount_and_slow_nobody(gateway, 
     with reader:
         reader.subscribe("slow:a")
         sleepers = [lagging_client(g, "slow:a") for _ in range(30)]
-        flood(p, "slow:a", 1, 500)
-        for n in range(1, 501):
-            assert reader.next_event()["offset"] == n
-        before, n = g.rss(), 501
-        for _ in range(80):
-            # In steps, so that the one who reads is never behind.
+        before, n, seen = 0, 1, 0
+        for step in range(82):
+            # In steps, so that the one who reads is never behind by more than the bound.
             n = flood(p, "slow:a", n, 250)
-            while (e := reader.next_event(timeout=30))["offset"] < n - 1:
+            while seen < n - 1:
+                e = reader.next_event(timeout=30)
                 assert_whole(e)
+                # "latest" may leave out what was under way to a full socket; the others leave out nothing.
+                assert e["offset"] > seen if policy == "latest" else e["offset"] == seen + 1
+                seen = e["offset"]
+            if step == 1:
+                before = g.rss()
         grown = g.rss() - before
         assert grown < (24 if SANITIZED else 8) * MIB, f"20 MiB went by 30 clients that do not read, and {grown >> 10} KiB stayed"
         assert g.counter("log_bytes") <= 2 * MIB * len(g.counters_by_shard())

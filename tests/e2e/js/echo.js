@@ -33,8 +33,8 @@ ws.on('message', (data, binary) => {
         ws.close(3001, 'done');
     }
 });
-ws.on('close', (code, reason) => {
-    console.log(JSON.stringify({ messages: at, pong, code, reason: reason.toString() }));
+ws.on('close', (code) => {
+    console.log(JSON.stringify({ messages: at, pong, code }));
     process.exit(0);
 });
 ws.on('error', (e) => {
