@@ -97,7 +97,7 @@ struct rc_conns {
 	uint32_t count_max;
 	uint32_t mark;
 	uint32_t free_first;
-	uint32_t open;	  /* slots that are not free */
+	uint32_t open;    /* slots that are not free */
 	uint32_t sending; /* sends whose completion was not seen yet */
 	uint32_t ready_first, ready_last;
 	struct rc_wheel wheel;
