@@ -100,7 +100,7 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 	}
 	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP && c->kind != RC_CONN_INGEST)
 		rc_count(sv->counters, res < 0 ? RC_C_close_io_error : RC_C_close_going_away, 1);
-	if (c->state == RC_CONN_OPEN && c->kind == RC_CONN_INGEST && res == 0 && !sv->draining) {
+	if (c->state == RC_CONN_OPEN && c->kind == RC_CONN_INGEST && res == 0) {
 		/* A publisher that shut down its side may still wait for acknowledgements. */
 		rc_ingest_bye(sv, c);
 		return;

@@ -79,8 +79,9 @@ class Stress:
 
     def end(self):
         self.over.set()
+        deadline = time.monotonic() + 12 * SLOW
         for t in self.threads:
-            t.join(30 * SLOW)
+            t.join(max(0, deadline - time.monotonic()))
         frames = sys._current_frames()
         hanging = ["".join(traceback.format_stack(frames[t.ident])) for t in self.threads if t.is_alive()]
         assert not hanging, "\n".join(["a client hangs:", *hanging])
@@ -145,7 +146,8 @@ class Stress:
                 # Catches up: whatever happened, the frames are whole up to the end.
                 until = time.monotonic() + 1
                 while time.monotonic() < until:
-                    ws.recv_json(timeout=2)
+                    # Less than a heartbeat: its pings would keep this going.
+                    ws.recv_json(timeout=1 / SLOW)
             elif end < 0.5:
                 ws.send(rcws.CLOSE, struct.pack("!H", 1000))
                 ws.read_to_end(timeout=5)
@@ -180,6 +182,7 @@ class Stress:
     def publisher(self, rng):
         """Takes turns with others at the same few ids, sends in all forms, and mostly dies in the middle."""
         with Publisher.greeted(self.g.ingest, rng.choice(["", "a", "b", "c"]), timeout=5) as p:
+            endings = [p.drop, p.reset, lambda: p.send_bytes(rcingest.bye()), p.settle]
             for _ in range(rng.randrange(1, 8)):
                 events = [self.event(rng) for _ in range(rng.randrange(1, 40))]
                 how = rng.random()
@@ -197,8 +200,9 @@ class Stress:
                     p.send_bytes(rcingest.broadcast(p.sequence, "1"))
                 else:
                     p.send_bytes(raw[:rng.randrange(len(raw))], timeout=2)
+                    endings.remove(p.settle)
                     break
-            rng.choice([p.drop, p.reset, lambda: p.send_bytes(rcingest.bye()), lambda: p.settle(timeout=2)])()
+            rng.choice(endings)()
 
     def lost(self, rng):
         """No HELLO, half of one, or what is none."""
@@ -254,3 +258,24 @@ def test_a_crowd_does_not_keep_a_stop_from_its_end(gateway):
     g.stop()
     deadline.left()
     s.end()
+
+
+@pytest.mark.deadline(30)
+def test_a_request_that_counted_on_a_refused_one_is_refused_too(gateway):
+    g = gateway({"max_channels": 100, "max_patterns": 16})
+    first, much = [f"a:{n}" for n in range(20)], [f"b:{n}" for n in range(280)]
+    with JsonClient.greeted(g.http) as ws:
+        # In one piece, so that with several shards none of it is answered before all of it is asked.
+        ws.send_bytes(b"".join(rcws.frame(TEXT, json.dumps({"type": "subscribe", "id": n, "channels": names}))
+                               for n, names in enumerate((first, much, much[:1], first[:2]))))
+        answers = {}
+        while len(answers) < 4:
+            m = ws.recv_json()
+            answers[m["id"]] = m
+        assert list(answers) == [0, 1, 2, 3], "answers come in the order of the requests"
+        assert answers[0]["data"]["channels"] == first and answers[3]["data"]["channels"] == first[:2]
+        assert answers[1]["code"] == "server_capacity_exceeded" and answers[1]["temporary"]
+        # With one shard the refused one is over before the next is read, and its channels are free again.
+        assert answers[2].get("code") == "server_capacity_exceeded" or answers[2]["data"]["channels"] == much[:1]
+        ws.unsubscribe()
+        g.until_counter("subscriptions", 0)
