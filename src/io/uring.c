@@ -278,7 +278,7 @@ static struct io_uring_sqe *next_sqe(struct rc_io *io)
 			return sqe;
 		(void)io_uring_get_events(&io->ring);
 	}
-	RC_ASSERT(!"io_uring takes no more requests");
+	RC_ASSERT(false && "io_uring takes no more requests");
 	return NULL;
 }
 

@@ -396,7 +396,7 @@ static enum taken take_batch(struct rc_serve *sv, struct rc_conn *c, struct publ
 		return TAKEN;
 	}
 	if (rc_ingest_batch_begin(f->body, &it) < 0)
-		RC_ASSERT(!"a batch that was checked can't be read");
+		RC_ASSERT(false && "a batch that was checked can't be read");
 	while (rc_ingest_batch_next(&it, &e) > 0) {
 		if (done++ < p->batch_done)
 			continue;

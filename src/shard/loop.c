@@ -322,7 +322,7 @@ static void start(struct rc_shard *s)
 	/* The channel that everybody hears exists for as long as the shard does. */
 	if (rc_replica_subscribe(&s->hub, RC_NONE, &nobody, RC_STR(RC_HUB_BROADCAST), false,
 		    RC_SUB_HIDDEN, &sub) != RC_SUBSCRIBED)
-		RC_ASSERT(!"no room for the first channel");
+		RC_ASSERT(false && "no room for the first channel");
 	s->hub.broadcast = rc_hub_sub(&s->hub, sub)->replica;
 	rc_hub_replica(&s->hub, s->hub.broadcast)->pinned = true;
 	rc_replica_unsubscribe(&s->hub, sub, &nobody);

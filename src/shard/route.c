@@ -301,7 +301,7 @@ static void grant(void *ctx, const struct rc_holder *who, bool taken, uint64_t s
 	if (who->shard == s->index)
 		rc_ingest_granted(&s->serve, who, taken, sequence);
 	else if (!put(s, &to(s, who->shard)->tells, who->shard, REC_GRANT, &r, sizeof(r)))
-		RC_ASSERT(!"room for a grant was asked for before");
+		RC_ASSERT(false && "room for a grant was asked for before");
 }
 
 static void evict(void *ctx, const struct rc_holder *who)
@@ -311,7 +311,7 @@ static void evict(void *ctx, const struct rc_holder *who)
 	if (who->shard == s->index)
 		rc_ingest_evicted(&s->serve, who);
 	else if (!put(s, &to(s, who->shard)->tells, who->shard, REC_EVICT, who, sizeof(*who)))
-		RC_ASSERT(!"room for an eviction was asked for before");
+		RC_ASSERT(false && "room for an eviction was asked for before");
 }
 
 void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_port *home,
@@ -357,7 +357,7 @@ static bool take_publish(struct rc_shard *s, const struct publish_record *r)
 	if (!rc_owner_publish(&s->hub, &p, &outcome))
 		return false;
 	if (!put(s, back, r->from.shard, REC_OUTCOME, &outcome, sizeof(outcome)))
-		RC_ASSERT(!"room for an outcome was asked for before");
+		RC_ASSERT(false && "room for an outcome was asked for before");
 	return true;
 }
 
@@ -388,7 +388,7 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 			r->sequence, s->hub.now_s);
 	}
 	default:
-		RC_ASSERT(!"unknown ask");
+		RC_ASSERT(false && "unknown ask");
 		return true;
 	}
 }
@@ -428,7 +428,7 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 		rc_ingest_evicted(&s->serve, record->payload);
 		break;
 	default:
-		RC_ASSERT(!"unknown tell");
+		RC_ASSERT(false && "unknown tell");
 	}
 }
 
