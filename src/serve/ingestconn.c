@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How a publisher's connection begins, is kept alive and ends, and what other shards say about it. The publisher outlives its
+ * connection until all that it sent is decided; only then its id may go to another.
+ */
+#include "serve/publisher.h"
+
+/* ---- coming and going --------------------------------------------------------------------------- */
+
+bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c)
+{
+	bool room = sv->port.sum(sv->port.ctx, RC_C_publishers) < sv->config->max_publishers;
+	uint32_t slot = room ? rc_slab_get(&sv->publishers) : RC_NONE;
+
+	if (slot == RC_NONE) {
+		rc_publisher_error(
+			sv, c, RINGCAST_ERROR_OVER_CAPACITY, "no room for one more publisher");
+		if (c->state == RC_CONN_OPEN)
+			rc_conn_finish(sv->conns, c);
+		return false;
+	}
+	struct rc_publisher *p = rc_publisher_at(sv, slot);
+	memset(p, 0, sizeof(*p));
+	p->conn = rc_conn_slot(sv->conns, c);
+	p->generation = sv->publisher_generation[slot];
+	p->stage = RC_STAGE_HELLO;
+	c->ext = p;
+	rc_count(sv->counters, RC_C_publishers_opened, 1);
+	rc_gauge_set(sv->counters, RC_C_publishers, sv->publishers.used);
+	return true;
+}
+
+static void settle(struct rc_serve *sv, struct rc_publisher *p)
+{
+	uint32_t slot = rc_publisher_slot(sv, p);
+	struct rc_holder who = {sv->shard, slot, p->generation};
+
+	if (p->id_len && p->stage != RC_STAGE_CLAIM) {
+		p->stage = RC_STAGE_RETURNING;
+		if (!sv->port.give_back(
+			    sv->port.ctx, (struct rc_str){p->id, p->id_len}, &who, p->taken)) {
+			rc_publisher_list_wait(sv, p);
+			return;
+		}
+	}
+	rc_publisher_unlist(sv, p);
+	rc_pool_put(sv->pool, p->window, p->size * sizeof(*p->window));
+	sv->publisher_generation[slot]++;
+	rc_slab_put(&sv->publishers, slot);
+	rc_count(sv->counters, RC_C_publishers_closed, 1);
+	rc_gauge_set(sv->counters, RC_C_publishers, sv->publishers.used);
+}
+
+void rc_ingest_gone(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct rc_publisher *p = c->ext;
+
+	c->ext = NULL;
+	if (!p)
+		return;
+	p->conn = RC_NONE;
+	if (p->stage == RC_STAGE_HELLO)
+		p->id_len = 0;
+	if (p->outstanding) {
+		p->stage = RC_STAGE_SETTLING;
+		return;
+	}
+	/* Not now: the caller may be in the middle of this publisher's frame. */
+	if (p->stage != RC_STAGE_CLAIM)
+		p->stage = RC_STAGE_RETURNING;
+	rc_publisher_list_wait(sv, p);
+}
+
+static void heartbeat(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p)
+{
+	unsigned char frame[RC_INGEST_ANSWER_MAX];
+	uint64_t interval = sv->config->heartbeat_ms;
+	uint64_t silent = (uint64_t)(sv->conns->tick - c->heard_tick) * RC_CONN_TICK_MS;
+
+	/* One that is held back can't be heard. */
+	if (c->flags & RC_CONN_HELD)
+		silent = 0;
+	if (silent >= 2 * interval) {
+		rc_publisher_fail(
+			sv, c, p, RINGCAST_ERROR_TIMEOUT, "no sign of life for two heartbeats");
+		return;
+	}
+	rc_publisher_reply(sv, c, frame, rc_ingest_ping_encode(frame, sizeof(frame), sv->wall_ms));
+	if (c->state == RC_CONN_OPEN)
+		rc_conn_timer(sv->conns, c, (uint32_t)RC_MIN(interval, 2 * interval - silent));
+}
+
+void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct rc_publisher *p = c->ext;
+
+	if (c->state != RC_CONN_OPEN)
+		rc_conn_kill(sv->conns, c);
+	else if (p && p->stage == RC_STAGE_HELLO)
+		rc_publisher_fail(sv, c, p, RINGCAST_ERROR_TIMEOUT, "no HELLO came");
+	else if (p && p->stage == RC_STAGE_LIVE)
+		heartbeat(sv, c, p);
+}
+
+void rc_ingest_drained(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct rc_publisher *p = c->ext;
+
+	if (p && (c->flags & RC_CONN_HELD) && p->stage == RC_STAGE_LIVE)
+		rc_publisher_list_wait(sv, p);
+}
+
+void rc_ingest_bye(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct rc_publisher *p = c->ext;
+
+	if (!p || p->stage >= RC_STAGE_CLOSING || c->state != RC_CONN_OPEN)
+		return;
+	if (sv->draining)
+		rc_publisher_bye(sv, c, RINGCAST_BYE_SHUTDOWN,
+			sv->config->reconnect_jitter_ms
+				? 1 + rc_prng_below(&sv->prng, sv->config->reconnect_jitter_ms)
+				: 0);
+	if (c->state == RC_CONN_OPEN)
+		rc_publisher_stop_taking(sv, p);
+}
+
+void rc_ingest_hold(struct rc_serve *sv, struct rc_conn *c)
+{
+	c->flags |= RC_CONN_HELD;
+	if (c->ext)
+		rc_publisher_list_wait(sv, c->ext);
+}
+
+bool rc_ingest_settled(const struct rc_serve *sv)
+{
+	return sv->publishers.used == 0;
+}
+
+/* ---- what other shards say ---------------------------------------------------------------------- */
+
+void rc_ingest_outcome(struct rc_serve *sv, const struct rc_outcome *o)
+{
+	struct rc_publisher *p = rc_publisher_find(sv, o->to.slot, o->to.generation);
+
+	/* A publisher waits for its outcomes before it goes. */
+	RC_ASSERT(p && p->outstanding > 0);
+	p->outstanding--;
+	rc_publisher_decided(sv, p, o->to.entry, o, o->to.sequence);
+	struct rc_conn *c = rc_publisher_conn(sv, p);
+	if (c && (c->flags & RC_CONN_HELD) && p->stage == RC_STAGE_LIVE)
+		rc_publisher_list_wait(sv, p);
+	if (p->stage == RC_STAGE_SETTLING && p->outstanding == 0) {
+		p->stage = RC_STAGE_RETURNING;
+		rc_publisher_list_wait(sv, p);
+	}
+}
+
+void rc_ingest_granted(
+	struct rc_serve *sv, const struct rc_holder *to, bool taken, uint64_t sequence)
+{
+	struct rc_publisher *p = rc_publisher_find(sv, to->slot, to->generation);
+	struct rc_conn *c = p ? rc_publisher_conn(sv, p) : NULL;
+
+	/* One that is gone gives back what it was granted, or has done so. */
+	if (!c || p->stage != RC_STAGE_CLAIMING || c->state != RC_CONN_OPEN)
+		return;
+	if (!taken) {
+		p->id_len = 0;
+		rc_publisher_fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY,
+			"another connection with this publisher id came first");
+		return;
+	}
+	p->taken = p->acked = sequence;
+	rc_publisher_welcome(sv, c, p);
+	if (c->state == RC_CONN_OPEN)
+		rc_publisher_list_wait(sv, p);
+}
+
+void rc_ingest_evicted(struct rc_serve *sv, const struct rc_holder *who)
+{
+	struct rc_publisher *p = rc_publisher_find(sv, who->slot, who->generation);
+	struct rc_conn *c = p ? rc_publisher_conn(sv, p) : NULL;
+
+	if (!c || c->state != RC_CONN_OPEN || p->stage >= RC_STAGE_CLOSING)
+		return;
+	rc_publisher_bye(sv, c, RINGCAST_BYE_REPLACED, RINGCAST_BYE_NEVER);
+	if (c->state == RC_CONN_OPEN)
+		rc_publisher_stop_taking(sv, p);
+}
+
+void rc_ingest_turn(struct rc_serve *sv)
+{
+	uint32_t slot = sv->waiting_first;
+
+	sv->waiting_first = RC_NONE;
+	while (slot != RC_NONE) {
+		struct rc_publisher *p = rc_publisher_at(sv, slot);
+		struct rc_conn *c = rc_publisher_conn(sv, p);
+		uint32_t next = p->wait_next;
+		p->wait_listed = false;
+		if (!c) {
+			if (p->outstanding == 0)
+				settle(sv, p);
+		} else if (p->stage == RC_STAGE_CLAIM) {
+			rc_publisher_claim(sv, c, p);
+		} else if (sv->busy && p->stage == RC_STAGE_LIVE) {
+			rc_publisher_list_wait(sv, p);
+		} else if (p->stage <= RC_STAGE_LIVE && p->stage != RC_STAGE_CLAIMING) {
+			rc_ingest_go_on(sv, c, p);
+		}
+		slot = next;
+	}
+	slot = sv->ack_first;
+	sv->ack_first = RC_NONE;
+	while (slot != RC_NONE) {
+		struct rc_publisher *p = rc_publisher_at(sv, slot);
+		uint32_t next = p->ack_next;
+		p->ack_listed = false;
+		rc_publisher_write_acks(sv, p);
+		slot = next;
+	}
+}
