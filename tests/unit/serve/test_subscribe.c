@@ -156,7 +156,8 @@ static void say_names(
 /* How often the text stands in what the client is to be sent. */
 static uint32_t told(const struct rc_conn *c, const char *text)
 {
-	const unsigned char *at = c->out + c->out_head;
+	/* Before the first answer there is no buffer, and an address may not be reckoned from none. */
+	const unsigned char *at = c->out_len > 0 ? c->out + c->out_head : NULL;
 	size_t len = c->out_len;
 	uint32_t count = 0;
 
