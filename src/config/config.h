@@ -41,6 +41,8 @@ enum rc_config_slow {
 	RC_CONFIG_SLOW_LATEST,
 };
 
+enum rc_config_huge { RC_CONFIG_HUGE_AUTO, RC_CONFIG_HUGE_YES, RC_CONFIG_HUGE_NO };
+
 enum rc_config_source {
 	RC_CONFIG_DEFAULT,
 	RC_CONFIG_INHERITED, /* of a named namespace: from the default one */
@@ -100,7 +102,7 @@ struct rc_config {
 	uint32_t tcp_keepalive_ms;    /* 0 = off; the kernel counts whole seconds, so round up */
 	uint32_t backlog;
 	uint32_t submit_entries;
-	bool huge_pages;
+	uint32_t huge_pages; /* enum rc_config_huge */
 	uint32_t send_budget;
 	char counters[RC_CONFIG_TEXT_SIZE]; /* "auto" or a path */
 	uint32_t log_level;                 /* enum rc_level */

@@ -32,6 +32,7 @@
 #define FILE_PATH      .type = RC_OPTION_PATH, .max = RC_CONFIG_TEXT_SIZE - 1
 #define STANDARD(text) .standard = (text)
 
+static const char *const huge_words[] = {"auto", "yes", "no", NULL};
 static const char *const log_levels[] = {
 	[RC_LEVEL_ERROR] = "error",
 	[RC_LEVEL_WARN] = "warn",
@@ -136,9 +137,9 @@ const struct rc_option rc_options[] = {
 	{SERVER("backlog", backlog), COUNT(16, 65535), STANDARD("4096"),
 		.help = "connections that may wait to be accepted, for each listening socket",
 		.why = "The kernel caps it at net.core.somaxconn."},
-	{SERVER("huge_pages", huge_pages), .type = RC_OPTION_BOOL, STANDARD("yes"),
-		.help = "ask for huge pages where tables, logs and buffers lie",
-		.why = "Saves a tenth of the CPU with many clients; memory then comes in steps of 2 MiB."},
+	{SERVER("huge_pages", huge_pages), ONE_OF(huge_words), STANDARD("auto"),
+		.help = "ask for huge pages where tables and logs lie",
+		.why = "auto: from 100000 max_clients on. They spare page table walks; memory then comes in steps of 2 MiB."},
 	{SERVER("submit_entries", submit_entries), COUNT(256, 32768), .pow2 = true,
 		STANDARD("2048"), .help = "entries of each shard's submission queue",
 		.why = "When it is full the shard submits at once; larger queues make larger batches."},

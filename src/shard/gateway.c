@@ -21,6 +21,7 @@
 #define CONNS_SLACK        64u /* requests that are not clients yet, or not any more */
 #define ARENA_MIN          (8u << 20)
 #define ARENA_MAX          (64ull << 30) /* connections name places in it in 16-byte units of 32 bits */
+#define HUGE_CLIENTS       100000u
 #define RING_MIN           (1u << 20)
 #define TLS_STACK          (1u << 20)
 
@@ -70,6 +71,13 @@ static int node_of(int cpu)
 			return node;
 	}
 	return -1;
+}
+
+/* Steps of 2 MiB are nothing to a large gateway, and much to a small one. */
+static bool huge_pages(const struct rc_config *config)
+{
+	return config->huge_pages == RC_CONFIG_HUGE_YES ||
+	       (config->huge_pages == RC_CONFIG_HUGE_AUTO && config->max_clients >= HUGE_CLIENTS);
 }
 
 static struct rc_io_options io_options(const struct rc_config *config, int node)
@@ -228,7 +236,7 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	size_t tables = shard_bytes(g, &at_hub, &at_serve, &at_home, &at_scratch, &at_state);
 	tables = rc_align_up(tables, 2u << 20);
 	if (rc_region_open(&s->memory, tables + g->arena_bytes,
-		    config->huge_pages ? RC_REGION_HUGE : 0, node, err) < 0)
+		    huge_pages(config) ? RC_REGION_HUGE : 0, node, err) < 0)
 		return rc_error_prefix(err, "shard %u", index);
 	unsigned char *base = s->memory.base;
 	s->scratch = base + at_scratch;
