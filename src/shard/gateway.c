@@ -218,6 +218,22 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 
 /* ---- open --------------------------------------------------------------------------------------- */
 
+/* Calls through a pointer of another type are undefined, even where only a pointer's type differs. */
+static void on_gone(void *ctx, struct rc_conn *c)
+{
+	rc_serve_gone(ctx, c);
+}
+
+static void on_timer(void *ctx, struct rc_conn *c)
+{
+	rc_serve_timer(ctx, c);
+}
+
+static void on_drained(void *ctx, struct rc_conn *c)
+{
+	rc_serve_drained(ctx, c);
+}
+
 static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err)
 {
 	struct rc_shard *s = &g->shards[index];
@@ -245,9 +261,9 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	uint64_t now = rc_clock_mono_ns();
 	struct rc_conn_events events = {
 		.ctx = &s->serve,
-		.gone = (void (*)(void *, struct rc_conn *))rc_serve_gone,
-		.timer = (void (*)(void *, struct rc_conn *))rc_serve_timer,
-		.drained = (void (*)(void *, struct rc_conn *))rc_serve_drained,
+		.gone = on_gone,
+		.timer = on_timer,
+		.drained = on_drained,
 	};
 	rc_conns_init(&s->conns, base, g->conns_max, s->io, &s->pool, s->counters, &events,
 		(uint32_t)(now / (RC_CONN_TICK_MS * 1000000ull)), config->close_timeout_ms);
