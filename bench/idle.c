@@ -188,6 +188,7 @@ static void round_of(const struct options *o, int *fd, uint32_t number)
 		show("all gone", after, before, 0);
 		return;
 	}
+	uint32_t later = o->clients - o->clients / 2;
 	printf("{\"clients\":%u,\"own_channels\":%s,\"round\":%u,\"rss_before\":%llu,"
 	       "\"rss_full\":%llu,\"rss_after\":%llu,\"pss_before\":%llu,\"pss_full\":%llu,"
 	       "\"pss_after\":%llu,\"huge_full\":%llu,\"rss_per_client\":%.1f,"
@@ -198,7 +199,7 @@ static void round_of(const struct options *o, int *fd, uint32_t number)
 		(unsigned long long)full.pss, (unsigned long long)after.pss,
 		(unsigned long long)full.huge, ((double)full.rss - (double)before.rss) / o->clients,
 		((double)full.pss - (double)before.pss) / o->clients,
-		((double)full.rss - (double)half.rss) / (o->clients - o->clients / 2));
+		((double)full.rss - (double)half.rss) / (double)later);
 }
 
 int main(int argc, char **argv)

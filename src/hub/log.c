@@ -77,7 +77,7 @@ void rc_log_commit(struct rc_log *log, uint32_t len, uint32_t tick_ms, uint64_t 
 {
 	struct rc_log_chunk *c = log->last;
 
-	RC_DASSERT(c && room(c) >= len && len > 0);
+	RC_DASSERT(room(c) >= len && len > 0);
 	*entry(c, c->count) =
 		(struct rc_log_entry){.start = c->len, .tick_ms = tick_ms, .key = key};
 	c->count++;

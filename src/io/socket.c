@@ -84,13 +84,18 @@ int rc_socket_listen(const struct sockaddr *address, socklen_t len, const char *
 
 uint16_t rc_socket_port(int fd)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = {0};
 	socklen_t len = sizeof(a);
 
 	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
 		return 0;
-	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-					     : ((struct sockaddr_in *)&a)->sin_port);
+	/* The port lies at the same place for both families. */
+	_Static_assert(
+		offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+		"sockaddr_in and sockaddr_in6");
+	uint16_t port;
+	memcpy(&port, (const char *)&a + offsetof(struct sockaddr_in, sin_port), sizeof(port));
+	return ntohs(port);
 }
 
 int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count)
@@ -115,7 +120,7 @@ int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count)
 
 void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT])
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = {0};
 	socklen_t len = sizeof(a);
 	char host[INET6_ADDRSTRLEN];
 

@@ -143,7 +143,7 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 	rc_budget_add(b, "publishers", text,
 		n * (rc_serve_bytes(config) + rc_home_bytes(g->home_max)), false);
 	(void)snprintf(text, sizeof(text), "2 x %llu pairs x %zu KiB",
-		(unsigned long long)(n * (n - 1)), g->ring_bytes / 1024);
+		(unsigned long long)n * (n - 1), g->ring_bytes / 1024);
 	rc_budget_add(b, "rings between shards", text, 2 * n * (n - 1) * g->ring_bytes, false);
 	rc_budget_add(
 		b, "stacks and gathered output", NULL, n * (TLS_STACK + RC_SHARD_SCRATCH), false);

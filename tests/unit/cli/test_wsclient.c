@@ -182,7 +182,7 @@ static void messages_come_out_whole_however_they_were_cut(void **state)
 {
 	/* "one", "two!" in two frames with a ping between, and an empty one */
 	static const char bytes[] = "\x81\x03one\x01\x02tw\x89\x01p\x80\x02o!\x81";
-	struct rc_str text;
+	struct rc_str text = {0};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bytes); i++) {
@@ -206,7 +206,7 @@ static void messages_come_out_whole_however_they_were_cut(void **state)
 
 static void frames_that_come_together_come_out_one_by_one(void **state)
 {
-	struct rc_str text;
+	struct rc_str text = {0};
 
 	(void)state;
 	GIVE("\x81\x01"
@@ -241,7 +241,7 @@ static void what_is_sent_is_masked_at_any_length(void **state)
 
 static void a_close_is_answered_with_its_code_and_told_with_its_reason(void **state)
 {
-	struct rc_str text;
+	struct rc_str text = {0};
 
 	(void)state;
 	GIVE("\x88\x09\x10\x05"
@@ -254,7 +254,7 @@ static void a_close_is_answered_with_its_code_and_told_with_its_reason(void **st
 
 static void a_close_of_ours_is_sent_once_and_its_answer_ends_it(void **state)
 {
-	struct rc_str text;
+	struct rc_str text = {0};
 
 	(void)state;
 	rc_wsclient_close(&w, 1000);
@@ -267,7 +267,7 @@ static void a_close_of_ours_is_sent_once_and_its_answer_ends_it(void **state)
 
 static void a_peer_that_breaks_the_rules_is_told_and_left(void **state)
 {
-	struct rc_str text;
+	struct rc_str text = {0};
 
 	(void)state;
 	/* masked, as no server may */

@@ -117,7 +117,7 @@ static void removing_what_is_not_there_ends_the_process(void **state)
 static void a_random_walk_agrees_with_an_array(void **state)
 {
 	struct rc_prng prng;
-	uint32_t hash_of[MAX];
+	uint32_t hash_of[MAX] = {0};
 	bool in[MAX] = {false};
 
 	(void)state;
