@@ -15,6 +15,11 @@ from swarm import Swarm
 MIB = 1 << 20
 
 
+def kept_pages(g):
+    """Each of the twelve sizes of small objects may keep one empty page of 16 KiB on each shard."""
+    return 12 * 16384 * len(g.counters_by_shard())
+
+
 def publishing(g, events, ident="", **options):
     def work():
         with Publisher.greeted(g.ingest, ident) as p:
@@ -101,7 +106,7 @@ def test_a_thousand_subscribers_of_one_channel(gateway):
         assert all(events_only(m) == first for m in members)
         # What nobody has still to get takes no memory.
         g.until_counter("log_bytes", 0)
-        g.until_counter("arena_used_bytes", idle)
+        g.until_counter("arena_used_bytes", lambda n: n <= idle + kept_pages(g))
 
 
 def test_one_event_at_a_time_reaches_everybody_at_once(gateway, publisher):
@@ -169,7 +174,7 @@ def test_per_user_channels_with_one_subscriber_each(gateway):
                 m.messages.clear()
         # An idle channel holds no memory for its log.
         g.until_counter("log_bytes", 0)
-        g.until_counter("arena_used_bytes", idle)
+        g.until_counter("arena_used_bytes", lambda n: n <= idle + kept_pages(g))
         for m in members:
             swarm.say(m, type="unsubscribe")
         swarm.pump(lambda: all(m.of_type("unsubscription-ack") for m in members), "every unsubscribe is acknowledged", 60)
