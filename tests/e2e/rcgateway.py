@@ -18,8 +18,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BINARY = os.path.abspath(os.environ.get("RINGCAST_BIN", os.path.join(ROOT, "build/asan/ringcast")))
 # A command before the program, such as "setarch -R" for sanitizers that want a plain address space.
 WRAP = shlex.split(os.environ.get("RINGCAST_WRAP", ""))
-# With a sanitizer in it, resident memory says less: shadow, redzones, quarantine.
-SANITIZED = bool(re.search(r"/(asan|tsan)/", BINARY))
+# What a sanitizer adds to resident memory, as (factor, MiB): shadow, redzones, quarantine.
+SANITIZER_COST = (4, 64) if "/tsan/" in BINARY else (1, 8) if "/asan/" in BINARY else (1, 0)
+
+
+def resident(mib):
+    """The bound in bytes for what takes so many MiB in a plain build."""
+    factor, more = SANITIZER_COST
+    return (mib * factor + more) << 20
+
 
 # What a sanitizer or an assertion writes before a process dies, or instead of dying.
 REPORTS = re.compile(

@@ -402,13 +402,15 @@ def at(g):
 
 
 class Subscriber:
-    """`ringcast subscribe` in the background; ready when the gateway holds its subscriptions."""
+    """`ringcast subscribe` in the background; ready when the gateway has acknowledged its subscriptions."""
 
     def __init__(self, g, *channels, flags=()):
-        before = g.counter("subscriptions")
-        self.process = subprocess.Popen([*rcgateway.WRAP, rcgateway.BINARY, "subscribe", *at(g), *flags, *channels], text=True,
+        self.process = subprocess.Popen([*rcgateway.WRAP, rcgateway.BINARY, "subscribe", *at(g), "--all", *flags, *channels], text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=rcgateway.environment(g.folder))
-        g.until_counter("subscriptions", before + len(channels))
+        said = []
+        while not said or "subscription-ack" not in said[-1]:
+            said.append(self.process.stderr.readline())
+            assert said[-1], f"it ended: {said}"
 
     def __enter__(self):
         return self

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from deadline import SLOW, eventually
-from rcgateway import SANITIZED
+from rcgateway import resident
 from rcingest import Publisher, publish
 from rcws import BINARY, PING, TEXT, JsonClient, Stream, WebSocket, frame, open_socket, read_response, upgrade
 from swarm import Swarm
@@ -218,7 +218,7 @@ def test_ten_thousand_clients_that_come_and_go_leave_no_descriptor_and_no_memory
         g.until_counter("channels", 0)
         eventually(lambda: g.descriptors() == descriptors, f"the descriptors are back at {descriptors}, now {g.descriptors()}")
         grown = g.rss() - rss
-        assert grown < (8 if SANITIZED else 1) * MIB, f"{grown >> 10} KiB stayed"
+        assert grown < resident(1), f"{grown >> 10} KiB stayed"
         counters = g.counters()
         assert counters["clients_opened"] == counters["clients_closed"] == total + wave
         closes = sum(v for k, v in counters.items() if k.startswith("close_"))

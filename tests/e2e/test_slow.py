@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deadline import SLOW, Deadline, eventually
-from rcgateway import SANITIZED
+from rcgateway import resident
 from rcws import TEXT, Closed, JsonClient
 
 MIB = 1 << 20
@@ -250,7 +250,7 @@ def test_clients_that_never_read_cost_a_bounded_amount_and_slow_nobody(gateway, 
             if step == 1:
                 before = g.rss()
         grown = g.rss() - before
-        assert grown < (24 if SANITIZED else 8) * MIB, f"20 MiB went by 30 clients that do not read, and {grown >> 10} KiB stayed"
+        assert grown < resident(8), f"20 MiB went by 30 clients that do not read, and {grown >> 10} KiB stayed"
         assert g.counter("log_bytes") <= 2 * MIB * len(g.counters_by_shard())
         for ws in sleepers:
             ws.drop()
