@@ -38,7 +38,7 @@ WARN += -Werror
 endif
 
 # $(strip) keeps the stamp below stable.
-CPPFLAGS_ALL := -D_GNU_SOURCE -DRC_VERSION='"$(VERSION)"' -Isrc -Iinclude $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE -DRC_VERSION='"$(VERSION)"' -Isrc -Iinclude -Ibench $(CPPFLAGS)
 CFLAGS_ALL   := -std=gnu11 $(WARN) -g -pthread -fno-strict-aliasing -fno-common
 LDFLAGS_ALL  := -pthread $(LDFLAGS)
 LDLIBS_ALL   := -luring -linih $(LDLIBS)
@@ -82,6 +82,7 @@ UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRC  := $(sort $(wildcard bench/*.c))
 UBENCH_SRC := $(sort $(wildcard bench/micro/*.c bench/micro/*.cc))
+LOAD_SRC   := $(sort $(wildcard bench/load/*.c))
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 CORE_OBJ   := $(call obj,$(CORE_SRC))
@@ -91,17 +92,24 @@ UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FUZZ_BIN   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 BENCH_BIN  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 UBENCH_BIN := $(if $(UBENCH_SRC),$(BUILD)/bench/micro)
+LOAD_OBJ   := $(call obj,$(filter-out bench/load/main.c,$(LOAD_SRC)))
+LOAD_MAIN  := $(call obj,$(filter bench/load/main.c,$(LOAD_SRC)))
 
 CORE_LIB   := $(BUILD)/libcore.a
 CLIENT_LIB := $(BUILD)/libringcast.a
 CLIENT_SO  := $(BUILD)/libringcast.so
 PROGRAM    := $(BUILD)/ringcast
+LOAD_LIB   := $(BUILD)/libload.a
+LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all help run test check debug asan tsan bench fuzz install clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test check debug asan tsan bench fuzz install clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO)
+
+## load     build the load generator, ringcast-load
+load: $(LOAD)
 
 ## run      install what is missing, build, start the gateway with its embedded defaults
 run: deps-run
@@ -176,6 +184,31 @@ $(CLIENT_LIB): $(CLIENT_OBJ)
 	@rm -f $@
 	$(SAY) "  AR   $@"
 	$(Q)$(AR) rcs $@ $^
+
+# OpenSSL: the generator's wss clients.
+$(LOAD): $(LOAD_MAIN) $(LOAD_LIB) $(CORE_LIB)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto
+
+$(LOAD_LIB): $(LOAD_OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(SAY) "  AR   $@"
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/unit/load/%: $(BUILD)/obj/tests/unit/load/%.o $(LOAD_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $^ -lcmocka $(LDLIBS_ALL) -lssl -lcrypto
+
+$(BUILD)/fuzz/fuzz_load%: $(BUILD)/obj/tests/fuzz/fuzz_load%.o $(LOAD_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto
+
+# What is built in with .incbin is no #include.
+$(call obj,bench/load/target.c): $(wildcard bench/load/targets/*.ini)
+$(call obj,bench/load/report.c): $(wildcard bench/load/report.html)
 
 $(CLIENT_SO): $(CLIENT_SRC) $(BUILD)/flags
 	@mkdir -p $(@D)

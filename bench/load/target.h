@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How to talk to one kind of server. A profile is an INI file; those of targets/ are built in (targets.S-style .incbin or
+ * generated C: whatever the Makefile makes of them). Read before the fork, read-only after.
+ *
+ *   [target]
+ *   name        = nats
+ *   about       = one line for --help
+ *   [subscriber]
+ *   url         = ws://127.0.0.1:8080/ws      ws wss (WebSocket), http https (SSE); {channel} may stand in the path
+ *   protocol    = mqtt                        Sec-WebSocket-Protocol, none when absent
+ *   header      = Name: value                 may be repeated
+ *   frames      = text | binary               of what the client sends
+ *   greeting    = INFO                        text to wait for after the upgrade, before anything is sent
+ *   hello       = CONNECT {}\r\n              template, sent once after the upgrade
+ *   welcome     = +OK                         text to wait for after hello
+ *   subscribe   = SUB {channel} {n}\r\n       template, once per channel
+ *   subscribed  = PONG                        text that acknowledges each subscribe; absent: nothing is waited for
+ *   refused     = "type":"error"              text that means: not subscribed
+ *   since       = ,"since":"{position}"       not a template of load_template: see recover
+ *   ping        = PING                        a server's ping at the level of messages (a whole message that begins so)
+ *   pong        = PONG                        the answer to it
+ *   gap         = "type":"gap"                text of a message by which the server tells of lost events; the number after "missed": is how many
+ *   recover     = ringcast | none             how a position is read from what arrives: ringcast = "epoch@offset" of the acknowledgement, moved on by each event's "offset":
+ *   echo_url    = ws://127.0.0.1:8080/echo    for the echo scenario; every message comes back as it is
+ *   [publisher]
+ *   url         = ingest://127.0.0.1:7400     ingest (the binary protocol, built in), tcp, tls, ws, wss, http (keep-alive; same as tcp with the host known)
+ *   greeting hello welcome frames protocol    as above
+ *   event       = PUB {channel} {len}\r\n{payload}\r\n
+ *   ack         = HTTP/1.1 20                 text that acknowledges one event, in order; absent: none are counted
+ *   window      = 64                          events that may be unacknowledged (0: no bound)
+ *   ping pong                                 as above
+ */
+#ifndef LOAD_TARGET_H
+#define LOAD_TARGET_H
+
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "base/base.h"
+#include "base/error.h"
+#include "template.h"
+
+enum load_scheme {
+	LOAD_INGEST,
+	LOAD_TCP,
+	LOAD_TLS,
+	LOAD_WS,
+	LOAD_WSS,
+	LOAD_SSE,
+	LOAD_SSES,
+	LOAD_HTTP
+};
+
+struct load_url {
+	enum load_scheme scheme;
+	char host[256]; /* as written, for Host: and SNI */
+	uint16_t port;
+	char path[1024];                 /* with its query; may hold {channel} */
+	struct sockaddr_storage address; /* resolved */
+	socklen_t address_len;
+};
+
+/* Strings are NUL-terminated, owned by the target, "" when absent. */
+struct load_subscriber {
+	struct load_url url, echo_url;
+	const char *protocol, *headers; /* headers: whole lines with \r\n */
+	bool binary, recover;
+	const char *greeting, *welcome, *subscribed, *refused, *ping, *gap, *since;
+	struct load_template *hello, *subscribe, *pong;
+};
+
+struct load_publisher_target {
+	struct load_url url;
+	const char *protocol, *headers;
+	bool binary;
+	const char *greeting, *welcome, *ack, *ping;
+	struct load_template *hello, *event, *pong;
+	uint32_t window;
+};
+
+struct load_target {
+	char name[64];
+	char about[160];
+	struct load_subscriber subscriber;
+	struct load_publisher_target publisher;
+};
+
+/*
+ * name_or_file: a built-in name, or a path (anything with a '/' or that ends in .ini). 0 or -errno with a sentence: unknown names list the
+ * known ones, a wrong key names its line and the nearest known one. Hosts are resolved by load_target_resolve, after options
+ * have overridden the URLs.
+ */
+int load_target_open(
+	struct load_target **out, const char *name_or_file, struct rc_error *err) RC_MUST_USE;
+void load_target_close(struct load_target *t);
+/* flag: what to call it in the sentence. Does not resolve. */
+int load_url_parse(
+	struct load_url *out, const char *flag, const char *text, struct rc_error *err) RC_MUST_USE;
+int load_target_resolve(struct load_target *t, struct rc_error *err) RC_MUST_USE;
+/* The built-in ones, a line each. */
+void load_target_list(FILE *out);
+
+#endif
