@@ -4,7 +4,8 @@
 // move a cross that names the values at one place.
 //
 // spec: {title, about, height, series: [{name, color, points: [[x, y], …]}], x: scale, y: scale, shade: [[from, to, text], …],
-//        where: x → text, unit, area, dots, legend (also of one line), missing: why there is nothing}; y is null where a series has no value.
+//        where: x → text, unit, area, dots, legend (also of one line), everywhere,
+//        missing: why there is nothing}; y is null where a series has no value.
 
 const MARGIN = { top: 17, right: 10, bottom: 24, left: 62 };
 
@@ -74,8 +75,9 @@ function path(points, px, py) {
 	return d;
 }
 
-// The values of all series at the place that is nearest to x.
-function placesOf(series) {
+// [[x, [[series, y], …]], …]: what the cross can name. Of a distribution every series has a value at every place, that of
+// its next point.
+function placesOf(series, everywhere) {
 	const all = new Map();
 	for (const s of series) {
 		for (const [x, y] of s.points) {
@@ -83,7 +85,10 @@ function placesOf(series) {
 				all.set(x, [...(all.get(x) || []), [s, y]]);
 		}
 	}
-	return [...all.entries()].sort((a, b) => a[0] - b[0]);
+	const places = [...all.entries()].sort((a, b) => a[0] - b[0]);
+	if (!everywhere)
+		return places;
+	return places.map(([x]) => [x, series.map((s) => [s, s.points.find(([at]) => at >= x)]).filter(([, p]) => p).map(([s, p]) => [s, p[1]])]);
 }
 
 function chart(spec) {
@@ -103,7 +108,7 @@ function chart(spec) {
 			+ "Arrow keys go from place to place." });
 	const tip = make("div", { class: "tip", role: "status" });
 	plot.append(svg, tip);
-	const places = placesOf(series);
+	const places = placesOf(series, spec.everywhere);
 	const drawn = { width: 0, px: null, py: null, cross: null };
 
 	function draw() {

@@ -100,7 +100,7 @@ function distributionChart(d) {
 	const series = [["latency", "latency", "--accent"], ["ack", "acknowledgement", "--amber"], ["connect", "connecting", "--teal"]]
 		.filter(([key]) => d[key] && Array.isArray(d[key].buckets)).map(([key, name, color]) => distribution(d[key], name, color));
 	const all = series.flatMap((s) => s.points);
-	return chart({ title: "How latency is distributed", wide: true, height: 280, series, unit: "ns", legend: true, where: shareText,
+	return chart({ title: "How latency is distributed", wide: true, height: 280, series, unit: "ns", legend: true, everywhere: true, where: shareText,
 		about: "Share of events that took at most so long; each nine to the right is a tenth of the rest."
 			+ (d.latency ? "" : ` Latency itself is missing: ${missing(d, "latency")}.`),
 		x: nineScale(Math.max(10, ...all.map(([x]) => x))), y: logScale(Math.min(...all.map(([, y]) => y), 1e18), Math.max(...all.map(([, y]) => y), 1), "ns"),
