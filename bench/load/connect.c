@@ -325,7 +325,7 @@ static void handshake(struct load_worker *w, struct load_client *c)
 	char why[300];
 
 	if (rc == 0) {
-		load_talk_begin(w, c);
+		load_speech_begin(w, c);
 	} else if (rc != -EAGAIN) {
 		(void)snprintf(why, sizeof(why), "TLS failed: %s", load_tls_why(c->extra->tls));
 		load_client_lost(w, c, why);
@@ -350,7 +350,7 @@ static void connected(struct load_worker *w, struct load_client *c)
 	load_ring_watch(&w->ring, c->fd, READ_MASK,
 		load_tag(LOAD_OP_READABLE, c->generation, load_slot(w, c)));
 	if (url->scheme != LOAD_WSS && url->scheme != LOAD_SSES) {
-		load_talk_begin(w, c);
+		load_speech_begin(w, c);
 		return;
 	}
 	c->state = LOAD_HANDSHAKE;
@@ -438,7 +438,7 @@ static void read_tls(struct load_worker *w, struct load_client *c)
 		load_add(&w->stats->bytes, (uint64_t)n);
 		w->now_ns = rc_clock_mono_ns();
 		if (c->state == LOAD_UPGRADING)
-			load_talk_http(w, c, buffer, (size_t)n);
+			load_speech_http(w, c, buffer, (size_t)n);
 		else
 			load_receive_take(w, c, buffer, (size_t)n);
 	}

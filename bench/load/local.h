@@ -3,7 +3,7 @@
  * A worker's insides, for the files that it is made of. Nothing here is seen by another thread but through `shared` and `stats`.
  *
  *   worker.c    the thread: phases, turns, sleep            connect.c   a client's connection, from socket to close
- *   talk.c      what is said until a client is subscribed   receive.c   what arrives: batches of receives, events
+ *   speech.c      what is said until a client is subscribed   receive.c   what arrives: batches of receives, events
  *   traffic.c   who may connect, who leaves: pace, churn, storm          echo.c   clients that send what they await
  */
 #ifndef LOAD_LOCAL_H
@@ -21,7 +21,7 @@
 #define LOAD_RETRY_NS 200000000u /* after a failed attempt */
 #define LOAD_BATCH    16u        /* receives of one system call */
 #define LOAD_BUFFER   65536u
-#define LOAD_TALK_MAX 65536u /* bytes that a template may expand to */
+#define LOAD_SPEECH_MAX 65536u /* bytes that a template may expand to */
 
 /* Linked by index through the clients' `next`; a client is in at most one list. */
 struct load_list {
@@ -77,7 +77,7 @@ struct load_worker {
 	struct load_client *fed; /* whose stream is being taken apart: it must not be freed now */
 	unsigned char
 		*buffers; /* LOAD_BATCH, and one for TLS, of LOAD_STREAM_HEADROOM + LOAD_BUFFER */
-	char *scratch;    /* LOAD_TALK_MAX */
+	char *scratch;    /* LOAD_SPEECH_MAX */
 	uint32_t batch[LOAD_BATCH];
 	struct rc_error err;
 	bool failed; /* err says why */
@@ -139,12 +139,12 @@ static inline void load_ready(struct load_worker *w, struct load_client *c)
 /* The worker ends with this sentence; the first one stays. */
 void load_worker_fail(struct load_worker *w, const char *format, ...) RC_PRINTF(2, 3);
 
-/* talk.c: connected, and TLS done: what is said first. */
-void load_talk_begin(struct load_worker *w, struct load_client *c);
+/* speech.c: connected, and TLS done: what is said first. */
+void load_speech_begin(struct load_worker *w, struct load_client *c);
 /* Bytes of the HTTP answer, or of what follows it. */
-void load_talk_http(struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len);
+void load_speech_http(struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len);
 /* Text that is no event. */
-void load_talk_text(struct load_worker *w, struct load_client *c, struct rc_str text);
+void load_speech_text(struct load_worker *w, struct load_client *c, struct rc_str text);
 
 /* receive.c: bytes of an upgraded connection. bytes has LOAD_STREAM_HEADROOM in front. */
 void load_receive_take(

@@ -135,7 +135,7 @@ static void on_text(void *ctx, struct rc_str text)
 {
 	struct reading *r = ctx;
 
-	load_talk_text(r->w, r->c, text);
+	load_speech_text(r->w, r->c, text);
 }
 
 static void on_control(void *ctx, uint8_t opcode, struct rc_str payload)
@@ -229,7 +229,7 @@ static void received(struct load_worker *w, uint32_t i, uint32_t generation, int
 	if ((uint32_t)result >= cap)
 		load_ready(w, c);
 	if (c->state == LOAD_UPGRADING)
-		load_talk_http(w, c, load_buffer(w, i), (size_t)result);
+		load_speech_http(w, c, load_buffer(w, i), (size_t)result);
 	else
 		load_receive_take(w, c, load_buffer(w, i), (size_t)result);
 }

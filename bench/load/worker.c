@@ -155,7 +155,7 @@ static int worker_open(struct load_worker *w)
 		return rc;
 	}
 	w->buffers = aligned_alloc(4096, rc_align_up(buffers, 4096));
-	w->scratch = malloc(LOAD_TALK_MAX);
+	w->scratch = malloc(LOAD_SPEECH_MAX);
 	if (!w->buffers || !w->scratch || open_clients(w)) {
 		load_worker_fail(w, "out of memory: say fewer clients or subscriptions");
 		return -ENOMEM;

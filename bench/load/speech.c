@@ -14,7 +14,7 @@
 
 #define MISSED "\"missed\":"
 
-static const struct load_subscriber *speech(const struct load_worker *w)
+static const struct load_subscriber *profile(const struct load_worker *w)
 {
 	return &w->plan->target->subscriber;
 }
@@ -31,7 +31,7 @@ static bool is_sse(const struct load_url *url)
 
 static const struct load_url *url_of(const struct load_worker *w, const struct load_client *c)
 {
-	return is_echo(w, c) ? &speech(w)->echo_url : &speech(w)->url;
+	return is_echo(w, c) ? &profile(w)->echo_url : &profile(w)->url;
 }
 
 static uint32_t channel_of(const struct load_worker *w, const struct load_client *c, uint32_t k)
@@ -108,18 +108,18 @@ static void write_path(
 	add(t, to, strlen(to));
 }
 
-void load_talk_begin(struct load_worker *w, struct load_client *c)
+void load_speech_begin(struct load_worker *w, struct load_client *c)
 {
-	const struct load_subscriber *s = speech(w);
+	const struct load_subscriber *s = profile(w);
 	const struct load_url *url = url_of(w, c);
 	char *path = w->scratch, *request;
-	struct text t = {path, path + LOAD_TALK_MAX / 2, false};
-	size_t len, cap = LOAD_TALK_MAX / 2;
+	struct text t = {path, path + LOAD_SPEECH_MAX / 2, false};
+	size_t len, cap = LOAD_SPEECH_MAX / 2;
 
 	c->state = LOAD_UPGRADING;
 	*path = '\0';
 	write_path(&t, w, c, url->path);
-	request = w->scratch + LOAD_TALK_MAX / 2;
+	request = w->scratch + LOAD_SPEECH_MAX / 2;
 	if (is_sse(url)) {
 		int n = snprintf(request, cap,
 			"GET %s HTTP/1.1\r\nHost: %s:%u\r\nAccept: text/event-stream\r\n%s\r\n",
@@ -170,7 +170,7 @@ static int sse_answer(struct load_stream *stream, struct rc_str bytes, struct rc
 
 static uint8_t opcode(const struct load_worker *w)
 {
-	return speech(w)->binary ? RC_WS_BINARY : RC_WS_TEXT;
+	return profile(w)->binary ? RC_WS_BINARY : RC_WS_TEXT;
 }
 
 static bool say(struct load_worker *w, struct load_client *c, const struct load_template *t,
@@ -180,7 +180,7 @@ static bool say(struct load_worker *w, struct load_client *c, const struct load_
 
 	if (!t || load_template_empty(t))
 		return true;
-	len = load_template_expand(t, values, w->scratch, LOAD_TALK_MAX);
+	len = load_template_expand(t, values, w->scratch, LOAD_SPEECH_MAX);
 	if (len == 0) {
 		load_client_lost(w, c, "a template of the target's profile grows too long");
 		return false;
@@ -250,7 +250,7 @@ static void opened(struct load_worker *w, struct load_client *c)
 static void subscribe(struct load_worker *w, struct load_client *c)
 {
 	const struct load_group *g = load_members_of(w, c)->group;
-	const struct load_subscriber *s = speech(w);
+	const struct load_subscriber *s = profile(w);
 	char name[128], since[512];
 
 	c->state = LOAD_SUBSCRIBING;
@@ -280,7 +280,7 @@ static void subscribe(struct load_worker *w, struct load_client *c)
 
 static void say_hello(struct load_worker *w, struct load_client *c)
 {
-	const struct load_subscriber *s = speech(w);
+	const struct load_subscriber *s = profile(w);
 	char name[128];
 	struct load_values v = values_of(w, c, c->sub.channel, name);
 
@@ -297,13 +297,13 @@ static void upgraded(struct load_worker *w, struct load_client *c)
 	c->stream.attentive = true;
 	if (is_echo(w, c))
 		subscribe(w, c);
-	else if (speech(w)->greeting[0] && !is_sse(&speech(w)->url))
+	else if (profile(w)->greeting[0] && !is_sse(&profile(w)->url))
 		c->state = LOAD_GREETING;
 	else
 		say_hello(w, c);
 }
 
-void load_talk_http(struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len)
+void load_speech_http(struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len)
 {
 	struct load_extra *x = c->extra;
 	struct rc_error err = {{0}};
@@ -350,7 +350,7 @@ static bool pass(struct rc_str *text, const char *wanted)
 
 static void answer(struct load_worker *w, struct load_client *c, struct rc_str text)
 {
-	const struct load_subscriber *s = speech(w);
+	const struct load_subscriber *s = profile(w);
 	uint32_t wanted = load_members_of(w, c)->group->subscriptions;
 	struct rc_str all = text;
 
@@ -394,9 +394,9 @@ static void told(struct load_worker *w, struct load_client *c, struct rc_str tex
 		load_add(&m->stats->expected, 0 - missed);
 }
 
-void load_talk_text(struct load_worker *w, struct load_client *c, struct rc_str text)
+void load_speech_text(struct load_worker *w, struct load_client *c, struct rc_str text)
 {
-	const struct load_subscriber *s = speech(w);
+	const struct load_subscriber *s = profile(w);
 	struct rc_str look = text;
 	char name[128];
 
