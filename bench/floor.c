@@ -144,19 +144,32 @@ static void upgrade(int fd, const char *request, size_t len)
 			(struct rc_str){0}));
 }
 
+/* Whether a frame asks for a subscription: what else clients say is of no interest. */
+static bool subscribes(unsigned char *frame, size_t len)
+{
+	size_t head = len > 1 && (frame[1] & 0x7f) == 126 ? 8 : 6;
+	uint32_t mask;
+
+	if (len <= head)
+		return false;
+	memcpy(&mask, frame + head - sizeof(mask), sizeof(mask));
+	rc_ws_mask(frame + head, len - head, mask, 0);
+	return memmem(frame + head, len - head, "subscribe", 9);
+}
+
 /* A client says one thing at a time here, whole: the upgrade, then a subscription to the channel that there is. */
 static void hear(int fd)
 {
 	static const char ack[] = "\x81\x1b{\"type\":\"subscription-ack\"}";
 	struct client *c = &client[client_of[fd]];
-	char bytes[4096];
+	unsigned char bytes[4096];
 	ssize_t n;
 
 	while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
 		if (!c->upgraded) {
-			upgrade(fd, bytes, (size_t)n);
+			upgrade(fd, (const char *)bytes, (size_t)n);
 			c->upgraded = true;
-		} else if (!c->subscribed && memmem(bytes, (size_t)n, "subscribe", 9)) {
+		} else if (!c->subscribed && subscribes(bytes, (size_t)n)) {
 			bench_send_all(fd, ack, sizeof(ack) - 1);
 			c->subscribed = true;
 			c->pos = tail;
