@@ -363,6 +363,25 @@ static void add_reason(struct load_conductor *c, struct rc_error *err)
 		snprintf(err->text + at, sizeof(err->text) - at, " (the last attempt: %s)", reason);
 }
 
+/* A worker gave up: its connections may have ended because the server has. That takes a moment to be seen. */
+static void look_for_death(struct load_conductor *c, struct rc_error *err)
+{
+	const struct timespec pause = {.tv_nsec = 10 * (long)MILLI};
+	char first[200];
+
+	for (uint32_t i = 0; i < 20 && c->seen.known; i++) {
+		load_watch_look(&c->watch, false, &c->seen);
+		if (c->seen.gone) {
+			snprintf(first, sizeof(first), "%.199s", err->text);
+			rc_error_set(err,
+				"the server's process %d ended during the run; its log may say why (%s)",
+				(int)c->seen.gone, first);
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
 int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_error *err)
 {
 	struct load_conductor *c = calloc(1, sizeof(*c));
@@ -387,6 +406,8 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 		load_live_close(&c->live);
 		if (rc == -ETIMEDOUT)
 			add_reason(c, err);
+		else if (rc == -EIO)
+			look_for_death(c, err);
 	}
 	if (rc >= 0)
 		load_finish(c);
