@@ -60,6 +60,16 @@ static void show(struct load_conductor *c, const struct load_glance *g, bool at_
 	load_live_show(&c->live, &line, at_once);
 }
 
+static void note_death(struct load_conductor *c)
+{
+	if (c->server_gone)
+		return;
+	c->server_gone = true;
+	load_worsen(c->r, LOAD_FAULTY);
+	load_note(c->r, "The server's process %d ended during the run; its log may say why.",
+		(int)c->seen.gone);
+}
+
 /* One more point of the timeline. Its memory is exact where nothing is measured that the look could disturb. */
 static void sample(struct load_conductor *c)
 {
@@ -251,8 +261,6 @@ static int measure(struct load_conductor *c, struct rc_error *err)
 	*c->start = *c->last;
 	c->window_ns = c->last->at_ns;
 	rc = flow(c, LOAD_MEASURE, c->plan->seconds, err);
-	if (rc < 0)
-		return rc;
 	sample(c);
 	c->end_seen = c->seen;
 	*c->end = *c->last;
@@ -363,23 +371,29 @@ static void add_reason(struct load_conductor *c, struct rc_error *err)
 		snprintf(err->text + at, sizeof(err->text) - at, " (the last attempt: %s)", reason);
 }
 
-/* A worker gave up: its connections may have ended because the server has. That takes a moment to be seen. */
-static void look_for_death(struct load_conductor *c, struct rc_error *err)
+/*
+ * A worker gave up: its connections may have ended because the server has, which takes a moment to be seen. 0 when it has, and
+ * something was measured; else -EIO.
+ */
+static int look_for_death(struct load_conductor *c, struct rc_error *err)
 {
 	const struct timespec pause = {.tv_nsec = 10 * (long)MILLI};
 	char first[200];
 
-	for (uint32_t i = 0; i < 20 && c->seen.known; i++) {
-		load_watch_look(&c->watch, false, &c->seen);
-		if (c->seen.gone) {
-			snprintf(first, sizeof(first), "%.199s", err->text);
-			rc_error_set(err,
-				"the server's process %d ended during the run; its log may say why (%s)",
-				(int)c->seen.gone, first);
-			return;
-		}
+	for (uint32_t i = 0; i < 20 && c->seen.known && !c->seen.gone; i++) {
 		nanosleep(&pause, NULL);
+		load_watch_look(&c->watch, false, &c->seen);
 	}
+	if (!c->seen.gone)
+		return -EIO;
+	if (c->window_ns) {
+		note_death(c);
+		return 0;
+	}
+	snprintf(first, sizeof(first), "%.199s", err->text);
+	rc_error_set(err, "the server's process %d ended; its log may say why (%s)",
+		(int)c->seen.gone, first);
+	return -EIO;
 }
 
 int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_error *err)
@@ -407,7 +421,7 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 		if (rc == -ETIMEDOUT)
 			add_reason(c, err);
 		else if (rc == -EIO)
-			look_for_death(c, err);
+			rc = look_for_death(c, err);
 	}
 	if (rc >= 0)
 		load_finish(c);
