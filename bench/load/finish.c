@@ -76,7 +76,7 @@ static void finish_group(struct load_conductor *c, uint32_t i, const struct load
 	r->closed += load_get(&g->sum.closed);
 	r->dropped += load_get(&g->sum.dropped);
 	r->returned += load_get(&g->sum.returned);
-	r->open_at_end += load_get(&c->end->group[i].open);
+	r->open_at_end += RC_MIN(load_get(&b->open), (uint64_t)c->plan->group[i].clients);
 	if (!counts)
 		return;
 	/* A reader that is slow on purpose says nothing about the server. */

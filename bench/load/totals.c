@@ -155,7 +155,8 @@ void load_timeline_add(struct load_result *r, const struct load_totals *from,
 	for (uint32_t g = 0; g < plan->groups; g++) {
 		const struct load_group_stats *a = &from->group[g], *b = &to->group[g];
 
-		s->clients += load_get(&b->open);
+		/* Publishers that are ready are counted with the group's clients. */
+		s->clients += RC_MIN(load_get(&b->open), (uint64_t)plan->group[g].clients);
 		s->deliveries += load_get(&b->deliveries) - load_get(&a->deliveries);
 		s->published += load_get(&b->published) - load_get(&a->published);
 		s->bytes += load_get(&b->delivery_bytes) - load_get(&a->delivery_bytes);
