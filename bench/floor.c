@@ -8,6 +8,8 @@
  *   uring      the same, the sends submitted to an io_uring 128 at a time
  *   each       one send(2) per client and event
  *
+ * With --raw a frame holds the publisher's bytes and nothing else: the shortest frames there are, for measuring a reader.
+ *
  * Events lie in a ring that is mapped twice in a row, so that what a client lacks is always one range. A client that is a
  * whole ring behind ends the program: the bench never lets that happen.
  */
@@ -18,6 +20,8 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "proto/websocket.h"
+#include "proto/wsupgrade.h"
 #include "publisher.h"
 
 #define POLL_EVENTS   256
@@ -46,6 +50,7 @@ struct feed {
 };
 
 static enum mode mode;
+static bool raw;
 static int poll_fd;
 static uint8_t role_of[SLOTS_MAX];
 static uint32_t client_of[SLOTS_MAX];
@@ -124,22 +129,47 @@ static void take_in(int listener, enum role role)
 
 /* ---- clients ----------------------------------------------------------------------------------- */
 
+/* The key is all that is read of the request. */
+static void upgrade(int fd, const char *request, size_t len)
+{
+	static const char field[] = "Sec-WebSocket-Key: ";
+	const char *key = memmem(request, len, field, sizeof(field) - 1);
+	char answer[512];
+	size_t key_len = 24, at = sizeof(field) - 1;
+
+	if (!key || (size_t)(request + len - key) < at + key_len)
+		bench_die("an upgrade without Sec-WebSocket-Key");
+	bench_send_all(fd, answer,
+		rc_ws_upgrade_answer(answer, sizeof(answer), (struct rc_str){key + at, key_len},
+			(struct rc_str){0}));
+}
+
+/* Whether a frame asks for a subscription: what else clients say is of no interest. */
+static bool subscribes(unsigned char *frame, size_t len)
+{
+	size_t head = len > 1 && (frame[1] & 0x7f) == 126 ? 8 : 6;
+	uint32_t mask;
+
+	if (len <= head)
+		return false;
+	memcpy(&mask, frame + head - sizeof(mask), sizeof(mask));
+	rc_ws_mask(frame + head, len - head, mask, 0);
+	return memmem(frame + head, len - head, "subscribe", 9);
+}
+
 /* A client says one thing at a time here, whole: the upgrade, then a subscription to the channel that there is. */
 static void hear(int fd)
 {
-	static const char switching[] = "HTTP/1.1 101 Switching Protocols\r\n"
-					"Upgrade: websocket\r\n"
-					"Connection: Upgrade\r\n\r\n";
 	static const char ack[] = "\x81\x1b{\"type\":\"subscription-ack\"}";
 	struct client *c = &client[client_of[fd]];
-	char bytes[4096];
+	unsigned char bytes[4096];
 	ssize_t n;
 
 	while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
 		if (!c->upgraded) {
-			bench_send_all(fd, switching, sizeof(switching) - 1);
+			upgrade(fd, (const char *)bytes, (size_t)n);
 			c->upgraded = true;
-		} else if (!c->subscribed && memmem(bytes, (size_t)n, "subscribe", 9)) {
+		} else if (!c->subscribed && subscribes(bytes, (size_t)n)) {
 			bench_send_all(fd, ack, sizeof(ack) - 1);
 			c->subscribed = true;
 			c->pos = tail;
@@ -165,6 +195,13 @@ static void encode(const struct rc_ingest_publish *event)
 	char text[64 + RINGCAST_CHANNEL_MAX + RINGCAST_EVENT_MAX], iso[RC_ISO8601_LEN];
 	size_t len, body;
 
+	if (raw) {
+		at = first + rc_ws_header(first, RC_WS_TEXT, true, event->payload.len);
+		at = append(at, event->payload.ptr, event->payload.len);
+		tail += (size_t)(at - first);
+		frame_end[frame_tail++ % FRAMES_MAX] = tail;
+		return;
+	}
 	if (!rc_str_eq(event->channel, (struct rc_str){channel, channel_len})) {
 		channel_len = event->channel.len;
 		memcpy(channel, event->channel.ptr, channel_len);
@@ -427,8 +464,8 @@ static void uring_open(void)
 
 _Noreturn static void usage(int status)
 {
-	fputs("usage: floor [--mode coalesce|uring|each] [--listen ADDR:PORT] [--ingest ADDR:PORT] "
-	      "[--cpu N]\n",
+	fputs("usage: floor [--mode coalesce|uring|each] [--raw] [--listen ADDR:PORT] "
+	      "[--ingest ADDR:PORT] [--cpu N]\n",
 		status ? stderr : stdout);
 	exit(status);
 }
@@ -437,7 +474,8 @@ int main(int argc, char **argv)
 {
 	static const struct option flags[] = {{"mode", required_argument, NULL, 'm'},
 		{"listen", required_argument, NULL, 'l'}, {"ingest", required_argument, NULL, 'i'},
-		{"cpu", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'H'}, {0}};
+		{"cpu", required_argument, NULL, 'c'}, {"raw", no_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'H'}, {0}};
 	static const char *const names[] = {"coalesce", "uring", "each"};
 	struct sockaddr_in http = bench_address("--listen", "127.0.0.1:0"), feed = http;
 	int flag;
@@ -449,6 +487,8 @@ int main(int argc, char **argv)
 			feed = bench_address("--ingest", optarg);
 		else if (flag == 'c')
 			bench_pin((int)bench_number("--cpu", optarg, 0, CPU_SETSIZE - 1));
+		else if (flag == 'r')
+			raw = true;
 		else if (flag != 'm')
 			usage(flag == 'H' ? 0 : 2);
 		else {
