@@ -168,7 +168,7 @@ static int connect_all(struct load_conductor *c, struct rc_error *err)
 /* Deliveries that were to be and are neither here nor accounted for. */
 static uint64_t outstanding(const struct load_glance *g)
 {
-	uint64_t here = g->deliveries - g->may_lose_deliveries + g->told + g->missed_away;
+	uint64_t here = g->deliveries + g->told + g->missed_away;
 
 	return g->expected > here ? g->expected - here : 0;
 }
@@ -279,7 +279,7 @@ static int drain(struct load_conductor *c, struct rc_error *err)
 			moved_ns = now;
 		before = progress(&g);
 		if (still > SETTLE_NS && !storm && outstanding(&g) == 0 &&
-			(!c->acks || g.acked + g.refused >= g.published))
+			(!c->acks || g.acked + g.refused >= g.to_ack))
 			break;
 		if ((double)still > (storm ? c->plan->drain : patience) * 1e9)
 			break;
@@ -353,6 +353,35 @@ static int begin(struct load_conductor *c, struct rc_error *err)
 	return rc;
 }
 
+/* What the server, or the kernel, said to the last attempt that failed. */
+static void add_reason(struct load_conductor *c, struct rc_error *err)
+{
+	char reason[LOAD_REASON_SIZE];
+	size_t at = strlen(err->text);
+
+	if (load_finish_reason(c, reason))
+		snprintf(err->text + at, sizeof(err->text) - at, " (the last attempt: %s)", reason);
+}
+
+/* A worker gave up: its connections may have ended because the server has. That takes a moment to be seen. */
+static void look_for_death(struct load_conductor *c, struct rc_error *err)
+{
+	const struct timespec pause = {.tv_nsec = 10 * (long)MILLI};
+	char first[200];
+
+	for (uint32_t i = 0; i < 20 && c->seen.known; i++) {
+		load_watch_look(&c->watch, false, &c->seen);
+		if (c->seen.gone) {
+			snprintf(first, sizeof(first), "%.199s", err->text);
+			rc_error_set(err,
+				"the server's process %d ended during the run; its log may say why (%s)",
+				(int)c->seen.gone, first);
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
 int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_error *err)
 {
 	struct load_conductor *c = calloc(1, sizeof(*c));
@@ -367,7 +396,7 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 	rc = begin(c, err);
 	if (rc == 0) {
 		rc = run(c, err);
-		/* A worker that reads a phase after this one leaves. */
+
 		if (rc < 0 || r->verdict == LOAD_INTERRUPTED)
 			atomic_store(&c->shared->told_abort, 1);
 		set_phase(c, LOAD_END);
@@ -375,6 +404,10 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 			load_note(
 				r, "A worker did not end in time; its last counts may be missing.");
 		load_live_close(&c->live);
+		if (rc == -ETIMEDOUT)
+			add_reason(c, err);
+		else if (rc == -EIO)
+			look_for_death(c, err);
 	}
 	if (rc >= 0)
 		load_finish(c);

@@ -49,8 +49,6 @@ void load_totals_take(
 static void glance_at(
 	struct load_glance *g, const struct load_group *group, struct load_group_stats *s)
 {
-	uint64_t deliveries = load_get(&s->deliveries);
-
 	g->wanted += load_get(&s->wanted);
 	g->connecting += load_get(&s->connecting);
 	g->open += load_get(&s->open);
@@ -59,14 +57,13 @@ static void glance_at(
 	g->closed += load_get(&s->closed);
 	g->dropped += load_get(&s->dropped);
 	g->returned += load_get(&s->returned);
-	g->deliveries += deliveries;
 	g->expected += load_get(&s->expected);
 	g->published += load_get(&s->published);
+	g->to_ack += group->echo ? 0 : load_get(&s->published);
 	g->acked += load_get(&s->acked);
 	g->refused += load_get(&s->refused);
-	if (group->may_lose) {
-		g->may_lose_deliveries += deliveries;
-	} else {
+	if (!group->may_lose) {
+		g->deliveries += load_get(&s->deliveries);
 		g->told += load_get(&s->told);
 		g->missed_away += load_get(&s->missed_away);
 		g->lost += load_get(&s->lost);
