@@ -86,12 +86,13 @@ static void finish_group(struct load_conductor *c, uint32_t i, const struct load
 	r->acked += g->window_acked;
 	add_words(r->connect_hist, g->sum.connect);
 	add_words(r->ack_hist, g->sum.ack);
-	r->opened += load_get(&g->sum.opened);
+	/* Of clients alone: a publisher stays counted to the end. */
+	r->opened += load_get(&g->sum.opened) - load_get(&g->sum.feeding);
 	r->failed += load_get(&g->sum.failed);
 	r->closed += load_get(&g->sum.closed);
 	r->dropped += load_get(&g->sum.dropped);
 	r->returned += load_get(&g->sum.returned);
-	r->open_at_end += RC_MIN(load_get(&b->open), (uint64_t)c->plan->group[i].clients);
+	r->open_at_end += load_get(&b->open) - load_get(&b->feeding);
 	if (!counts)
 		return;
 	/* A reader that is slow on purpose says nothing about the server. */

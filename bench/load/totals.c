@@ -152,12 +152,12 @@ void load_timeline_add(struct load_result *r, const struct load_totals *from,
 	for (uint32_t g = 0; g < plan->groups; g++) {
 		const struct load_group_stats *a = &from->group[g], *b = &to->group[g];
 
-		/* Publishers that are ready are counted with the group's clients. */
-		s->clients += RC_MIN(load_get(&b->open), (uint64_t)plan->group[g].clients);
+		s->clients += load_get(&b->open) - load_get(&b->feeding);
 		s->deliveries += load_get(&b->deliveries) - load_get(&a->deliveries);
 		s->published += load_get(&b->published) - load_get(&a->published);
 		s->bytes += load_get(&b->delivery_bytes) - load_get(&a->delivery_bytes);
-		s->connects += load_get(&b->opened) - load_get(&a->opened);
+		s->connects += load_get(&b->opened) - load_get(&b->feeding) -
+			       (load_get(&a->opened) - load_get(&a->feeding));
 		for (uint32_t n = 0; n < RC_HIST_BUCKETS && !plan->group[g].may_lose; n++)
 			latency[n] += load_get(&b->latency[n]) - load_get(&a->latency[n]);
 	}
