@@ -294,7 +294,7 @@ static void look(struct load_worker *w, uint64_t until_ns)
 	uint64_t began = thread_ns();
 
 	until_ns = RC_MIN(until_ns, w->now_ns + LOOK_NS);
-	while (!load_ring_stirs(&w->ring) && rc_clock_mono_ns() < until_ns)
+	while (rc_clock_mono_ns() < until_ns)
 		breathe();
 	load_add(&w->stats->idle_ns, thread_ns() - began);
 }
@@ -305,8 +305,7 @@ static void rest(struct load_worker *w, uint64_t next_ns)
 		if (load_ring_stirs(&w->ring))
 			load_ring_enter(&w->ring);
 	} else if (w->plan->busy) {
-		if (!load_ring_stirs(&w->ring))
-			look(w, next_ns);
+		look(w, next_ns);
 		if (load_ring_stirs(&w->ring))
 			load_ring_enter(&w->ring);
 	} else {
