@@ -75,17 +75,18 @@ static void closed(struct load_worker *w, struct load_client *c)
 	load_add(&m->stats->open, UINT64_MAX);
 }
 
-/* Publishers are counted as opened, too. */
 static bool anybody_was_open(const struct load_worker *w)
 {
-	uint64_t opened = 0, publishers = 0;
+	uint64_t clients = 0;
 
-	for (uint32_t g = 0; g < w->plan->groups; g++) {
-		publishers += w->plan->group[g].publishers;
-		for (uint32_t i = 0; i < w->shared->workers; i++)
-			opened += load_get(&w->shared->worker[i].group[g].opened);
+	for (uint32_t i = 0; i < w->shared->workers; i++) {
+		for (uint32_t g = 0; g < w->plan->groups; g++) {
+			const struct load_group_stats *s = &w->shared->worker[i].group[g];
+
+			clients += load_get(&s->opened) - load_get(&s->feeding);
+		}
 	}
-	return w->reached || opened > publishers;
+	return w->reached || clients > 0;
 }
 
 void load_client_lost(struct load_worker *w, struct load_client *c, const char *why)
