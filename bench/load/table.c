@@ -139,8 +139,8 @@ static void latencies(FILE *out, const struct load_result *r, bool known)
 	if (r->plan->groups < 2)
 		return;
 	for (uint32_t g = 0; g < r->plan->groups; g++) {
-		char name[LABEL];
-		snprintf(name, sizeof(name), "  %.9s", r->plan->group[g].name);
+		char name[LABEL]; /* a column stays free */
+		snprintf(name, sizeof(name), "%.11s", r->plan->group[g].name);
 		quantile_line(out, name, &r->group[g].latency, known);
 	}
 }
