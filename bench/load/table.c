@@ -204,8 +204,8 @@ static void machines(FILE *out, const struct load_result *r, bool known)
 		"%s CPUs in %u thread%s, the busiest %.0f %% of its time; memory %s",
 		FIGURE(0, LOAD_UNIT_CPUS,
 			share(r, r->generator_cpu_seconds - r->generator_idle_seconds)),
-		r->threads, r->threads == 1 ? "" : "s", r->generator_busiest * 100,
-		FIGURE(1, LOAD_UNIT_BYTES, r->generator_memory));
+		r->threads * r->processes, r->threads * r->processes == 1 ? "" : "s",
+		r->generator_busiest * 100, FIGURE(1, LOAD_UNIT_BYTES, r->generator_memory));
 	wrapped(out, line);
 }
 

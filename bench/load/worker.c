@@ -220,6 +220,7 @@ static uint64_t publish(struct load_worker *w)
 			load_add(&w->stats->group[o->group].connecting, UINT64_MAX);
 			load_add(&w->stats->group[o->group].opened, 1);
 			load_add(&w->stats->group[o->group].open, 1);
+			load_add(&w->stats->group[o->group].feeding, 1);
 		}
 		events = load_publisher_events(o->publisher);
 		if (events == o->armed)
@@ -293,7 +294,7 @@ static void look(struct load_worker *w, uint64_t until_ns)
 	uint64_t began = thread_ns();
 
 	until_ns = RC_MIN(until_ns, w->now_ns + LOOK_NS);
-	while (!load_ring_stirs(&w->ring) && rc_clock_mono_ns() < until_ns)
+	while (rc_clock_mono_ns() < until_ns)
 		breathe();
 	load_add(&w->stats->idle_ns, thread_ns() - began);
 }
@@ -304,8 +305,7 @@ static void rest(struct load_worker *w, uint64_t next_ns)
 		if (load_ring_stirs(&w->ring))
 			load_ring_enter(&w->ring);
 	} else if (w->plan->busy) {
-		if (!load_ring_stirs(&w->ring))
-			look(w, next_ns);
+		look(w, next_ns);
 		if (load_ring_stirs(&w->ring))
 			load_ring_enter(&w->ring);
 	} else {
@@ -358,7 +358,8 @@ int load_worker_run(const struct load_plan *plan, struct load_shared *shared, ui
 		rc = rc ? rc : -EIO;
 		(void)snprintf(stats->error, sizeof(stats->error), "%.*s",
 			(int)sizeof(stats->error) - 1, w->err.text);
-	} else {
+	} else if (!load_get(&shared->told_abort)) {
+		/* What was still on its way when somebody pressed Ctrl-C is not lost. */
 		for (uint32_t i = 0; i < w->clients; i++)
 			load_client_settle(w, &w->client[i]);
 	}

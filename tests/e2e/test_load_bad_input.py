@@ -14,7 +14,7 @@ from rcload import assert_ok, assert_refused
 pytestmark = pytest.mark.one_shard
 
 NOWHERE = ["--url", "ws://127.0.0.1:1/ws", "--publish-url", "ingest://127.0.0.1:1"]
-SHORT = ["--warm", "0.2", "--seconds", "0.5", "--quiet"]
+SHORT = ["--warm", "0.2", "--seconds", "0.5", "--quiet", "--own-limit"]
 
 
 WRONG = [

@@ -9,7 +9,8 @@ from rcload import FAULTS, assert_faults, assert_ok, assert_refused
 
 pytestmark = pytest.mark.one_shard
 
-SHORT = ["--warm", "0.3", "--seconds", "1", "--quiet"]
+# On a busy machine the generator may be the limit of what it measures, which these are not about.
+SHORT = ["--warm", "0.3", "--seconds", "1", "--quiet", "--own-limit"]
 # Two clients with a channel each, which some faults need; 200 events a second in all.
 TWO = ["users", "--clients", "2", "--rate", "200", *SHORT]
 ONE = ["fanout", "--clients", "3", "--rate", "100", *SHORT]
@@ -34,7 +35,7 @@ def test_what_it_counts_is_what_the_server_counted(load):
     with Server() as s:
         # Without a warm-up the window is nearly all there is; what is published in it is counted by both to the last event.
         r = load("channels", "--clients", "12", "--channels", "4", "--subscriptions", "2", "--rate", "400", "--warm", "0", "--seconds", "1.5",
-                 "--quiet", *s.urls)
+                 "--quiet", "--own-limit", *s.urls)
     assert_ok(r)
     assert s.clients == r.clients["opened"] == 12
     published, sent = sum(s.published.values()), sum(s.sent.values())
@@ -46,7 +47,7 @@ def test_what_it_counts_is_what_the_server_counted(load):
 
 def test_in_a_closed_loop_the_counts_are_the_servers_too(load):
     with Server() as s:
-        r = load("fanout", "--clients", "5", "--in-flight", "4", "--warm", "0", "--seconds", "1", "--quiet", *s.urls)
+        r = load("fanout", "--clients", "5", "--in-flight", "4", "--warm", "0", "--seconds", "1", "--quiet", "--own-limit", *s.urls)
     assert_ok(r)
     published, sent = sum(s.published.values()), sum(s.sent.values())
     assert sent == 5 * published > 0
@@ -55,7 +56,7 @@ def test_in_a_closed_loop_the_counts_are_the_servers_too(load):
 
 def test_echoes_are_counted_on_both_sides(load):
     with Server() as s:
-        r = load("echo", "--clients", "4", "--in-flight", "2", "--warm", "0", "--seconds", "1", "--quiet",
+        r = load("echo", "--clients", "4", "--in-flight", "2", "--warm", "0", "--seconds", "1", "--quiet", "--own-limit",
                  "--echo-url", f"ws://127.0.0.1:{s.http[1]}/echo")
     assert_ok(r)
     assert r.total["deliveries"] == s.echoed > 0
@@ -63,7 +64,7 @@ def test_echoes_are_counted_on_both_sides(load):
 
 def test_what_is_only_published_is_counted_on_both_sides(load):
     with Server() as s:
-        r = load("publish", "--publishers", "2", "--in-flight", "8", "--warm", "0", "--seconds", "1", "--quiet", *s.urls)
+        r = load("publish", "--publishers", "2", "--in-flight", "8", "--warm", "0", "--seconds", "1", "--quiet", "--own-limit", *s.urls)
     assert_ok(r)
     assert r.total["published"] == sum(s.published.values()) > 0
     assert s.feeds == 2
@@ -206,7 +207,7 @@ def test_faults_are_found_by_several_threads(load):
 def stalled(load, seconds, *args, rate):
     """One run in whose middle the server stands still for a second."""
     with Server(wrong.Stall(nth=int(rate * 0.7))) as s:
-        return load("fanout", "--clients", "2", "--warm", "0.3", "--seconds", seconds, "--quiet", *args, *s.urls)
+        return load("fanout", "--clients", "2", "--warm", "0.3", "--seconds", seconds, "--quiet", "--own-limit", *args, *s.urls)
 
 
 def test_in_an_open_loop_everybody_who_waited_is_counted(load):
@@ -216,7 +217,7 @@ def test_in_an_open_loop_everybody_who_waited_is_counted(load):
     # 1 of 2.5 seconds stood still: 40 % of the events waited, evenly from 0 to 1 s. So a tenth of all waited longer than 0.75 s, a
     # hundredth longer than 0.975 s. Noise can only add to it; a generator that leaves out waits would show 1 event of 250.
     q = r.latency
-    assert q["count"] == r.window["deliveries"]
+    assert q["count"] == 2 * r.ack["count"]
     assert 0.9e9 < q["max"] < 4e9, str(r)
     assert q["p99"] > 0.88e9, str(r)
     assert 0.65e9 < q["p90"] < 3e9, str(r)
@@ -317,7 +318,7 @@ def test_a_publisher_that_is_not_greeted_at_all(load):
 
 def test_a_storm_with_recovery_misses_nothing(load):
     with Server() as s:
-        r = load("storm", "--clients", "20", "--rate", "100", "--storm-after", "0.5", "--warm", "0.3", "--seconds", "2", "--quiet", *s.urls)
+        r = load("storm", "--clients", "20", "--rate", "100", "--storm-after", "0.5", "--warm", "0.3", "--seconds", "2", "--quiet", "--own-limit", *s.urls)
     assert_ok(r)
     assert r.clients["dropped"] == r.clients["returned"] == 20
     assert r.missed_away == 0
@@ -329,6 +330,6 @@ def test_a_recovery_that_leaves_something_out_is_loss(load):
     fault = wrong.Forgetful()
     with Server(fault) as s:
         # Fast enough that something is published while they are away.
-        r = load("storm", "--clients", "20", "--rate", "1000", "--storm-after", "0.5", "--warm", "0.3", "--seconds", "2", "--quiet", *s.urls)
+        r = load("storm", "--clients", "20", "--rate", "1000", "--storm-after", "0.5", "--warm", "0.3", "--seconds", "2", "--quiet", "--own-limit", *s.urls)
     assert fault.forgotten > 0
     assert_faults(r, lost=fault.forgotten)

@@ -11,7 +11,8 @@ import rcgateway
 from rcload import BINARY, assert_ok, gateway_urls
 
 SETTINGS = {"echo": "yes"}
-SHORT = ["--warm", "0.3", "--seconds", "1"]
+# On a busy machine the generator may be the limit of what it measures, which these are not about.
+SHORT = ["--warm", "0.3", "--seconds", "1", "--own-limit"]
 
 
 @pytest.fixture
@@ -49,7 +50,8 @@ def test_fanout(against, shared_gateway):
     assert r.clients["wanted"] == r.clients["opened"] == r.clients["open"] == 50
     assert r.clients["closed"] == r.clients["failed"] == 0
     assert r.connect["count"] == 50
-    assert r.window["deliveries"] == r.latency["count"] > 0
+    # Both are of the events that were due in the window: 50 deliveries and one acknowledgement each.
+    assert r.latency["count"] == 50 * r.ack["count"] > 0
     assert r.window["bytes"] == 128 * r.window["deliveries"]
     shared_gateway.until_counter("events_published", before + r.total["published"])
     assert_table(r, "fanout", "p99", "ok")
@@ -69,12 +71,14 @@ def test_channels_evenly(against):
     assert_counted(r, 30 * 2 // 10)
 
 
-def test_channels_by_zipf(against):
+def test_channels_by_zipf(against, shared_gateway):
+    before = shared_gateway.counter("deliveries")
     r = against("channels", "--clients", 40, "--channels", 12, "--subscriptions", 3, "--rate", 500)
     assert_ok(r)
     assert r.parameters["groups"][0]["spread"] == "zipf"
-    # Who has which channel is uneven, so the product is not known from outside; what is due is known to the publisher.
-    assert r.total["deliveries"] == r.total["expected"] > r.total["published"] > 0
+    # Who has which channel is uneven, so only the gateway knows how many deliveries there were.
+    assert r.total["deliveries"] > r.total["published"] > 0
+    shared_gateway.until_counter("deliveries", before + r.total["deliveries"])
 
 
 def test_users(against):
@@ -105,7 +109,7 @@ def test_churn(against):
 
 def test_storm(against):
     r = against("storm", "--clients", 60, "--channels", 3, "--rate", 300, "--share", 50, "--storm-after", 0.3,
-                short=["--warm", "0.2", "--seconds", "1.5"])
+                short=["--warm", "0.2", "--seconds", "1.5", "--own-limit"])
     assert_ok(r)
     assert r.clients["dropped"] == r.clients["returned"] == 30, str(r)
     assert r.clients["storm_seconds"] > 0
@@ -116,7 +120,7 @@ def test_echo(against):
     r = against("echo", "--clients", 10, "--in-flight", 2)
     assert_ok(r)
     assert r.total["deliveries"] == r.total["published"] > 0
-    assert r.latency["count"] == r.window["deliveries"]
+    assert abs(r.latency["count"] - r.window["deliveries"]) <= 2 * 10 * 2
 
 
 def test_echo_in_an_open_loop(against):
@@ -135,7 +139,8 @@ def test_publish(against, shared_gateway):
     assert r.ack["count"] == r.window["acked"]
 
 
-def test_mixed(against, folder):
+def test_mixed(against, shared_gateway, folder):
+    before = shared_gateway.counter("deliveries")
     file = f"{folder}/mixed.ini"
     with open(file, "w") as f:
         f.write("; three kinds of clients\n"
@@ -143,14 +148,14 @@ def test_mixed(against, folder):
                 "[news]\nclients = 20\npublishers = 1\nrate = 100\npayload = 200\n\n"
                 "[users]\nclients = 15\nspread = own\npublishers = 1\nin-flight = 4\n\n"
                 "[latecomers]\nclients = 5\nchannels-of = news\n")
-    r = against("mixed", "--file", file, short=[])
+    r = against("mixed", "--file", file, short=["--own-limit"])
     assert_ok(r)
     assert [g["name"] for g in r.groups] == ["news", "users", "latecomers"]
     news, users, latecomers = r.groups
     assert news["deliveries"] == pytest.approx(20 * news["published"], abs=20 * 5)
     assert latecomers["deliveries"] == pytest.approx(5 * news["published"], abs=5 * 5)
     assert users["deliveries"] > 0
-    assert r.total["deliveries"] == r.total["expected"] > 0
+    shared_gateway.until_counter("deliveries", before + r.total["deliveries"])
 
 
 @pytest.mark.parametrize("how", [[], ["--read-rate", 2000]], ids=["never", "slowly"])
@@ -158,7 +163,7 @@ def test_slow_clients_do_not_harm_the_others(load, gateway, how):
     # Little may pile up for one client before it is closed. The kernel's buffers come on top: some MiB on loopback.
     g = gateway({"namespace.load.slow_policy": "disconnect", "namespace.load.lag_bytes": "256KiB", "namespace.load.lag_time": "0"})
     r = load("slow", "--clients", 6, "--share", 33.4, *how, "--rate", 500, "--payload", "16K", "--warm", 0.3, "--seconds", 2,
-             *gateway_urls(g))
+             "--own-limit", *gateway_urls(g))
     assert_ok(r)
     fast, slow = r.groups
     assert (fast["name"], slow["name"]) == ("fast", "slow")
@@ -201,7 +206,7 @@ def test_a_low_soft_limit_is_raised_before_processes_are_added(against):
 @pytest.mark.parametrize("sources", ["127.0.0.1-127.0.0.4", "127.0.0.9,127.0.1.1"])
 def test_source_addresses(load, gateway, sources):
     g = gateway()
-    running = load.start("idle", "--clients", 40, "--sources", sources, "--seconds", 2, *gateway_urls(g))
+    running = load.start("idle", "--clients", 40, "--sources", sources, "--seconds", 2, "--own-limit", *gateway_urls(g))
     g.until_counter("clients", 40)
     peers = subprocess.run(["ss", "-Htn", "state", "established", f"dport = :{g.http[1]}"], capture_output=True, text=True).stdout
     used = {line.split()[2].rpartition(":")[0] for line in peers.splitlines()}
@@ -214,7 +219,7 @@ def test_source_addresses(load, gateway, sources):
 @pytest.mark.one_shard
 def test_clients_come_at_the_rate_that_was_asked_for(load, gateway):
     g = gateway()
-    r = load("idle", "--clients", 60, "--connect-rate", 50, "--seconds", 0.2, *gateway_urls(g))
+    r = load("idle", "--clients", 60, "--connect-rate", 50, "--seconds", 0.2, "--own-limit", *gateway_urls(g))
     assert_ok(r)
     assert r.clients["connect_seconds"] > 1.0, str(r)
 

@@ -8,7 +8,7 @@ from rcload import assert_ok, assert_refused
 
 pytestmark = pytest.mark.one_shard
 
-SHORT = ["--warm", "0.3", "--seconds", "1", "--quiet"]
+SHORT = ["--warm", "0.3", "--seconds", "1", "--quiet", "--own-limit"]
 
 
 # ---- a profile of one's own
