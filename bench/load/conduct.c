@@ -251,8 +251,6 @@ static int measure(struct load_conductor *c, struct rc_error *err)
 	*c->start = *c->last;
 	c->window_ns = c->last->at_ns;
 	rc = flow(c, LOAD_MEASURE, c->plan->seconds, err);
-	if (rc < 0)
-		return rc;
 	sample(c);
 	c->end_seen = c->seen;
 	*c->end = *c->last;
@@ -385,6 +383,7 @@ static void look_for_death(struct load_conductor *c, struct rc_error *err)
 int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_error *err)
 {
 	struct load_conductor *c = calloc(1, sizeof(*c));
+	bool flowed;
 	int rc;
 
 	if (!c) {
@@ -396,6 +395,7 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 	rc = begin(c, err);
 	if (rc == 0) {
 		rc = run(c, err);
+		flowed = c->phase > LOAD_CONNECT;
 
 		if (rc < 0 || r->verdict == LOAD_INTERRUPTED)
 			atomic_store(&c->shared->told_abort, 1);
@@ -408,6 +408,13 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 			add_reason(c, err);
 		else if (rc == -EIO)
 			look_for_death(c, err);
+		if (rc < 0 && flowed) {
+			/* What was measured until then stands beside the reason. */
+			load_worsen(r, LOAD_FAULTY);
+			load_note(r, "The run broke off: %s.", err->text);
+			c->inexact = true;
+			rc = 1;
+		}
 	}
 	if (rc >= 0)
 		load_finish(c);
