@@ -120,6 +120,7 @@ static int tick(
 		return rc;
 	if (signals) {
 		load_worsen(c->r, LOAD_INTERRUPTED);
+		load_note(c->r, "Interrupted: this is what was measured until then.");
 		return 1;
 	}
 	look_at_storm(c, g);
@@ -187,7 +188,8 @@ static uint64_t outstanding(const struct load_glance *g)
 {
 	uint64_t here = g->deliveries + g->told + g->missed_away;
 
-	return g->expected > here ? g->expected - here : 0;
+	/* Workers are read one after the other: the difference may be below 0 for a moment. */
+	return (int64_t)(g->expected - here) > 0 ? g->expected - here : 0;
 }
 
 /* A sum that changes whenever something arrives. */
@@ -209,8 +211,10 @@ static bool stalled(struct load_conductor *c, const struct load_glance *g)
 		return false;
 	load_worsen(c->r, LOAD_FAULTY);
 	load_note(c->r,
-		"Nothing came back for %g s with events in flight, so the run was stopped: the server lost "
-		"them, or stands still.",
+		"%s for %g s with events in flight, so the run was stopped: the server lost them, or stands "
+		"still.",
+		g->expected == 0 && g->acked < g->to_ack ? "Nothing was acknowledged"
+							 : "Nothing came back",
 		c->plan->drain);
 	return true;
 }
@@ -379,11 +383,8 @@ static void add_reason(struct load_conductor *c, struct rc_error *err)
 		snprintf(err->text + at, sizeof(err->text) - at, " (the last attempt: %s)", reason);
 }
 
-/*
- * A worker gave up: its connections may have ended because the server has, which takes a moment to be seen. 0 when it has, and
- * something was measured; else -EIO.
- */
-static int look_for_death(struct load_conductor *c, struct rc_error *err)
+/* A worker gave up: its connections may have ended because the server has, which takes a moment to be seen. */
+static void look_for_death(struct load_conductor *c, struct rc_error *err)
 {
 	const struct timespec pause = {.tv_nsec = 10 * (long)MILLI};
 	char first[200];
@@ -393,20 +394,16 @@ static int look_for_death(struct load_conductor *c, struct rc_error *err)
 		load_watch_look(&c->watch, false, &c->seen);
 	}
 	if (!c->seen.gone)
-		return -EIO;
-	if (c->window_ns) {
-		note_death(c);
-		return 0;
-	}
+		return;
 	snprintf(first, sizeof(first), "%.199s", err->text);
 	rc_error_set(err, "the server's process %d ended; its log may say why (%s)",
 		(int)c->seen.gone, first);
-	return -EIO;
 }
 
 int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_error *err)
 {
 	struct load_conductor *c = calloc(1, sizeof(*c));
+	bool flowed;
 	int rc;
 
 	if (!c) {
@@ -418,6 +415,7 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 	rc = begin(c, err);
 	if (rc == 0) {
 		rc = run(c, err);
+		flowed = c->phase > LOAD_CONNECT;
 
 		if (rc < 0 || r->verdict == LOAD_INTERRUPTED)
 			atomic_store(&c->shared->told_abort, 1);
@@ -429,7 +427,14 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 		if (rc == -ETIMEDOUT)
 			add_reason(c, err);
 		else if (rc == -EIO)
-			rc = look_for_death(c, err);
+			look_for_death(c, err);
+		if (rc < 0 && flowed) {
+			/* What was measured until then stands beside the reason. */
+			load_worsen(r, LOAD_FAULTY);
+			load_note(r, "The run broke off: %s.", err->text);
+			c->inexact = true;
+			rc = 1;
+		}
 	}
 	if (rc >= 0)
 		load_finish(c);
