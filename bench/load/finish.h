@@ -26,8 +26,8 @@ struct load_conductor {
 
 	struct load_totals *start, *end; /* of the window */
 	struct load_totals *last,
-		*next;                 /* of the timeline: where its next point begins, and room */
-	const struct load_totals *now; /* one of these two: the latest */
+		*next;           /* of the timeline: where its next point begins, and room */
+	struct load_totals *now; /* one of these two: the latest */
 	struct load_seen seen, last_seen, start_seen, end_seen;
 	bool server_gone;
 

@@ -317,7 +317,7 @@ def test_a_publisher_that_is_not_greeted_at_all(load):
 
 def test_a_storm_with_recovery_misses_nothing(load):
     with Server() as s:
-        r = load("storm", "--clients", "20", "--rate", "100", "--share", "100",
+        r = load("storm", "--clients", "20", "--rate", "100", "--share", "100", "--recover",
                  "--storm-after", "0.3", "--warm", "0.2", "--seconds", "1.2", "--drain", "1", "--quiet", "--own-limit", *s.urls)
     assert_ok(r)
     assert r.clients["dropped"] == r.clients["returned"] == 20
@@ -330,7 +330,7 @@ def test_a_recovery_that_leaves_something_out_is_loss(load):
     fault = wrong.Forgetful()
     with Server(fault) as s:
         # Fast enough that something is published while they are away.
-        r = load("storm", "--clients", "20", "--rate", "1000", "--share", "100",
+        r = load("storm", "--clients", "20", "--rate", "1000", "--share", "100", "--recover",
                  "--storm-after", "0.3", "--warm", "0.2", "--seconds", "1.2", "--drain", "1", "--quiet", "--own-limit", *s.urls)
     assert fault.forgotten > 0
     assert_faults(r, lost=fault.forgotten)
