@@ -69,9 +69,9 @@ static uint64_t publish(struct load_worker *w)
 		if (!o->ready && load_publisher_ready(o->publisher)) {
 			o->ready = true;
 			load_add(&w->stats->group[o->group].connecting, UINT64_MAX);
+			load_add(&w->stats->group[o->group].feeding, 1);
 			load_add(&w->stats->group[o->group].opened, 1);
 			load_add(&w->stats->group[o->group].open, 1);
-			load_add(&w->stats->group[o->group].feeding, 1);
 		}
 		events = load_publisher_events(o->publisher);
 		if (events == o->armed)
