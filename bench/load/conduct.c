@@ -18,7 +18,8 @@
 #define SECOND UINT64_C(1000000000)
 #define MILLI  UINT64_C(1000000)
 /* What comes twice comes soon. */
-#define SETTLE_NS (100 * MILLI)
+#define SETTLE_NS     (100 * MILLI)
+#define SHORT_SECONDS 0.05
 /* Where clients come and go, nobody can say how many deliveries there are still to be. */
 #define INEXACT_DRAIN_SECONDS 1.0
 
@@ -70,31 +71,31 @@ static void note_death(struct load_conductor *c)
 		(int)c->seen.gone);
 }
 
-/* One more point of the timeline. Its memory is exact where nothing is measured that the look could disturb. */
+/*
+ * Totals and server as they are now, and one more point of the timeline, unless it would be so short that its rates were
+ * noise: then the next one begins where it would have begun. Memory is exact where nothing is measured that the look could disturb.
+ */
 static void sample(struct load_conductor *c)
 {
 	bool quiet = c->phase != LOAD_MEASURE || !c->publishes;
 	struct load_totals *spare = c->last;
-	struct load_seen seen;
 	double cpu = -1, seconds;
 
 	load_totals_take(c->next, c->plan, c->shared);
-	load_watch_look(&c->watch, quiet, &seen);
-	seconds = (double)(c->next->at_ns - c->last->at_ns) / 1e9;
-	if (seen.known)
-		cpu = (double)(seen.cpu_ns - c->seen.cpu_ns) / 1e9 / RC_MAX(seconds, 1e-9);
-	load_timeline_add(c->r, c->last, c->next, c->begin_ns, cpu, seen.rss);
-	c->r->server_rss_max = RC_MAX(c->r->server_rss_max, seen.rss);
-	c->seen = seen;
-	c->last = c->next;
+	load_watch_look(&c->watch, quiet, &c->seen);
+	c->now = c->next;
+	c->r->server_rss_max = RC_MAX(c->r->server_rss_max, c->seen.rss);
+	if (c->seen.gone)
+		note_death(c);
+	seconds = (double)(c->now->at_ns - c->last->at_ns) / 1e9;
+	if (seconds < SHORT_SECONDS)
+		return;
+	if (c->seen.known)
+		cpu = (double)(c->seen.cpu_ns - c->last_seen.cpu_ns) / 1e9 / seconds;
+	load_timeline_add(c->r, c->last, c->now, c->begin_ns, cpu, c->seen.rss);
+	c->last_seen = c->seen;
+	c->last = c->now;
 	c->next = spare;
-	if (seen.gone && !c->server_gone) {
-		c->server_gone = true;
-		load_worsen(c->r, LOAD_FAULTY);
-		load_note(c->r,
-			"The server's process %d ended during the run; its log may say why.",
-			(int)seen.gone);
-	}
 }
 
 /* When everybody who dropped in the storm is back. */
@@ -156,6 +157,7 @@ static int connect_all(struct load_conductor *c, struct rc_error *err)
 	uint64_t patience = (uint64_t)((c->plan->connect_timeout + 2) * 1e9);
 	uint64_t moved_ns = rc_clock_mono_ns(), before = UINT64_MAX;
 	struct load_glance g;
+	bool half = false;
 	int rc;
 
 	do {
@@ -166,6 +168,11 @@ static int connect_all(struct load_conductor *c, struct rc_error *err)
 		if (g.opened != before)
 			moved_ns = now;
 		before = g.opened;
+		/* Memory by the number of clients wants a point between none and all. */
+		if (!half && g.wanted >= c->wanted && g.open >= g.wanted / 2) {
+			half = true;
+			sample(c);
+		}
 		if (rc == 0 && now - moved_ns > patience)
 			rc = not_all_connected(c, &g, err);
 	} while (rc == 0 && (g.wanted < c->wanted || g.open < g.wanted));
@@ -258,12 +265,12 @@ static int measure(struct load_conductor *c, struct rc_error *err)
 
 	sample(c);
 	c->start_seen = c->seen;
-	*c->start = *c->last;
-	c->window_ns = c->last->at_ns;
+	*c->start = *c->now;
+	c->window_ns = c->now->at_ns;
 	rc = flow(c, LOAD_MEASURE, c->plan->seconds, err);
 	sample(c);
 	c->end_seen = c->seen;
-	*c->end = *c->last;
+	*c->end = *c->now;
 	c->r->window = (double)(c->end->at_ns - c->start->at_ns) / 1e9;
 	return rc;
 }
@@ -351,6 +358,7 @@ static int begin(struct load_conductor *c, struct rc_error *err)
 	if (!c->shared)
 		return -ENOMEM;
 	load_watch_look(&c->watch, true, &c->seen);
+	c->last_seen = c->seen;
 	r->server_rss_start = c->seen.rss;
 	load_finish_host(r);
 	load_live_open(&c->live, stderr, c->plan->quiet);
@@ -410,7 +418,6 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 	rc = begin(c, err);
 	if (rc == 0) {
 		rc = run(c, err);
-
 		if (rc < 0 || r->verdict == LOAD_INTERRUPTED)
 			atomic_store(&c->shared->told_abort, 1);
 		set_phase(c, LOAD_END);
@@ -422,6 +429,13 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 			add_reason(c, err);
 		else if (rc == -EIO)
 			rc = look_for_death(c, err);
+		if (rc < 0 && c->window_ns) {
+			/* What was measured until then stands beside the reason. */
+			load_worsen(r, LOAD_FAULTY);
+			load_note(r, "The run broke off: %s.", err->text);
+			c->inexact = true;
+			rc = 0;
+		}
 	}
 	if (rc >= 0)
 		load_finish(c);

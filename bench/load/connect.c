@@ -25,6 +25,8 @@ const char *load_connect_why(int error)
 		       "at which it listens";
 	case EADDRNOTAVAIL:
 		return "the source addresses have no port left. Give more of them (--sources)";
+	case ENODEV:
+		return "a source address is not one of this machine's. Look at --sources";
 	case EMFILE:
 	case ENFILE:
 		return "no descriptor is left. Raise RLIMIT_NOFILE (ulimit -n), or say fewer "
@@ -58,7 +60,8 @@ static int socket_of(struct load_worker *w, struct load_client *c, const struct 
 
 		(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 		if (bind(fd, (struct sockaddr *)&from, sizeof(from))) {
-			int error = errno;
+			/* Not a matter of ports: those are taken when it connects. */
+			int error = errno == EADDRNOTAVAIL ? ENODEV : errno;
 
 			close(fd);
 			return -error;

@@ -76,7 +76,9 @@ static __attribute__((noinline)) void irregular(struct reading *r, const struct 
 
 	if (!sub || event->sequence > load_get(&w->shared->sequence[event->channel])) {
 		faults.foreign = 1;
-		load_count_faults(w, c, sub ? event->channel : RC_NONE, &faults);
+		/* The event may be of another run, with more channels. */
+		load_count_faults(w, c,
+			event->channel < w->plan->channels ? event->channel : RC_NONE, &faults);
 		return;
 	}
 	if (sub->flags & LOAD_SUB_BACK) {

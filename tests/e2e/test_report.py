@@ -190,7 +190,7 @@ def test_what_a_limited_generator_measured_is_a_dash_with_its_reason(shards, fol
     for key in ("window.deliveries_per_second", "latency.p50", "latency.p99", "latency.p999", "server.cpu_ns_per_delivery"):
         _, _, text, element = page.figure(key)
         assert text == "–"
-        assert "the generator was the bottleneck" in element.parent.text
+        assert "the generator was the limit" in element.parent.text
     assert "--threads 2" in page.main.text
     # Neither its text nor a line gives it away.
     assert "9.81" not in page.main.text
