@@ -135,7 +135,6 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 	if (rc == 0) {
 		rc = run(c, err);
 		flowed = c->phase > LOAD_CONNECT;
-
 		if (rc < 0 || r->verdict == LOAD_INTERRUPTED)
 			atomic_store(&c->shared->told_abort, 1);
 		load_phase_set(c, LOAD_END);
@@ -152,7 +151,7 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 			load_worsen(r, LOAD_FAULTY);
 			load_note(r, "The run broke off: %s.", err->text);
 			c->inexact = true;
-			rc = 1;
+			rc = 0;
 		}
 	}
 	if (rc >= 0)

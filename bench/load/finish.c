@@ -227,6 +227,13 @@ void load_finish(struct load_conductor *c)
 		r, c->inexact || r->verdict == LOAD_INTERRUPTED || glance.expected < accounted
 			   ? 0
 			   : glance.expected - accounted);
+	if (c->acks && !c->inexact && r->verdict != LOAD_INTERRUPTED &&
+		glance.acked + glance.refused < glance.to_ack) {
+		load_worsen(r, LOAD_FAULTY);
+		load_note(r, "Of %llu published events %llu were never acknowledged.",
+			(unsigned long long)glance.to_ack,
+			(unsigned long long)(glance.to_ack - glance.acked - glance.refused));
+	}
 	if (r->failed && load_finish_reason(c, reason))
 		load_note(r, "The last attempt that failed: %.200s", reason);
 	if (c->storm_ns && r->storm_seconds < 0 && r->verdict != LOAD_INTERRUPTED) {
