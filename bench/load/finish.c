@@ -2,7 +2,7 @@
  *
  * From counts to a result.
  */
-#include "finish.h"
+#include "conductor.h"
 
 #include <sched.h>
 #include <stdlib.h>

@@ -147,9 +147,15 @@ void load_publisher_close(struct load_publisher *p)
 
 /* ---- publishing --------------------------------------------------------------------------------- */
 
+static uint32_t subscribers_of(const struct load_publisher *p, uint32_t index)
+{
+	return atomic_load_explicit(
+		&p->shared->subscribers[load_draw_channel(&p->draw, index)], memory_order_seq_cst);
+}
+
 /* One event to the output; load_link_room() allows it. */
-static int put(struct load_publisher *p, uint32_t index, uint64_t time_ns, uint32_t subscribers,
-	bool more, struct rc_error *err)
+static int put(
+	struct load_publisher *p, uint32_t index, uint64_t time_ns, bool more, struct rc_error *err)
 {
 	uint32_t channel = load_draw_channel(&p->draw, index);
 	const struct load_event event = {
@@ -160,17 +166,14 @@ static int put(struct load_publisher *p, uint32_t index, uint64_t time_ns, uint3
 		.time_ns = time_ns,
 	};
 
-	/* Before the event can be anywhere: a reader that sees a higher one calls it foreign. */
-	atomic_store_explicit(&p->shared->sequence[channel], event.sequence, memory_order_release);
+	/*
+	 * Before the event can be anywhere: a reader that sees a higher one calls it foreign. And before subscribers are read: a client
+	 * that goes does it the other way round (shared.h), so that one of both knows of the other.
+	 */
+	atomic_store_explicit(&p->shared->sequence[channel], event.sequence, memory_order_seq_cst);
 	p->put++;
-	p->put_expected += subscribers;
+	p->put_expected += subscribers_of(p, index);
 	return load_talk_put(&p->link.talk, load_names_get(&p->names, index), &event, more, err);
-}
-
-static uint32_t subscribers_of(const struct load_publisher *p, uint32_t index)
-{
-	return atomic_load_explicit(
-		&p->shared->subscribers[load_draw_channel(&p->draw, index)], memory_order_relaxed);
 }
 
 /* The counts before the bytes: nothing may arrive that is not expected. */
@@ -199,8 +202,7 @@ static int publish_open(struct load_publisher *p, uint64_t *next_ns, struct rc_e
 
 		load_pace_step(&p->pace);
 		put_now++;
-		rc = put(p, index, due_ns, subscribers_of(p, index),
-			put_now < room && p->pace.next_ns <= p->now_ns, err);
+		rc = put(p, index, due_ns, put_now < room && p->pace.next_ns <= p->now_ns, err);
 		if (p->measuring)
 			load_add(&p->stats->late[rc_hist_bucket(
 					 p->now_ns > could_ns ? p->now_ns - could_ns : 0)],
@@ -225,12 +227,11 @@ static int publish_closed(struct load_publisher *p, uint64_t *next_ns, struct rc
 	more = room > 0 && load_closed_allows(&p->closed);
 	while (rc == 0 && more) {
 		uint32_t index = load_draw_next(&p->draw);
-		uint32_t subscribers = subscribers_of(p, index);
 
-		load_closed_sent(&p->closed, subscribers);
+		load_closed_sent(&p->closed, subscribers_of(p, index));
 		put_now++;
 		more = put_now < room && load_closed_allows(&p->closed);
-		rc = put(p, index, rc_clock_mono_ns(), subscribers, more, err);
+		rc = put(p, index, rc_clock_mono_ns(), more, err);
 	}
 	if (rc == 0)
 		rc = send_put(p, err);
