@@ -40,7 +40,7 @@ def test_an_acknowledgement_that_never_comes(load, folder):
 
 @pytest.mark.parametrize("old, new, line, words", [
     ("subscribed =", "subscirbed =", 8, ["subscirbed", "subscribed"]),
-    ("frames     = text", "frames     = blue", 6, ["blue", "text"]),
+    ("frames     = text", "frames     = blue", 6, ["frames", "binary"]),
     ("window   = 64", "window   = many", 16, ["window"]),
     ("{channel}", "{chanel}", 8, ["chanel"]),
     ("[publisher]", "[publicher]", 10, ["publicher"]),
