@@ -37,8 +37,9 @@ struct load_publisher {
 	struct load_pace pace;
 	struct load_closed closed;
 	bool begun, measuring;
-	uint64_t now_ns;        /* of the call that we are in */
-	uint64_t free_since_ns; /* window and socket have let us since then */
+	uint64_t window_from, window_to; /* UINT64_MAX: not yet */
+	uint64_t now_ns;                 /* of the call that we are in */
+	uint64_t free_since_ns;          /* window and socket have let us since then */
 	/* Put, and not yet in the words that others see. */
 	uint64_t put, put_expected;
 	struct load_link link;
@@ -60,7 +61,8 @@ static void on_acked(void *ctx, uint64_t time_ns)
 	struct load_publisher *p = ctx;
 
 	load_add(&p->counts->acked, 1);
-	if (p->measuring)
+	/* What was due in the window, whenever the answer comes: the longest waits end after it. */
+	if (time_ns >= p->window_from && time_ns < p->window_to)
 		load_add(&p->counts->ack[rc_hist_bucket(
 				 p->now_ns > time_ns ? p->now_ns - time_ns : 0)],
 			1);
@@ -115,6 +117,7 @@ int load_publisher_open(struct load_publisher **out, const struct load_plan *pla
 	p->group = &plan->group[group];
 	p->shared = shared;
 	p->stats = stats;
+	p->window_from = p->window_to = UINT64_MAX;
 	p->counts = &stats->group[group];
 	p->turn_events = RC_MAX(1u, RC_MIN(TURN_EVENTS, TURN_BYTES / (p->group->payload + 64)));
 	number_it(p, group, number);
@@ -243,6 +246,16 @@ static int publish_closed(struct load_publisher *p, uint64_t *next_ns, struct rc
 	return rc;
 }
 
+/* The phase is the caller's; its beginning is of the same phase or a later one. */
+static void follow_phase(struct load_publisher *p, enum load_phase phase)
+{
+	p->measuring = phase == LOAD_MEASURE;
+	if (p->measuring && p->window_from == UINT64_MAX)
+		p->window_from = load_get(&p->shared->start_ns);
+	if (phase >= LOAD_DRAIN && p->window_to == UINT64_MAX)
+		p->window_to = load_get(&p->shared->start_ns);
+}
+
 static void begin(struct load_publisher *p)
 {
 	p->begun = true;
@@ -258,6 +271,7 @@ int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_
 	int rc;
 
 	*next_ns = UINT64_MAX;
+	follow_phase(p, phase);
 	if (p->link.more) {
 		rc = load_publisher_io(p, now_ns, err);
 		if (rc < 0)
@@ -274,7 +288,6 @@ int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_
 		return 0;
 	/* The worker's time is that of the beginning of its turn, and what it did since counts against it. */
 	p->now_ns = RC_MAX(now_ns, rc_clock_mono_ns());
-	p->measuring = phase == LOAD_MEASURE;
 	if (!p->begun)
 		begin(p);
 	if (p->group->rate > 0)
@@ -293,8 +306,7 @@ int load_publisher_io(struct load_publisher *p, uint64_t now_ns, struct rc_error
 	int rc;
 
 	p->now_ns = RC_MAX(now_ns, rc_clock_mono_ns());
-	p->measuring =
-		atomic_load_explicit(&p->shared->phase, memory_order_relaxed) == LOAD_MEASURE;
+	follow_phase(p, atomic_load_explicit(&p->shared->phase, memory_order_acquire));
 	rc = load_link_io(&p->link, err);
 	if (!free_before && load_link_room(&p->link) > 0)
 		p->free_since_ns = p->now_ns;
