@@ -81,6 +81,7 @@ PROG_SRC   := $(sort $(wildcard src/main.c src/cli/*.c))
 UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRC  := $(sort $(wildcard bench/*.c))
+FLOOR_SRC  := $(sort $(wildcard bench/compare/*.c))
 UBENCH_SRC := $(sort $(wildcard bench/micro/*.c bench/micro/*.cc))
 LOAD_SRC   := $(sort $(wildcard bench/load/*.c))
 
@@ -91,6 +92,7 @@ PROG_OBJ   := $(call obj,$(PROG_SRC))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FUZZ_BIN   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 BENCH_BIN  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+FLOOR      := $(BUILD)/bench/floor
 UBENCH_BIN := $(if $(UBENCH_SRC),$(BUILD)/bench/micro)
 LOAD_OBJ   := $(call obj,$(filter-out bench/load/main.c,$(LOAD_SRC)))
 LOAD_MAIN  := $(call obj,$(filter bench/load/main.c,$(LOAD_SRC)))
@@ -103,7 +105,7 @@ LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test check debug asan tsan bench fuzz install clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test check debug asan tsan bench compare fuzz install clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO)
@@ -141,6 +143,11 @@ bench: deps
 	@$(MAKE) --no-print-directory VARIANT=release all benches
 	@scripts/bench $(ARGS)
 
+## compare  install the peers, measure ringcast beside them and its floors (ARGS=--help); under 15 minutes
+compare: deps
+	@$(MAKE) --no-print-directory VARIANT=release $(PROGRAM) $(LOAD) $(FLOOR)
+	@bench/compare/compare $(ARGS)
+
 ## fuzz     build the fuzzers and run each for FUZZ_SECONDS (10)
 fuzz: deps
 	@scripts/fuzz
@@ -165,7 +172,7 @@ deps-run:
 
 units: $(UNIT_BIN)
 fuzzers: $(FUZZ_BIN)
-benches: $(BENCH_BIN) $(UBENCH_BIN)
+benches: $(BENCH_BIN) $(FLOOR) $(UBENCH_BIN)
 
 # ---- how ----------------------------------------------------------------------------------------
 
@@ -230,6 +237,11 @@ $(BUILD)/bench/micro: $(call obj,$(UBENCH_SRC)) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CXX  $@"
 	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ -lbenchmark $(LDLIBS_ALL)
+
+$(FLOOR): $(call obj,$(FLOOR_SRC)) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(CLIENT_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)

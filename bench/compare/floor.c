@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "proto/websocket.h"
+#include "proto/wsupgrade.h"
 #include "publisher.h"
 
 #define POLL_EVENTS   256
@@ -124,22 +126,56 @@ static void take_in(int listener, enum role role)
 
 /* ---- clients ----------------------------------------------------------------------------------- */
 
+static void upgrade(struct client *c, const char *bytes, size_t len)
+{
+	static const char name[] = "\r\nSec-WebSocket-Key: ";
+	static const char greeting[] = "\x81\x14{\"type\":\"connected\"}";
+	const char *key = memmem(bytes, len, name, sizeof(name) - 1);
+	const char *end = key ? memmem(key + 2, len - (size_t)(key + 2 - bytes), "\r\n", 2) : NULL;
+	char answer[512];
+	size_t used;
+
+	if (!end)
+		bench_die("an upgrade came in pieces, or without its key");
+	key += sizeof(name) - 1;
+	used = rc_ws_upgrade_answer(answer, sizeof(answer) - sizeof(greeting),
+		(struct rc_str){key, (size_t)(end - key)}, RC_STR(""));
+	memcpy(answer + used, greeting, sizeof(greeting) - 1);
+	bench_send_all(c->fd, answer, used + sizeof(greeting) - 1);
+	c->upgraded = true;
+}
+
+/* True when there is a subscription among the messages. They come whole. */
+static bool subscribes(unsigned char *bytes, size_t len)
+{
+	static const struct rc_ws_limits limits = {
+		.message_max = 4096, .fragments_max = 1, .masked = true};
+	struct rc_ws_decoder decoder = {0};
+	struct rc_ws_piece piece;
+	bool found = false;
+	enum rc_ws_result result;
+
+	while ((result = rc_ws_next(&decoder, &limits, &bytes, &len, &piece)) != RC_WS_MORE) {
+		if (result == RC_WS_FAIL)
+			bench_die("a client's message can't be read: %s", piece.reason);
+		if (result == RC_WS_DATA && memmem(piece.ptr, piece.len, "subscribe", 9))
+			found = true;
+	}
+	return found;
+}
+
 /* A client says one thing at a time here, whole: the upgrade, then a subscription to the channel that there is. */
 static void hear(int fd)
 {
-	static const char switching[] = "HTTP/1.1 101 Switching Protocols\r\n"
-					"Upgrade: websocket\r\n"
-					"Connection: Upgrade\r\n\r\n";
 	static const char ack[] = "\x81\x1b{\"type\":\"subscription-ack\"}";
 	struct client *c = &client[client_of[fd]];
-	char bytes[4096];
+	unsigned char bytes[4096];
 	ssize_t n;
 
 	while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
 		if (!c->upgraded) {
-			bench_send_all(fd, switching, sizeof(switching) - 1);
-			c->upgraded = true;
-		} else if (!c->subscribed && memmem(bytes, (size_t)n, "subscribe", 9)) {
+			upgrade(c, (const char *)bytes, (size_t)n);
+		} else if (subscribes(bytes, (size_t)n) && !c->subscribed) {
 			bench_send_all(fd, ack, sizeof(ack) - 1);
 			c->subscribed = true;
 			c->pos = tail;
