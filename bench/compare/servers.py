@@ -187,6 +187,10 @@ class Server:
     def prepare(self, install):
         """Makes sure that it can be started; raises Missing."""
 
+    def target_of(self, case):
+        """The generator's profile, or a file of one."""
+        return self.target
+
     def command(self, running):
         raise NotImplementedError
 
