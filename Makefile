@@ -214,7 +214,7 @@ $(BUILD)/fuzz/fuzz_load%: $(BUILD)/obj/tests/fuzz/fuzz_load%.o $(LOAD_LIB) $(COR
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto
 
 # What is built in with .incbin is no #include.
-$(call obj,bench/load/target.c): $(wildcard bench/load/targets/*.ini)
+$(call obj,bench/load/target_list.c): $(wildcard bench/load/targets/*.ini)
 $(call obj,bench/load/report.c): $(wildcard bench/load/report.html)
 
 $(CLIENT_SO): $(CLIENT_SRC) $(BUILD)/flags
