@@ -215,7 +215,7 @@ $(BUILD)/fuzz/fuzz_load%: $(BUILD)/obj/tests/fuzz/fuzz_load%.o $(LOAD_LIB) $(COR
 
 # What is built in with .incbin is no #include.
 $(call obj,bench/load/target_list.c): $(wildcard bench/load/targets/*.ini)
-$(call obj,bench/load/report.c): $(wildcard bench/load/report.html)
+$(call obj,bench/load/report.c): $(wildcard bench/load/report/*)
 
 $(CLIENT_SO): $(CLIENT_SRC) $(BUILD)/flags
 	@mkdir -p $(@D)
