@@ -16,10 +16,16 @@ STARTS = 3  # of the start-up case, in each round
 
 
 class Outcome:
-    """Of one run. figures is empty when there are none; then note says why."""
+    """Of one run. figures is empty when there are none; then note says why. waited: (share of the window, who)"""
 
-    def __init__(self, figures, note="", waited=0.0):
+    def __init__(self, figures, note="", waited=(0.0, "")):
         self.figures, self.note, self.waited = figures, note, waited
+
+    @property
+    def disturbed(self):
+        """A clause that says by how much, or ""."""
+        share, who = self.waited
+        return f"the {who} waited {share:.0%} of the time for its CPU" if share > DISTURBED else ""
 
 
 class Generator:
@@ -75,10 +81,9 @@ def figure(result, where):
 
 
 def waited(result):
-    """The larger share of the window that the server or the generator had to wait for its CPU."""
-    seconds = figure(result, ("window", "seconds")) or 0
-    waits = [figure(result, (who, "waited_seconds")) or 0 for who in ("server", "generator")]
-    return max(waits) / seconds if seconds else 0.0
+    """The larger share of the window that the server or the generator had to wait for its CPU, and which of them it was."""
+    seconds = figure(result, ("window", "seconds")) or 1
+    return max(((figure(result, (who, "waited_seconds")) or 0) / seconds, who) for who in ("server", "generator"))
 
 
 def take_down(case, status, result, said):
@@ -121,6 +126,6 @@ class Patience:
                 best = outcome
             if number:
                 self.left -= time.monotonic() - began
-            if (best.figures and best.waited <= DISTURBED) or self.left <= 0:
+            if (best.figures and not best.disturbed) or self.left <= 0:
                 break
         return best

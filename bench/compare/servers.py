@@ -233,8 +233,7 @@ class Ringcast(Server):
 
 
 class Floor(Server):
-    kind = "floor"
-    target = "ringcast"
+    kind = target = "floor"
     path = "/ws"
     publish_scheme = "ingest"
     no_tls = "a floor has none"
