@@ -195,7 +195,7 @@ $(CLIENT_LIB): $(CLIENT_OBJ)
 # OpenSSL: the generator's wss clients.
 $(LOAD): $(LOAD_MAIN) $(LOAD_LIB) $(CORE_LIB)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto -lm
 
 $(LOAD_LIB): $(LOAD_OBJ)
 	@mkdir -p $(@D)
@@ -206,12 +206,12 @@ $(LOAD_LIB): $(LOAD_OBJ)
 $(BUILD)/unit/load/%: $(BUILD)/obj/tests/unit/load/%.o $(LOAD_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $^ -lcmocka $(LDLIBS_ALL) -lssl -lcrypto
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $^ -lcmocka $(LDLIBS_ALL) -lssl -lcrypto -lm
 
 $(BUILD)/fuzz/fuzz_load%: $(BUILD)/obj/tests/fuzz/fuzz_load%.o $(LOAD_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto -lm
 
 # What is built in with .incbin is no #include.
 $(call obj,bench/load/target_list.c): $(wildcard bench/load/targets/*.ini)

@@ -33,12 +33,10 @@ __attribute__((constructor)) static void fill_table(void)
 	}
 }
 
-/* Neighbours in sequence and channels beside each other begin far apart. */
+/* Odd factors: no two of 4096 neighbours in sequence, or of 4096 neighbouring channels, begin at the same place. */
 static uint32_t place_of(const struct load_event *event)
 {
-	uint64_t x = (event->sequence ^ (uint64_t)event->channel << 40) * 0x9e3779b97f4a7c15u;
-
-	return (uint32_t)((x ^ x >> 29) * 0xd6e8feb86659fd93u >> 52);
+	return ((uint32_t)event->sequence * 2531 + event->channel * 1597) % TABLE;
 }
 
 static uint32_t check_of(const struct load_event *event)

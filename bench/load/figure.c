@@ -2,13 +2,17 @@
 #include "figure.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
+
+static bool is_whole(double value)
+{
+	return value == (double)(uint64_t)value;
+}
 
 static void grouped(char *out, double value)
 {
 	char digits[RC_ARRAY_LEN("18446744073709551615")];
-	int len = snprintf(digits, sizeof(digits), "%" PRIu64, (uint64_t)value);
+	int len = snprintf(digits, sizeof(digits), "%" PRIu64, (uint64_t)(value + 0.5));
 	char *to = out;
 	for (int i = 0; i < len; i++) {
 		if (i > 0 && (len - i) % 3 == 0)
@@ -44,18 +48,18 @@ const char *load_figure(char out[LOAD_FIGURE_MAX], enum load_unit unit, double v
 	}
 	switch (unit) {
 	case LOAD_UNIT_RATE:
-		if (value < 100 && value != floor(value)) {
+		if (value < 100 && !is_whole(value)) {
 			snprintf(out, LOAD_FIGURE_MAX, "%.1f", value);
 			break;
 		}
-		grouped(out, round(value));
+		grouped(out, value);
 		break;
 	case LOAD_UNIT_COUNT:
-		grouped(out, round(value));
+		grouped(out, value);
 		break;
 	case LOAD_UNIT_NS:
 		/* Averages of few nanoseconds are known better than to one. */
-		if (value < 99.95 && value != floor(value))
+		if (value < 99.95 && !is_whole(value))
 			snprintf(out, LOAD_FIGURE_MAX, "%.1f ns", value);
 		else
 			scaled(out, value, 1000, times, RC_ARRAY_LEN(times));

@@ -251,8 +251,8 @@ static void emit_generator(struct load_emit *e, const struct load_result *r)
 	load_emit_u64(e, "memory", r->generator_memory);
 	uint64_t clients = load_clients_connected(r);
 	if (clients)
-		load_emit_real(e, "memory_per_client",
-			(double)r->generator_memory / (double)clients, 1);
+		load_emit_real(
+			e, "memory_per_client", (double)r->generator_memory / (double)clients, 1);
 	else
 		load_emit_null(e, "memory_per_client");
 	load_emit_u64(e, "reads", r->reads);
