@@ -5,7 +5,7 @@ import os
 import shutil
 
 from servers import ROOT, Failed
-from summary import number, ratio, unit
+from summary import better, number, unit
 
 README = os.path.join(ROOT, "README.md")
 RECORDED = os.path.join(ROOT, "bench", "compare", "results.json")
@@ -52,9 +52,8 @@ def cell(r, key):
     value = (r or {}).get("median", {}).get(key)
     if value is None:
         return ""
-    times = r.get("ratio_to_ringcast", {}).get(key)
-    beside = f" ({ratio(times)})" if times and r["server"] != "ringcast" else ""
-    return number(key, value) + beside
+    times = better(r, key)
+    return number(key, value) + (f" ({times})" if times else "")
 
 
 def text(result):
@@ -65,7 +64,7 @@ def text(result):
     lines = [
         f"Medians of {result['rounds']} round{'s' * (result['rounds'] > 1)} with windows of {settings['seconds']:g} s, all in one run on "
         f"{result['started'][:10]}: {host['cpu']}, {host['cpus']} CPUs, Linux {host['kernel']}; server on one CPU, generator on another. "
-        "In brackets: how many times ringcast's figure.",
+        "In brackets: how many times better ringcast is.",
         "",
         "| | " + " | ".join(f"{s} {versions[s]}" if s in versions else s for s in servers) + " |",
         "| --- |" + " ---: |" * len(servers),

@@ -13,6 +13,7 @@ SHOWN = {
     "rss_per_client": ("bytes", 1, 0),
     "startup_seconds": ("ms", 1e-3, 1),
 }
+HIGHER = ("deliveries_per_second", "published_per_second")  # is better; of the others lower is
 
 
 def unit(key):
@@ -26,8 +27,13 @@ def number(key, value):
     return f"{value / size:,.{digits}f}"
 
 
-def ratio(value):
-    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+def better(r, key):
+    """How many times better ringcast is than this row: "3.6×"; "" when that can't be said."""
+    value = (r or {}).get("ratio_to_ringcast", {}).get(key)
+    if not value or r["server"] == "ringcast":
+        return ""
+    value = 1 / value if key in HIGHER else value
+    return f"{value:.2f}×" if value < 10 else f"{value:,.0f}×"
 
 
 def row(server, outcomes):
@@ -81,7 +87,7 @@ def show_case(case):
                               key=lambda k: list(SHOWN).index(k) if k in SHOWN else len(SHOWN))
     line = "  {:<22} {:>26} {:>9}" + " {:>9}" * (len(keys) - 1)
     print(f"\n{case['title']}  [{case['name']}]")
-    print(line.format("", unit(primary), "ringcast=1", *[unit(k) for k in keys[1:]]).rstrip())
+    print(line.format("", unit(primary), "ringcast", *[unit(k) for k in keys[1:]]).rstrip())
     for r in ranked(case):
         name = f"{r['server']} {r['version']}".strip()
         if "skipped" in r:
@@ -90,8 +96,7 @@ def show_case(case):
             print(f"  {name:<22} no figure: {(r['notes'] or ['it was not measured'])[0]}")
         else:
             mark = " *" if any("disturbed" in note for note in r["notes"]) else ""
-            times = r["ratio_to_ringcast"].get(primary)
-            cells = [number(primary, r["median"][primary]) + spread(r, primary), ratio(times) if times else "-"]
+            cells = [number(primary, r["median"][primary]) + spread(r, primary), better(r, primary)]
             cells += [number(k, r["median"].get(k)) for k in keys[1:]]
             print(line.format(name, *cells) + mark)
 
@@ -111,8 +116,9 @@ def show_targets(targets):
 def show(result):
     for case in result["cases"]:
         show_case(case)
+    print("\n  ringcast: how many times better it is than the row")
     if any("disturbed" in note for case in result["cases"] for r in case["rows"] for note in r.get("notes", [])):
-        print("\n  * others wanted these CPUs meanwhile: its deliveries a second and latencies say little")
+        print("  * others wanted these CPUs meanwhile: its deliveries a second and latencies say little")
     for case in result["cases"]:
         for r in case["rows"]:
             # That of a row without figures stands in its row.
