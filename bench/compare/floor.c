@@ -8,6 +8,8 @@
  *   uring      the same, the sends submitted to an io_uring 128 at a time
  *   each       one send(2) per client and event
  *
+ * With --raw a frame holds the publisher's bytes and nothing else: the shortest frames there are, for measuring a reader.
+ *
  * Events lie in a ring that is mapped twice in a row, so that what a client lacks is always one range. A client that is a
  * whole ring behind ends the program: the bench never lets that happen.
  */
@@ -48,6 +50,7 @@ struct feed {
 };
 
 static enum mode mode;
+static bool raw;
 static int poll_fd;
 static uint8_t role_of[SLOTS_MAX];
 static uint32_t client_of[SLOTS_MAX];
@@ -126,42 +129,32 @@ static void take_in(int listener, enum role role)
 
 /* ---- clients ----------------------------------------------------------------------------------- */
 
-static void upgrade(struct client *c, const char *bytes, size_t len)
+/* The key is all that is read of the request. */
+static void upgrade(int fd, const char *request, size_t len)
 {
-	static const char name[] = "\r\nSec-WebSocket-Key: ";
-	static const char greeting[] = "\x81\x14{\"type\":\"connected\"}";
-	const char *key = memmem(bytes, len, name, sizeof(name) - 1);
-	const char *end = key ? memmem(key + 2, len - (size_t)(key + 2 - bytes), "\r\n", 2) : NULL;
+	static const char field[] = "Sec-WebSocket-Key: ";
+	const char *key = memmem(request, len, field, sizeof(field) - 1);
 	char answer[512];
-	size_t used;
+	size_t key_len = 24, at = sizeof(field) - 1;
 
-	if (!end)
-		bench_die("an upgrade came in pieces, or without its key");
-	key += sizeof(name) - 1;
-	used = rc_ws_upgrade_answer(answer, sizeof(answer) - sizeof(greeting),
-		(struct rc_str){key, (size_t)(end - key)}, RC_STR(""));
-	memcpy(answer + used, greeting, sizeof(greeting) - 1);
-	bench_send_all(c->fd, answer, used + sizeof(greeting) - 1);
-	c->upgraded = true;
+	if (!key || (size_t)(request + len - key) < at + key_len)
+		bench_die("an upgrade without Sec-WebSocket-Key");
+	bench_send_all(fd, answer,
+		rc_ws_upgrade_answer(answer, sizeof(answer), (struct rc_str){key + at, key_len},
+			(struct rc_str){0}));
 }
 
-/* True when there is a subscription among the messages. They come whole. */
-static bool subscribes(unsigned char *bytes, size_t len)
+/* Whether a frame asks for a subscription: what else clients say is of no interest. */
+static bool subscribes(unsigned char *frame, size_t len)
 {
-	static const struct rc_ws_limits limits = {
-		.message_max = 4096, .fragments_max = 1, .masked = true};
-	struct rc_ws_decoder decoder = {0};
-	struct rc_ws_piece piece;
-	bool found = false;
-	enum rc_ws_result result;
+	size_t head = len > 1 && (frame[1] & 0x7f) == 126 ? 8 : 6;
+	uint32_t mask;
 
-	while ((result = rc_ws_next(&decoder, &limits, &bytes, &len, &piece)) != RC_WS_MORE) {
-		if (result == RC_WS_FAIL)
-			bench_die("a client's message can't be read: %s", piece.reason);
-		if (result == RC_WS_DATA && memmem(piece.ptr, piece.len, "subscribe", 9))
-			found = true;
-	}
-	return found;
+	if (len <= head)
+		return false;
+	memcpy(&mask, frame + head - sizeof(mask), sizeof(mask));
+	rc_ws_mask(frame + head, len - head, mask, 0);
+	return memmem(frame + head, len - head, "subscribe", 9);
 }
 
 /* A client says one thing at a time here, whole: the upgrade, then a subscription to the channel that there is. */
@@ -174,8 +167,9 @@ static void hear(int fd)
 
 	while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
 		if (!c->upgraded) {
-			upgrade(c, (const char *)bytes, (size_t)n);
-		} else if (subscribes(bytes, (size_t)n) && !c->subscribed) {
+			upgrade(fd, (const char *)bytes, (size_t)n);
+			c->upgraded = true;
+		} else if (!c->subscribed && subscribes(bytes, (size_t)n)) {
 			bench_send_all(fd, ack, sizeof(ack) - 1);
 			c->subscribed = true;
 			c->pos = tail;
@@ -201,6 +195,13 @@ static void encode(const struct rc_ingest_publish *event)
 	char text[64 + RINGCAST_CHANNEL_MAX + RINGCAST_EVENT_MAX], iso[RC_ISO8601_LEN];
 	size_t len, body;
 
+	if (raw) {
+		at = first + rc_ws_header(first, RC_WS_TEXT, true, event->payload.len);
+		at = append(at, event->payload.ptr, event->payload.len);
+		tail += (size_t)(at - first);
+		frame_end[frame_tail++ % FRAMES_MAX] = tail;
+		return;
+	}
 	if (!rc_str_eq(event->channel, (struct rc_str){channel, channel_len})) {
 		channel_len = event->channel.len;
 		memcpy(channel, event->channel.ptr, channel_len);
@@ -463,8 +464,8 @@ static void uring_open(void)
 
 _Noreturn static void usage(int status)
 {
-	fputs("usage: floor [--mode coalesce|uring|each] [--listen ADDR:PORT] [--ingest ADDR:PORT] "
-	      "[--cpu N]\n",
+	fputs("usage: floor [--mode coalesce|uring|each] [--raw] [--listen ADDR:PORT] "
+	      "[--ingest ADDR:PORT] [--cpu N]\n",
 		status ? stderr : stdout);
 	exit(status);
 }
@@ -473,7 +474,8 @@ int main(int argc, char **argv)
 {
 	static const struct option flags[] = {{"mode", required_argument, NULL, 'm'},
 		{"listen", required_argument, NULL, 'l'}, {"ingest", required_argument, NULL, 'i'},
-		{"cpu", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'H'}, {0}};
+		{"cpu", required_argument, NULL, 'c'}, {"raw", no_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'H'}, {0}};
 	static const char *const names[] = {"coalesce", "uring", "each"};
 	struct sockaddr_in http = bench_address("--listen", "127.0.0.1:0"), feed = http;
 	int flag;
@@ -485,6 +487,8 @@ int main(int argc, char **argv)
 			feed = bench_address("--ingest", optarg);
 		else if (flag == 'c')
 			bench_pin((int)bench_number("--cpu", optarg, 0, CPU_SETSIZE - 1));
+		else if (flag == 'r')
+			raw = true;
 		else if (flag != 'm')
 			usage(flag == 'H' ? 0 : 2);
 		else {

@@ -187,13 +187,17 @@ static void closed(struct load_worker *w, struct load_client *c)
 	load_add(&m->stats->open, UINT64_MAX);
 }
 
+/* Publishers are counted as opened, too. */
 static bool anybody_was_open(const struct load_worker *w)
 {
-	for (uint32_t i = 0; i < w->shared->workers; i++)
-		for (uint32_t g = 0; g < w->plan->groups; g++)
-			if (load_get(&w->shared->worker[i].group[g].opened) > 0)
-				return true;
-	return false;
+	uint64_t opened = 0, publishers = 0;
+
+	for (uint32_t g = 0; g < w->plan->groups; g++) {
+		publishers += w->plan->group[g].publishers;
+		for (uint32_t i = 0; i < w->shared->workers; i++)
+			opened += load_get(&w->shared->worker[i].group[g].opened);
+	}
+	return w->reached || opened > publishers;
 }
 
 void load_client_lost(struct load_worker *w, struct load_client *c, const char *why)
@@ -366,6 +370,7 @@ void load_client_opened(struct load_worker *w, struct load_client *c)
 	struct load_members *m = load_members_of(w, c);
 	uint64_t taken = w->now_ns - c->extra->begun_ns;
 
+	w->reached = true;
 	w->connecting--;
 	load_add(&m->stats->connecting, UINT64_MAX);
 	c->state = LOAD_OPEN;

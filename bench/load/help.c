@@ -19,19 +19,13 @@ static void column(FILE *out, int at, const char *text)
 	while (*text) {
 		int word = (int)strcspn(text, " ");
 
-		if (at + word > WIDTH) {
+		if (at > LEFT && at + 1 + word > WIDTH) {
 			fprintf(out, "\n%*s", LEFT, "");
 			at = LEFT;
 		}
-		fprintf(out, "%.*s", word, text);
-		at += word;
+		at += fprintf(out, "%s%.*s", at > LEFT ? " " : "", word, text);
 		text += word;
-		if (*text == ' ') {
-			text++;
-			if (at < WIDTH)
-				fputc(' ', out);
-			at++;
-		}
+		text += strspn(text, " ");
 	}
 	fputc('\n', out);
 }
@@ -81,8 +75,8 @@ void load_help(FILE *out)
 		const struct load_preset *p = &load_preset_table[i];
 		char text[512];
 
-		snprintf(text, sizeof(text), "%s%s%s", p->about, *p->defaults ? ": " : "",
-			p->defaults);
+		snprintf(text, sizeof(text), "%s%s%s%s", p->about, *p->defaults ? " (" : "",
+			p->defaults, *p->defaults ? ")" : "");
 		column(out, fprintf(out, "  %s", p->name), text);
 	}
 	scope(out, "Clients, channels, events (keys of a group's section in a mixed file, too)",

@@ -16,11 +16,11 @@
 #include "shared.h"
 #include "tls.h"
 
-#define LOAD_SECOND   1000000000u
-#define LOAD_TICK_NS  5000000u
-#define LOAD_RETRY_NS 200000000u /* after a failed attempt */
-#define LOAD_BATCH    16u        /* receives of one system call */
-#define LOAD_BUFFER   65536u
+#define LOAD_SECOND     1000000000u
+#define LOAD_TICK_NS    5000000u
+#define LOAD_RETRY_NS   200000000u /* after a failed attempt */
+#define LOAD_BATCH      16u        /* receives of one system call */
+#define LOAD_BUFFER     65536u
 #define LOAD_SPEECH_MAX 65536u /* bytes that a template may expand to */
 
 /* Linked by index through the clients' `next`; a client is in at most one list. */
@@ -80,7 +80,8 @@ struct load_worker {
 	char *scratch;    /* LOAD_SPEECH_MAX */
 	uint32_t batch[LOAD_BATCH];
 	struct rc_error err;
-	bool failed; /* err says why */
+	bool reached; /* a client of this worker was open once */
+	bool failed;  /* err says why */
 };
 
 static inline uint32_t load_slot(const struct load_worker *w, const struct load_client *c)
@@ -142,7 +143,8 @@ void load_worker_fail(struct load_worker *w, const char *format, ...) RC_PRINTF(
 /* speech.c: connected, and TLS done: what is said first. */
 void load_speech_begin(struct load_worker *w, struct load_client *c);
 /* Bytes of the HTTP answer, or of what follows it. */
-void load_speech_http(struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len);
+void load_speech_http(
+	struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len);
 /* Text that is no event. */
 void load_speech_text(struct load_worker *w, struct load_client *c, struct rc_str text);
 

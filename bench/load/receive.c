@@ -86,18 +86,20 @@ static __attribute__((noinline)) void irregular(struct reading *r, const struct 
 		return;
 	}
 	if (sub->flags & LOAD_SUB_BACK) {
-		/* What was sent before it left may still be on its way from another connection's time: never. */
+		/* A server may repeat what it had seen before. */
 		if (event->sequence > sub->track.last) {
-			load_add(&r->m->stats->missed_away, event->sequence - sub->track.last - 1);
+			uint64_t missed = event->sequence - sub->track.last - 1;
+
+			load_add(&r->m->stats->missed_away, missed);
+			r->owed += r->uncounted * missed;
 			load_track_begin(&sub->track, event->sequence);
 		}
 		sub->flags &= ~(uint32_t)LOAD_SUB_BACK;
 	}
 	if (load_track_take(&sub->track, event->sequence, &faults))
 		delivered(r, event);
-	/* What a counted subscription lost will not come. */
-	if (!r->uncounted)
-		r->owed -= faults.lost;
+	if (r->uncounted)
+		r->owed += faults.lost;
 	if (faults.lost | faults.duplicated | faults.reordered)
 		load_count_faults(w, c, event->channel, &faults);
 }
@@ -170,7 +172,7 @@ void load_receive_take(
 		.c = c,
 		.m = m,
 		.echo = m->group->echo,
-		.uncounted = !(c->flags & LOAD_COUNTED)};
+		.uncounted = !(c->flags & LOAD_COUNTED) && !m->group->may_lose};
 	bool sse = !r.echo && (scheme == LOAD_SSE || scheme == LOAD_SSES);
 	uint64_t kept = load_stream_memory(&c->stream);
 

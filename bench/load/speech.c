@@ -303,7 +303,8 @@ static void upgraded(struct load_worker *w, struct load_client *c)
 		say_hello(w, c);
 }
 
-void load_speech_http(struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len)
+void load_speech_http(
+	struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len)
 {
 	struct load_extra *x = c->extra;
 	struct rc_error err = {{0}};
@@ -390,8 +391,8 @@ static void told(struct load_worker *w, struct load_client *c, struct rc_str tex
 	}
 	load_track_told(&sub->track, missed, &faults);
 	load_add(&m->stats->told, missed);
-	if (c->flags & LOAD_COUNTED)
-		load_add(&m->stats->expected, 0 - missed);
+	if (!(c->flags & LOAD_COUNTED) && !m->group->may_lose)
+		load_add(&m->stats->expected, missed);
 }
 
 void load_speech_text(struct load_worker *w, struct load_client *c, struct rc_str text)

@@ -34,7 +34,7 @@ struct load_values {
 int load_template_compile(
 	struct load_template **out, struct rc_str text, struct rc_error *err) RC_MUST_USE;
 void load_template_free(struct load_template *t);
-/* Bytes written; 0 when cap is too small, when something is too long for the length before it (or the template is empty). */
+/* Bytes written; 0 when cap is too small (load_template_bound is always enough), when something is too long for the length before it (or the template is empty). */
 size_t load_template_expand(
 	const struct load_template *t, const struct load_values *values, void *out, size_t cap);
 /* An upper bound of what expanding can need, for any number. */

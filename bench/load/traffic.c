@@ -24,11 +24,11 @@ void load_traffic_queue(struct load_worker *w, struct load_client *c)
 static bool may_connect(const struct load_worker *w)
 {
 	double rate = w->plan->connect_rate;
-	uint32_t at_once = RC_MAX(w->plan->connect_at_once / w->shared->workers, 1u);
 
 	if (w->waiting.count == 0)
 		return false;
-	return rate > 0 ? (double)w->now_ns >= w->connect_due_ns : w->connecting < at_once;
+	return rate > 0 ? (double)w->now_ns >= w->connect_due_ns
+			: w->connecting < w->plan->connect_at_once;
 }
 
 static void let_in(struct load_worker *w)

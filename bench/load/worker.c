@@ -72,6 +72,7 @@ static int open_publishers(struct load_worker *w)
 				return rc;
 			}
 			o->group = g;
+			load_add(&w->stats->group[g].wanted, 1);
 			load_add(&w->stats->group[g].connecting, 1);
 			w->outlets++;
 		}
@@ -217,6 +218,8 @@ static uint64_t publish(struct load_worker *w)
 		if (!o->ready && load_publisher_ready(o->publisher)) {
 			o->ready = true;
 			load_add(&w->stats->group[o->group].connecting, UINT64_MAX);
+			load_add(&w->stats->group[o->group].opened, 1);
+			load_add(&w->stats->group[o->group].open, 1);
 		}
 		events = load_publisher_events(o->publisher);
 		if (events == o->armed)
@@ -276,13 +279,22 @@ static void account(struct load_worker *w, bool now)
 }
 
 /* Without sleeping: the server need not wake us. What was spent in vain is told. */
+static inline void breathe(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
 static void look(struct load_worker *w, uint64_t until_ns)
 {
 	uint64_t began = thread_ns();
 
 	until_ns = RC_MIN(until_ns, w->now_ns + LOOK_NS);
 	while (!load_ring_stirs(&w->ring) && rc_clock_mono_ns() < until_ns)
-		__builtin_ia32_pause();
+		breathe();
 	load_add(&w->stats->idle_ns, thread_ns() - began);
 }
 

@@ -4,9 +4,10 @@
 // move a cross that names the values at one place.
 //
 // spec: {title, about, height, series: [{name, color, points: [[x, y], …]}], x: scale, y: scale, shade: [[from, to, text], …],
-//        where: x → text, unit, area, missing: why there is nothing}; y is null where a series has no value.
+//        where: x → text, unit, area, dots, legend (also of one line), everywhere,
+//        missing: why there is nothing}; y is null where a series has no value.
 
-const MARGIN = { top: 12, right: 10, bottom: 24, left: 62 };
+const MARGIN = { top: 17, right: 10, bottom: 24, left: 62 };
 
 // A scale maps values to 0…1 and knows its ticks: {to, ticks: [[value, text], …]}.
 function linearScale(low, high, unit, count = 4) {
@@ -16,10 +17,10 @@ function linearScale(low, high, unit, count = 4) {
 	const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999) * base;
 	const first = Math.floor(low / step + 1e-9) * step;
 	const last = Math.ceil(high / step - 1e-9) * step;
+	const text = tickText(unit, last);
 	const ticks = [];
-	const behind = Math.max(0, -Math.floor(Math.log10(step / base) + 1e-9) + (String(step / base / power).includes(".") ? 1 : 0));
 	for (let v = first; v <= last + step / 2; v += step)
-		ticks.push([v, unit === "cpus" ? v.toFixed(behind) : show(unit, Math.abs(v) < step / 1e6 ? 0 : v)]);
+		ticks.push([v, text(Math.abs(v) < step / 1e6 ? 0 : v)]);
 	return { to: (v) => (v - first) / (last - first || 1), ticks };
 }
 
@@ -45,7 +46,7 @@ function logScale(low, high, unit) {
 	for (let power = 10 ** Math.floor(Math.log10(first) + 1e-9); power <= last * 1.001; power *= 10) {
 		for (const m of decades > 3.5 ? [1] : [1, 2, 5]) {
 			if (m * power >= first * 0.999 && m * power <= last * 1.001)
-				ticks.push([m * power, show(unit, m * power).replace(/\.0+(?=\D|$)/, "")]);
+				ticks.push([m * power, tickText(unit, m * power)(m * power)]);
 		}
 	}
 	return { to: (v) => Math.log10(Math.max(v, first) / first) / decades, ticks };
@@ -74,8 +75,9 @@ function path(points, px, py) {
 	return d;
 }
 
-// The values of all series at the place that is nearest to x.
-function placesOf(series) {
+// [[x, [[series, y], …]], …]: what the cross can name. Of a distribution every series has a value at every place, that of
+// its next point.
+function placesOf(series, everywhere) {
 	const all = new Map();
 	for (const s of series) {
 		for (const [x, y] of s.points) {
@@ -83,14 +85,17 @@ function placesOf(series) {
 				all.set(x, [...(all.get(x) || []), [s, y]]);
 		}
 	}
-	return [...all.entries()].sort((a, b) => a[0] - b[0]);
+	const places = [...all.entries()].sort((a, b) => a[0] - b[0]);
+	if (!everywhere)
+		return places;
+	return places.map(([x]) => [x, series.map((s) => [s, s.points.find(([at]) => at >= x)]).filter(([, p]) => p).map(([s, p]) => [s, p[1]])]);
 }
 
 function chart(spec) {
 	const height = spec.height || 230;
 	const series = spec.series.filter((s) => s.points.some(([, y]) => y !== null));
 	const plot = make("div", { class: "plot", style: `height:${height}px` });
-	const legend = spec.series.length > 1 && series.length ? make("ul", { class: "legend" }, series.map((s) =>
+	const legend = (spec.series.length > 1 || spec.legend) && series.length ? make("ul", { class: "legend" }, series.map((s) =>
 		make("li", {}, make("span", { class: "swatch", style: `color:var(${s.color})` }), s.name))) : null;
 	const panel = make("figure", { class: "panel" + (spec.wide ? " wide" : "") },
 		make("figcaption", {}, make("h3", {}, spec.title), spec.about ? make("p", { class: "about" }, spec.about) : null, legend), plot);
@@ -103,7 +108,7 @@ function chart(spec) {
 			+ "Arrow keys go from place to place." });
 	const tip = make("div", { class: "tip", role: "status" });
 	plot.append(svg, tip);
-	const places = placesOf(series);
+	const places = placesOf(series, spec.everywhere);
 	const drawn = { width: 0, px: null, py: null, cross: null };
 
 	function draw() {
@@ -122,7 +127,7 @@ function chart(spec) {
 			const wide = px(to) - left;
 			shapes.push(make("rect", { class: "shade", x: left, y: MARGIN.top, width: wide, height: bottom - MARGIN.top }));
 			if (wide > 50)
-				shapes.push(make("text", { x: left + wide / 2, y: MARGIN.top + 13, "text-anchor": "middle" }, text));
+				shapes.push(make("text", { x: left + wide / 2, y: MARGIN.top - 5, "text-anchor": "middle" }, text));
 		}
 		for (const [v, text] of spec.y.ticks) {
 			shapes.push(make("line", { class: "rule", x1: MARGIN.left, x2: right, y1: py(v), y2: py(v) }),

@@ -37,23 +37,25 @@ function targetSection(d) {
 		return null;
 	const title = (name) => (((d.cases || []).find((c) => c.name === name) || {}).title || name || DASH);
 	return section("Targets", panel(table("Targets",
-		[{ name: "Target" }, { name: "Case" }, { name: "Measured", number: true }, { name: "Bound", number: true }, { name: "" }],
-		targets.map((t, i) => [make("span", { style: "white-space:normal" }, t.text), title(t.case),
+		[{ name: "Target" }, { name: "Measured", number: true }, { name: "Bound", number: true }, { name: "" }],
+		targets.map((t, i) => [make("span", { class: "target" }, t.text, make("small", {}, title(t.case))),
 			figure(d, `targets.${i}.value`, targetUnit(t), "td", { class: "number" }),
 			figure(d, `targets.${i}.bound`, targetUnit(t), "td", { class: "number" }), targetState(t)]))));
 }
 
 // ringcast's own figure of each case, and how far the best of the others is.
 function compareCards(d) {
-	return make("div", { class: "cards" }, (d.cases || []).map((c, index) => {
+	return cardGrid((d.cases || []).map((c, index) => {
 		const key = c.primary || "deliveries_per_second";
 		const rows = sortedRows(c, index);
 		const us = rows.find(([row]) => row.server === "ringcast");
 		const peer = rows.find(([row]) => row.kind === "peer" && isNumber(at(row, `median.${key}`)));
 		const ratio = us && peer && at(us[0], `median.${key}`) / at(peer[0], `median.${key}`);
+		const beside = peer && `${ratio < 1 ? `1 / ${show("ratio", 1 / ratio)} of` : `${show("ratio", ratio)} ×`} ${peer[0].server}, `
+			+ show(figureOf(key).unit, at(peer[0], `median.${key}`));
 		const skipped = (c.rows || []).find((row) => row.server === "ringcast" && row.skipped);
 		return card(d, { name: c.title || c.name, path: `${us ? us[1] : `cases.${index}.rows.none`}.median.${key}`, unit: figureOf(key).unit,
-			more: isNumber(ratio) ? `× ${show("ratio", ratio)} of ${peer[0].server}` : figureOf(key).name, reason: skipped ? skipped.skipped : "not measured" });
+			more: isNumber(ratio) ? beside : figureOf(key).name, reason: skipped ? skipped.skipped : "not measured" });
 	}));
 }
 
@@ -70,7 +72,7 @@ function caseSection(d, c, index) {
 	const said = (c.rows || []).flatMap((row) => [...(row.skipped ? [[row.server, `not measured: ${row.skipped}`]] : []),
 		...(row.notes || []).map((n) => [row.server, n])]);
 	return section(c.title || c.name, chips(c),
-		make("div", { class: "grid" }, figuresOf(c).map((key, i) => barPanel(d, rows, key, { wide: i === 0, better: key === c.primary ? c.better : undefined }))),
+		make("div", { class: "grid figures" }, figuresOf(c).map((key, i) => barPanel(d, rows, key, { wide: i === 0, better: key === c.primary ? c.better : undefined }))),
 		said.length ? panel(pairs("Notes", said)) : null);
 }
 

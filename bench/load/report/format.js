@@ -21,19 +21,25 @@ function scaled(v, step, names) {
 	return [i === 0 && Number.isInteger(v) ? String(v) : digits(v), names[i]];
 }
 
+const STEPS = {
+	ns: [1000, ["ns", "µs", "ms", "s"]],
+	bytes: [1024, ["B", "KiB", "MiB", "GiB", "TiB"]],
+	short_rate: [1000, ["/s", "k/s", "M/s", "G/s"]],
+	short_count: [1000, ["", "k", "M", "G"]],
+};
+
 // Each gives [number, unit]; the unit may be empty.
 const UNITS = {
-	ns: (v) => scaled(v, 1000, ["ns", "µs", "ms", "s"]),
-	bytes: (v) => scaled(v, 1024, ["B", "KiB", "MiB", "GiB", "TiB"]),
-	bytes_per_second: (v) => scaled(v, 1024, ["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"]),
+	ns: (v) => scaled(v, ...STEPS.ns),
+	bytes: (v) => scaled(v, ...STEPS.bytes),
 	rate: (v) => (v < 100 && !Number.isInteger(v) ? [v.toFixed(1), "/s"] : [whole.format(v), "/s"]),
-	short_rate: (v) => (v < 10000 ? UNITS.rate(v) : scaled(v, 1000, ["/s", "k/s", "M/s", "G/s"])),
+	short_rate: (v) => (v < 10000 ? UNITS.rate(v) : scaled(v, ...STEPS.short_rate)),
 	count: (v) => [Number.isInteger(v) ? whole.format(v) : String(v), ""],
-	short_count: (v) => (v < 10000 ? [whole.format(v), ""] : scaled(v, 1000, ["", "k", "M", "G"])),
+	short_count: (v) => (v < 10000 ? [whole.format(v), ""] : scaled(v, ...STEPS.short_count)),
 	seconds: (v) => (v < 0.9995 ? UNITS.ns(v * 1e9) : [digits(v), "s"]),
 	cpus: (v) => [v.toFixed(2), "CPUs"],
 	share: (v) => [(v * 100).toFixed(v < 0.0995 ? 1 : 0), "%"],
-	ratio: (v) => [v < 0.01 && v > 0 ? v.toPrecision(2) : digits(v), ""],
+	ratio: (v) => [v < 0.0995 && v > 0 ? v.toPrecision(2) : digits(v), ""],
 	plain: (v) => [String(v), ""],
 };
 
@@ -41,8 +47,18 @@ const UNITS = {
 function show(unit, v) {
 	if (!isNumber(v))
 		return DASH;
-	const [number, name] = UNITS[unit](v);
-	return name.startsWith("/") || name === "" ? number + name : number + "\u00a0" + name;
+	return joined(...UNITS[unit](v));
+}
+
+const joined = (number, name) => (name.startsWith("/") || name === "" ? number + name : number + "\u00a0" + name);
+
+// For ticks of an axis to `high`: all in one unit, no zeros that say nothing.
+function tickText(unit, high) {
+	if (!(unit in STEPS))
+		return (v) => (unit === "cpus" ? String(+v.toFixed(3)) : show(unit, v));
+	const [step, names] = STEPS[unit];
+	const i = unit.startsWith("short") && high < 10000 ? 0 : Math.min(names.length - 1, Math.max(0, Math.floor(Math.log(Math.max(high, 1)) / Math.log(step) + 1e-9)));
+	return (v) => (v === 0 ? "0" : joined((v / step ** i).toLocaleString("en", { maximumSignificantDigits: 6 }), names[i]));
 }
 
 // make("td", {class: "number"}, "text", element, …); undefined attributes are left out.

@@ -26,6 +26,12 @@ function card(data, { name, path, unit, more, reason }) {
 		make("div", { class: "more" }, isNumber(v) ? more : reason));
 }
 
+// In rows that come out even where that is possible.
+function cardGrid(cards) {
+	const across = [6, 5, 4, 3].find((n) => cards.length % n === 0 || n >= cards.length) || 4;
+	return make("div", { class: "cards", style: `--across:${Math.max(2, Math.min(across, cards.length))}` }, cards);
+}
+
 function verdict(kind, key, word, text, notes) {
 	return make("div", { class: `verdict ${kind}`, role: "status" }, mark(kind), make("div", {},
 		make("p", {}, make("strong", { "data-key": key, "data-value": word }, word), text ? ": " + text : ""),

@@ -33,10 +33,10 @@ function runCards(d) {
 		c("Latency p50", "latency.p50", "ns", "half of the events were faster"),
 		c("Latency p99", "latency.p99", "ns", "1 in 100 was slower"),
 		c("Latency p99.9", "latency.p999", "ns", "1 in 1,000 was slower"),
-		c("Server CPU per delivery", "server.cpu_ns_per_delivery", "ns",
-			`${show("seconds", at(d, "server.cpu_seconds"))} of CPU in the window`),
-		c("Server memory per client", "server.rss_per_client", "bytes",
-			`${show("bytes", at(d, "server.rss_connected"))} with all connected`),
+		c("CPU per delivery", "server.cpu_ns_per_delivery", "ns",
+			`${show("seconds", at(d, "server.cpu_seconds"))} of the server in the window`),
+		c("Memory per client", "server.rss_per_client", "bytes",
+			`${show("bytes", at(d, "server.rss_connected"))} of the server with all`),
 	];
 	if (d.ack) {
 		cards.push(c("Published", "window.published_per_second", "short_rate", `${show("count", at(d, "window.published"))} in the window`));
@@ -44,9 +44,9 @@ function runCards(d) {
 	}
 	if (isNumber(at(d, "clients.storm_seconds")))
 		cards.push(c("All back after the storm", "clients.storm_seconds", "seconds", `${show("count", at(d, "clients.returned"))} came back`));
-	if (!d.latency && d.connect)
+	if (!d.latency && d.connect && d.verdict !== "limited")
 		cards.push(c("Connect p99", "connect.p99", "ns", `half within ${show("ns", at(d, "connect.p50"))}`));
-	return make("div", { class: "cards" }, cards);
+	return cardGrid(cards);
 }
 
 // Samples cover the time from t to t + seconds; a point stands in the middle.
@@ -100,8 +100,9 @@ function distributionChart(d) {
 	const series = [["latency", "latency", "--accent"], ["ack", "acknowledgement", "--amber"], ["connect", "connecting", "--teal"]]
 		.filter(([key]) => d[key] && Array.isArray(d[key].buckets)).map(([key, name, color]) => distribution(d[key], name, color));
 	const all = series.flatMap((s) => s.points);
-	return chart({ title: "How latency is distributed", wide: true, height: 280, series, unit: "ns", where: shareText,
-		about: "Share of events that took at most so long; each nine to the right is a tenth of the rest.",
+	return chart({ title: "How latency is distributed", wide: true, height: 280, series, unit: "ns", legend: true, everywhere: true, where: shareText,
+		about: "Share of events that took at most so long; each nine to the right is a tenth of the rest."
+			+ (d.latency ? "" : ` Latency itself is missing: ${missing(d, "latency")}.`),
 		x: nineScale(Math.max(10, ...all.map(([x]) => x))), y: logScale(Math.min(...all.map(([, y]) => y), 1e18), Math.max(...all.map(([, y]) => y), 1), "ns"),
 		missing: missing(d, "latency") });
 }
@@ -178,6 +179,8 @@ function runPage(d) {
 	const [kind, text] = VERDICTS[d.verdict] || ["warn", ""];
 	const target = d.target || {};
 	const rate = (key) => (s) => (s.seconds > 0 ? s[key] / s.seconds : null);
+	// What the generator limits is drawn nowhere; how many were published is its own doing.
+	const delivered = d.verdict === "limited" ? () => null : rate("deliveries");
 	const parameters = Object.entries(d.parameters || {}).filter(([k]) => k !== "groups").map(([k, v]) => [words(k), plainly(v)]);
 	return [
 		heading("ringcast-load " + (d.version || ""), `${d.scenario} of ${target.name || "a server"}`,
@@ -190,8 +193,8 @@ function runPage(d) {
 				height: 280, path: "timeline.p", series: LATENCY.map(([key, name, color]) => over(d, name, color, (s) => s[key])) }),
 			distributionChart(d)), percentileTable(d)),
 		section("Over time", make("div", { class: "grid" },
-			timeChart(d, { title: "Deliveries", about: "Events a second that reached clients.", unit: "short_rate", path: "deliveries",
-				series: [over(d, "deliveries", "--accent", rate("deliveries"))] }),
+			timeChart(d, { title: "Deliveries", about: "Events a second that reached clients.", unit: "short_rate", path: "window",
+				series: [over(d, "deliveries", "--accent", delivered)] }),
 			timeChart(d, { title: "Published", about: "Events a second that were sent to the server.", unit: "short_rate", path: "published",
 				series: [over(d, "published", "--teal", rate("published"))] }),
 			timeChart(d, { title: "CPU", about: "CPUs in use.", unit: "cpus", path: "server",
