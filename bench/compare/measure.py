@@ -16,10 +16,11 @@ STARTS = 3  # of the start-up case, in each round
 
 
 class Outcome:
-    """Of one run. figures is empty when there are none; then note says why. waited: (share of the window, who)"""
+    """Of one run. figures is empty when there are none; then note says why, and again whether another try may have some.
+    waited: (share of the window, who)"""
 
-    def __init__(self, figures, note="", waited=(0.0, "")):
-        self.figures, self.note, self.waited = figures, note, waited
+    def __init__(self, figures, note="", waited=(0.0, ""), again=False):
+        self.figures, self.note, self.waited, self.again = figures, note, waited, again
 
     @property
     def disturbed(self):
@@ -36,9 +37,9 @@ class Generator:
         seconds = case.seconds or self.seconds
         command = [self.program, *case.arguments(), "--target", server.target_of(case), "--url", running.subscribe_url(),
                    "--publish-url", running.publish_url(), "--seconds", f"{seconds:g}", "--cpus", str(self.cpu),
-                   "--busy", "--quiet", "--json", out]
-        if case.scenario != "idle":
-            command += ["--warm", f"{self.warm:g}"]
+                   "--quiet", "--json", out]
+        if not case.memory:
+            command += ["--busy", "--warm", f"{self.warm:g}"]
         if running.tls:
             command += ["--insecure"]
         for pid in running.pids():
@@ -88,11 +89,14 @@ def waited(result):
 
 def take_down(case, status, result, said):
     verdict = VERDICTS.get(status, f"status {status}")
-    if verdict != "ok" or result is None:
+    # How much memory a client takes does not depend on how fast the generator was.
+    fit = verdict == "ok" or (verdict == "limited" and case.memory)
+    if not fit or result is None:
         notes = (result or {}).get("notes") or [(said.splitlines() or ["the generator said nothing"])[-1]]
-        return Outcome({}, f"{verdict}: {notes[0]}")
+        return Outcome({}, f"{verdict}: {notes[0]}", again=verdict == "limited")
     figures = {key: figure(result, where) for key, where in case.figures.items()}
-    return Outcome({key: value for key, value in figures.items() if value is not None}, "", waited(result))
+    return Outcome({key: value for key, value in figures.items() if value is not None}, "",
+                   (0.0, "") if case.memory else waited(result))
 
 
 def once(case, server, generator, cpus, certificate):
@@ -126,6 +130,6 @@ class Patience:
                 best = outcome
             if number:
                 self.left -= time.monotonic() - began
-            if (best.figures and not best.disturbed) or self.left <= 0:
+            if not (outcome.again or outcome.disturbed) or self.left <= 0:
                 break
         return best
