@@ -9,7 +9,7 @@
 #include "rig/rig.h"
 #include "shim.h"
 
-#define ROUND    64u
+#define ROUND     64u
 #define NAME_SIZE 24u
 
 struct state {

@@ -12,7 +12,7 @@
 
 #define ROUND       64u
 #define ARENA_BYTES (64u << 20)
-#define NAME_SIZE    40u
+#define NAME_SIZE   40u
 
 struct state {
 	struct rc_buddy buddy;
