@@ -80,7 +80,6 @@ CLIENT_SRC := $(sort $(wildcard src/client/*.c))
 PROG_SRC   := $(sort $(wildcard src/main.c src/cli/*.c))
 UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-BENCH_SRC  := $(sort $(wildcard bench/*.c))
 FLOOR_SRC  := $(sort $(wildcard bench/compare/*.c))
 RIG_SRC    := $(sort $(wildcard bench/rig/*.c))
 UBENCH_SRC := $(sort $(wildcard bench/micro/*.c) bench/shim.cc)
@@ -93,7 +92,6 @@ CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 PROG_OBJ   := $(call obj,$(PROG_SRC))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FUZZ_BIN   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
-BENCH_BIN  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 FLOOR      := $(BUILD)/bench/floor
 UBENCH_BIN := $(BUILD)/bench/micro
 COUNT_BIN  := $(BUILD)/bench/instructions
@@ -180,7 +178,7 @@ deps-run:
 
 units: $(UNIT_BIN)
 fuzzers: $(FUZZ_BIN)
-benches: $(BENCH_BIN) $(FLOOR) $(UBENCH_BIN)
+benches: $(FLOOR) $(UBENCH_BIN)
 
 # ---- how ----------------------------------------------------------------------------------------
 
@@ -255,11 +253,6 @@ $(BUILD)/bench/instructions: $(call obj,$(COUNT_SRC) $(RIG_SRC)) $(CORE_LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(RIG_LINK) -o $@ $^ $(LDLIBS_ALL)
 
 $(FLOOR): $(call obj,$(FLOOR_SRC)) $(CORE_LIB)
-	@mkdir -p $(@D)
-	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
-
-$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(CLIENT_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
