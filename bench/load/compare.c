@@ -180,7 +180,7 @@ int load_compare(const char *path_a, const char *path_b, FILE *out)
 	struct rc_error err;
 	int status = 0;
 	for (int i = 0; i < 2 && status == 0; i++) {
-		if (load_json_read(&text[i], path[i], "ringcast_load", &err) < 0) {
+		if (load_json_read(&text[i], path[i], false, &err) < 0) {
 			fprintf(stderr, "ringcast-load: %s\n", err.text);
 			status = 2;
 		}

@@ -60,6 +60,16 @@ static void show(struct load_conductor *c, const struct load_glance *g, bool at_
 	load_live_show(&c->live, &line, at_once);
 }
 
+static void note_death(struct load_conductor *c)
+{
+	if (c->server_gone)
+		return;
+	c->server_gone = true;
+	load_worsen(c->r, LOAD_FAULTY);
+	load_note(c->r, "The server's process %d ended during the run; its log may say why.",
+		(int)c->seen.gone);
+}
+
 /* One more point of the timeline. Its memory is exact where nothing is measured that the look could disturb. */
 static void sample(struct load_conductor *c)
 {
@@ -168,7 +178,7 @@ static int connect_all(struct load_conductor *c, struct rc_error *err)
 /* Deliveries that were to be and are neither here nor accounted for. */
 static uint64_t outstanding(const struct load_glance *g)
 {
-	uint64_t here = g->deliveries - g->may_lose_deliveries + g->told + g->missed_away;
+	uint64_t here = g->deliveries + g->told + g->missed_away;
 
 	return g->expected > here ? g->expected - here : 0;
 }
@@ -251,8 +261,6 @@ static int measure(struct load_conductor *c, struct rc_error *err)
 	*c->start = *c->last;
 	c->window_ns = c->last->at_ns;
 	rc = flow(c, LOAD_MEASURE, c->plan->seconds, err);
-	if (rc < 0)
-		return rc;
 	sample(c);
 	c->end_seen = c->seen;
 	*c->end = *c->last;
@@ -279,7 +287,7 @@ static int drain(struct load_conductor *c, struct rc_error *err)
 			moved_ns = now;
 		before = progress(&g);
 		if (still > SETTLE_NS && !storm && outstanding(&g) == 0 &&
-			(!c->acks || g.acked + g.refused >= g.published))
+			(!c->acks || g.acked + g.refused >= g.to_ack))
 			break;
 		if ((double)still > (storm ? c->plan->drain : patience) * 1e9)
 			break;
@@ -353,6 +361,41 @@ static int begin(struct load_conductor *c, struct rc_error *err)
 	return rc;
 }
 
+/* What the server, or the kernel, said to the last attempt that failed. */
+static void add_reason(struct load_conductor *c, struct rc_error *err)
+{
+	char reason[LOAD_REASON_SIZE];
+	size_t at = strlen(err->text);
+
+	if (load_finish_reason(c, reason))
+		snprintf(err->text + at, sizeof(err->text) - at, " (the last attempt: %s)", reason);
+}
+
+/*
+ * A worker gave up: its connections may have ended because the server has, which takes a moment to be seen. 0 when it has, and
+ * something was measured; else -EIO.
+ */
+static int look_for_death(struct load_conductor *c, struct rc_error *err)
+{
+	const struct timespec pause = {.tv_nsec = 10 * (long)MILLI};
+	char first[200];
+
+	for (uint32_t i = 0; i < 20 && c->seen.known && !c->seen.gone; i++) {
+		nanosleep(&pause, NULL);
+		load_watch_look(&c->watch, false, &c->seen);
+	}
+	if (!c->seen.gone)
+		return -EIO;
+	if (c->window_ns) {
+		note_death(c);
+		return 0;
+	}
+	snprintf(first, sizeof(first), "%.199s", err->text);
+	rc_error_set(err, "the server's process %d ended; its log may say why (%s)",
+		(int)c->seen.gone, first);
+	return -EIO;
+}
+
 int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_error *err)
 {
 	struct load_conductor *c = calloc(1, sizeof(*c));
@@ -367,7 +410,7 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 	rc = begin(c, err);
 	if (rc == 0) {
 		rc = run(c, err);
-		/* A worker that reads a phase after this one leaves. */
+
 		if (rc < 0 || r->verdict == LOAD_INTERRUPTED)
 			atomic_store(&c->shared->told_abort, 1);
 		set_phase(c, LOAD_END);
@@ -375,6 +418,10 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 			load_note(
 				r, "A worker did not end in time; its last counts may be missing.");
 		load_live_close(&c->live);
+		if (rc == -ETIMEDOUT)
+			add_reason(c, err);
+		else if (rc == -EIO)
+			rc = look_for_death(c, err);
 	}
 	if (rc >= 0)
 		load_finish(c);

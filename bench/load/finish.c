@@ -35,6 +35,21 @@ void load_finish_host(struct load_result *r)
 		fclose(file);
 }
 
+bool load_finish_reason(const struct load_conductor *c, char out[LOAD_REASON_SIZE])
+{
+	for (uint32_t i = 0; i < c->shared->workers; i++) {
+		const char *error = c->shared->worker[i].error;
+		size_t len = strnlen(error, sizeof(c->shared->worker[i].error));
+
+		for (size_t n = 0; n < len; n++)
+			out[n] = error[n] < ' ' || error[n] > '~' ? '?' : error[n];
+		out[len] = 0;
+		if (len)
+			return true;
+	}
+	return false;
+}
+
 static void add_words(uint64_t *sum, const load_word *words)
 {
 	for (uint32_t b = 0; b < RC_HIST_BUCKETS; b++)
@@ -71,12 +86,13 @@ static void finish_group(struct load_conductor *c, uint32_t i, const struct load
 	r->acked += g->window_acked;
 	add_words(r->connect_hist, g->sum.connect);
 	add_words(r->ack_hist, g->sum.ack);
-	r->opened += load_get(&g->sum.opened);
+	/* Of clients alone: a publisher stays counted to the end. */
+	r->opened += load_get(&g->sum.opened) - load_get(&g->sum.feeding);
 	r->failed += load_get(&g->sum.failed);
 	r->closed += load_get(&g->sum.closed);
 	r->dropped += load_get(&g->sum.dropped);
 	r->returned += load_get(&g->sum.returned);
-	r->open_at_end += load_get(&c->end->group[i].open);
+	r->open_at_end += load_get(&b->open) - load_get(&b->feeding);
 	if (!counts)
 		return;
 	/* A reader that is slow on purpose says nothing about the server. */
@@ -189,6 +205,7 @@ void load_finish(struct load_conductor *c)
 	struct load_totals *last = c->next;
 	struct load_result *r = c->r;
 	struct load_glance glance;
+	char reason[LOAD_REASON_SIZE];
 	uint64_t accounted, window_ns = c->window_ns ? c->window_ns : rc_clock_mono_ns();
 
 	load_totals_take(last, c->plan, c->shared);
@@ -205,12 +222,13 @@ void load_finish(struct load_conductor *c)
 		r->timeline[i].t -= (double)(window_ns - c->begin_ns) / 1e9;
 
 	load_glance_take(&glance, c->plan, c->shared);
-	accounted = glance.deliveries - glance.may_lose_deliveries + glance.told +
-		    glance.missed_away + glance.lost;
+	accounted = glance.deliveries + glance.told + glance.missed_away + glance.lost;
 	load_judge_faults(
 		r, c->inexact || r->verdict == LOAD_INTERRUPTED || glance.expected < accounted
 			   ? 0
 			   : glance.expected - accounted);
+	if (r->failed && load_finish_reason(c, reason))
+		load_note(r, "The last attempt that failed: %.200s", reason);
 	if (c->storm_ns && r->storm_seconds < 0 && r->verdict != LOAD_INTERRUPTED) {
 		load_worsen(r, LOAD_FAULTY);
 		load_note(r, "Not all clients that dropped came back.");

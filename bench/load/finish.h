@@ -34,6 +34,10 @@ struct load_conductor {
 	uint64_t moved, moved_ns; /* progress, and when it was last seen */
 };
 
+#define LOAD_REASON_SIZE 257
+
+/* All workers have ended: why an attempt of theirs failed, fit for a terminal. False: nobody said. */
+bool load_finish_reason(const struct load_conductor *c, char out[LOAD_REASON_SIZE]);
 /* Kernel, CPU, time of day. */
 void load_finish_host(struct load_result *r);
 /* All workers have ended: what they counted becomes c->r, with its verdict. */

@@ -22,7 +22,21 @@ static int read_all(char **text, size_t *len, FILE *in)
 	return ferror(in) ? -EIO : 0;
 }
 
-int load_json_read(struct rc_str *out, const char *path, const char *wanted, struct rc_error *err)
+enum load_json_kind load_json_kind(struct rc_str text)
+{
+	if (rc_json_validate(text, LOAD_JSON_DEPTH) < 0)
+		return LOAD_JSON_NEITHER;
+	struct rc_json_value root = rc_json_root(text);
+	if (load_json_number(root, "ringcast_load") >= 1 &&
+		load_json_at(root, "window").kind == RC_JSON_OBJECT)
+		return LOAD_JSON_RUN;
+	if (load_json_number(root, "ringcast_compare") >= 1 &&
+		load_json_at(root, "cases").kind == RC_JSON_ARRAY)
+		return LOAD_JSON_COMPARE;
+	return LOAD_JSON_NEITHER;
+}
+
+int load_json_read(struct rc_str *out, const char *path, bool comparisons, struct rc_error *err)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -31,22 +45,19 @@ int load_json_read(struct rc_str *out, const char *path, const char *wanted, str
 	if (in)
 		(void)fclose(in);
 	*out = (struct rc_str){text, len};
-	if (status < 0) {
+	if (status == 0) {
+		enum load_json_kind kind = load_json_kind(*out);
+		if (kind == LOAD_JSON_RUN || (kind == LOAD_JSON_COMPARE && comparisons))
+			return 0;
+		status = -EINVAL;
+		rc_error_set(err, "%s is no result of a run%s; name a file that --json has written",
+			path, comparisons ? " or of bench/compare" : "");
+	} else {
 		rc_error_set(err, "%s could not be read: %s; name a file that --json has written",
 			path, strerror(-status));
-	} else if (rc_json_validate(*out, LOAD_JSON_DEPTH) < 0) {
-		rc_error_set(err, "%s is not JSON; name a file that --json has written", path);
-		status = -EINVAL;
-	} else if (load_json_at(rc_json_root(*out), wanted).kind == RC_JSON_NONE) {
-		rc_error_set(err,
-			"%s is JSON, but has no \"%s\"; name a file that --json has written", path,
-			wanted);
-		status = -EINVAL;
 	}
-	if (status < 0) {
-		free(text);
-		*out = (struct rc_str){0};
-	}
+	free(text);
+	*out = (struct rc_str){0};
 	return status;
 }
 

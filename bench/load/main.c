@@ -9,9 +9,8 @@
 #include <unistd.h>
 
 #include "conduct.h"
+#include "lookup.h"
 #include "options.h"
-
-#define RESULT_BYTES_MAX (64 << 20)
 
 static int complain(const struct rc_error *err)
 {
@@ -116,22 +115,14 @@ static int run(struct load_settings *s)
 static int render(const struct load_settings *s)
 {
 	struct rc_error err = {0};
-	FILE *in = fopen(s->render, "re");
-	char *text;
-	size_t len;
+	struct rc_str text;
 	int status = 0;
 
-	if (!in)
-		return complain_errno(s->render, errno);
-	text = malloc(RESULT_BYTES_MAX);
-	errno = 0;
-	len = text ? fread(text, 1, RESULT_BYTES_MAX, in) : 0;
-	if (!text || ferror(in) || len == RESULT_BYTES_MAX)
-		status = complain_errno(s->render, !text ? ENOMEM : errno ? errno : EFBIG);
-	else if (load_report(s->plan.report, (struct rc_str){text, len}, &err) < 0)
+	if (load_json_read(&text, s->render, true, &err) < 0)
+		return complain(&err);
+	if (load_report(s->plan.report, text, &err) < 0)
 		status = complain(&err);
-	fclose(in);
-	free(text);
+	free((void *)text.ptr);
 	return status;
 }
 

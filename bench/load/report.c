@@ -89,19 +89,10 @@ static void put_page(FILE *out, struct rc_str json)
 	}
 }
 
-static bool drawable(struct rc_str json)
-{
-	if (rc_json_validate(json, LOAD_JSON_DEPTH) < 0)
-		return false;
-	struct rc_json_value root = rc_json_root(json);
-	return load_json_at(root, "ringcast_load").kind != RC_JSON_NONE ||
-	       load_json_at(root, "ringcast_compare").kind != RC_JSON_NONE;
-}
-
 int load_report(const char *path, struct rc_str json, struct rc_error *err)
 {
 	bool standard = strcmp(path, "-") == 0;
-	if (!drawable(json)) {
+	if (load_json_kind(json) == LOAD_JSON_NEITHER) {
 		rc_error_set(err, "there is nothing to draw: give --render a file that --json of "
 				  "ringcast-load or of bench/compare has written");
 		return -EINVAL;

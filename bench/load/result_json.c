@@ -126,6 +126,20 @@ static void emit_window(struct load_emit *e, const struct load_result *r, bool r
 	load_emit_close(e, '}');
 }
 
+/* From the first event to the last, warming up and draining included. */
+static void emit_total(struct load_emit *e, const struct load_result *r)
+{
+	uint64_t published = 0, deliveries = 0;
+	for (uint32_t i = 0; i < r->plan->groups; i++) {
+		published += load_get(&r->group[i].sum.published);
+		deliveries += load_get(&r->group[i].sum.deliveries);
+	}
+	load_emit_open(e, "total", '{');
+	load_emit_u64(e, "published", published);
+	load_emit_u64(e, "deliveries", deliveries);
+	load_emit_close(e, '}');
+}
+
 /* hist may be NULL: without buckets. */
 static void emit_quantiles(
 	struct load_emit *e, const char *key, const struct load_quantiles *q, const uint64_t *hist)
@@ -289,7 +303,7 @@ static void emit_groups(struct load_emit *e, const struct load_result *r, bool l
 		emit_fault_counts(e, &faults);
 		load_emit_close(e, '}');
 		load_emit_u64(e, "told", load_get(&sum->told));
-		load_emit_u64(e, "opened", load_get(&sum->opened));
+		load_emit_u64(e, "opened", load_get(&sum->opened) - load_get(&sum->feeding));
 		load_emit_u64(e, "failed", load_get(&sum->failed));
 		load_emit_u64(e, "closed", load_get(&sum->closed));
 		load_emit_u64(e, "refused", load_get(&sum->refused));
@@ -333,6 +347,7 @@ int load_result_json(const struct load_result *r, FILE *out)
 	emit_head(&e, r);
 	emit_parameters(&e, r);
 	emit_window(&e, r, !limited);
+	emit_total(&e, r);
 	emit_quantiles(&e, "latency", limited ? &hidden : &r->latency, r->latency_hist);
 	emit_quantiles(&e, "connect", &r->connect, r->connect_hist);
 	emit_quantiles(&e, "ack", limited ? &hidden : &r->ack, r->ack_hist);

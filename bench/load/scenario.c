@@ -22,7 +22,7 @@ const struct load_preset load_preset_table[] = {
 	{"churn", "a share of the clients comes and goes",
 		"clients=1000 channels=10 publishers=1 rate=1000 share=50 churn=100 recover=no"},
 	{"storm", "a share of the clients drops at once and comes back",
-		"clients=1000 channels=10 publishers=1 rate=1000 share=50 storm-after=1 recover=yes"},
+		"clients=1000 channels=10 publishers=1 rate=1000 share=50 storm-after=1 recover=no"},
 	{"slow", "a share of the clients reads slowly or never; the others must not suffer",
 		"clients=1000 channels=1 publishers=1 rate=1000 share=10 read-rate=0"},
 	{"echo", "clients send and get back what they sent",

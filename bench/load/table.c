@@ -73,6 +73,15 @@ static void head(FILE *out, const struct load_result *r)
 	wrapped(out, line);
 }
 
+/* Nobody was asked to publish. */
+static bool idle(const struct load_plan *plan)
+{
+	for (uint32_t g = 0; g < plan->groups; g++)
+		if (plan->group[g].publishers || plan->group[g].echo)
+			return false;
+	return true;
+}
+
 static void traffic_line(
 	FILE *out, const char *name, const struct load_result *r, uint64_t count, bool rates)
 {
@@ -87,6 +96,8 @@ static void traffic_line(
 static void traffic(FILE *out, const struct load_result *r, bool rates)
 {
 	struct texts texts;
+	if (r->deliveries + r->published + r->acked == 0 && idle(r->plan))
+		return;
 	traffic_line(out, "deliveries", r, r->deliveries, rates);
 	double rate = rates && r->window > 0 ? (double)r->bytes / r->window : -1;
 	fprintf(out, "  %s a second\n", FIGURE(0, LOAD_UNIT_BYTES, rate));
@@ -193,8 +204,8 @@ static void machines(FILE *out, const struct load_result *r, bool known)
 		"%s CPUs in %u thread%s, the busiest %.0f %% of its time; memory %s",
 		FIGURE(0, LOAD_UNIT_CPUS,
 			share(r, r->generator_cpu_seconds - r->generator_idle_seconds)),
-		r->threads, r->threads == 1 ? "" : "s", r->generator_busiest * 100,
-		FIGURE(1, LOAD_UNIT_BYTES, r->generator_memory));
+		r->threads * r->processes, r->threads * r->processes == 1 ? "" : "s",
+		r->generator_busiest * 100, FIGURE(1, LOAD_UNIT_BYTES, r->generator_memory));
 	wrapped(out, line);
 }
 

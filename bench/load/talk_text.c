@@ -127,35 +127,48 @@ static int answer_pings(struct load_talk *t, uint64_t pings, struct rc_error *er
 	return 0;
 }
 
+/* What the text that is waited for says when it has come. */
+static int take_step(struct load_talk *t, struct rc_error *err)
+{
+	if (t->step == LOAD_TALK_GREETING)
+		return say_hello(t, err);
+	t->step = LOAD_TALK_OPEN;
+	return 0;
+}
+
+/* Step by step, so that what is answered does not depend on how the stream was cut. */
 int load_text_take(struct load_talk *t, const unsigned char *bytes, size_t len, bool first,
 	struct rc_error *err)
 {
 	size_t tail = RC_MIN(len, sizeof(t->said) - 1);
-	int rc;
+	int rc = 0;
 
 	(void)load_talk_printable(t->said, sizeof(t->said), bytes + len - tail, tail);
 	if (first) {
 		load_match_reset(&t->wait);
 		load_match_reset(&t->ack);
 	}
-	rc = answer_pings(t, count_pings(t, bytes, len, first), err);
-	if (rc < 0)
-		return rc;
-	if (t->target->url.scheme == LOAD_HTTP) {
+	if (t->target->url.scheme == LOAD_HTTP)
 		rc = watch_status(t, bytes, len, err);
-		if (rc < 0)
-			return rc;
+	while (rc == 0 && len > 0) {
+		const unsigned char *from = bytes;
+		bool open = t->step == LOAD_TALK_OPEN, found = false;
+
+		if (open) {
+			bytes += len;
+			len = 0;
+		} else {
+			found = load_match_next(&t->wait, &bytes, &len);
+		}
+		rc = answer_pings(t, count_pings(t, from, (size_t)(bytes - from), first), err);
+		first = false;
+		if (rc == 0 && found)
+			rc = take_step(t, err);
+		if (rc == 0 && open && t->acks)
+			rc = load_talk_acked(t,
+				t->through +
+					load_match_count(&t->ack, from, (size_t)(bytes - from)),
+				err);
 	}
-	while (t->step != LOAD_TALK_OPEN) {
-		if (!load_match_next(&t->wait, &bytes, &len))
-			return 0;
-		if (t->step == LOAD_TALK_GREETING)
-			rc = say_hello(t, err);
-		else
-			t->step = LOAD_TALK_OPEN;
-		if (rc < 0)
-			return rc;
-	}
-	return t->acks ? load_talk_acked(t, t->through + load_match_count(&t->ack, bytes, len), err)
-		       : 0;
+	return rc;
 }

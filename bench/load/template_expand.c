@@ -161,8 +161,10 @@ static void put_part(struct output *o, const struct load_template *t, const stru
 size_t load_template_expand(
 	const struct load_template *t, const struct load_values *values, void *out, size_t cap)
 {
-	struct output o = {.first = out, .at = out, .end = (unsigned char *)out + cap};
+	struct output o = {.first = out, .at = out, .end = out};
 
+	if (cap) /* out may be NULL without */
+		o.end += cap;
 	for (uint32_t i = 0; i < t->parts; i++)
 		put_part(&o, t, &t->part[i], values);
 	return o.failed ? 0 : (size_t)(o.at - o.first);

@@ -49,8 +49,6 @@ void load_totals_take(
 static void glance_at(
 	struct load_glance *g, const struct load_group *group, struct load_group_stats *s)
 {
-	uint64_t deliveries = load_get(&s->deliveries);
-
 	g->wanted += load_get(&s->wanted);
 	g->connecting += load_get(&s->connecting);
 	g->open += load_get(&s->open);
@@ -59,14 +57,13 @@ static void glance_at(
 	g->closed += load_get(&s->closed);
 	g->dropped += load_get(&s->dropped);
 	g->returned += load_get(&s->returned);
-	g->deliveries += deliveries;
 	g->expected += load_get(&s->expected);
 	g->published += load_get(&s->published);
+	g->to_ack += group->echo ? 0 : load_get(&s->published);
 	g->acked += load_get(&s->acked);
 	g->refused += load_get(&s->refused);
-	if (group->may_lose) {
-		g->may_lose_deliveries += deliveries;
-	} else {
+	if (!group->may_lose) {
+		g->deliveries += load_get(&s->deliveries);
 		g->told += load_get(&s->told);
 		g->missed_away += load_get(&s->missed_away);
 		g->lost += load_get(&s->lost);
@@ -155,11 +152,12 @@ void load_timeline_add(struct load_result *r, const struct load_totals *from,
 	for (uint32_t g = 0; g < plan->groups; g++) {
 		const struct load_group_stats *a = &from->group[g], *b = &to->group[g];
 
-		s->clients += load_get(&b->open);
+		s->clients += load_get(&b->open) - load_get(&b->feeding);
 		s->deliveries += load_get(&b->deliveries) - load_get(&a->deliveries);
 		s->published += load_get(&b->published) - load_get(&a->published);
 		s->bytes += load_get(&b->delivery_bytes) - load_get(&a->delivery_bytes);
-		s->connects += load_get(&b->opened) - load_get(&a->opened);
+		s->connects += load_get(&b->opened) - load_get(&b->feeding) -
+			       (load_get(&a->opened) - load_get(&a->feeding));
 		for (uint32_t n = 0; n < RC_HIST_BUCKETS && !plan->group[g].may_lose; n++)
 			latency[n] += load_get(&b->latency[n]) - load_get(&a->latency[n]);
 	}

@@ -22,9 +22,11 @@ struct load_totals {
 /* The few numbers that the conductor asks for many times a second. */
 struct load_glance {
 	uint64_t wanted, connecting, open, opened, failed, closed, dropped, returned;
-	uint64_t deliveries, expected, published, acked, refused;
-	uint64_t may_lose_deliveries; /* of deliveries: the groups of which nothing is expected */
-	uint64_t told, missed_away, lost;
+	uint64_t published;
+	/* Of groups that must not lose, for of the others nothing is expected. */
+	uint64_t deliveries, expected, told, missed_away, lost;
+	uint64_t to_ack; /* published by publishers, which the server may acknowledge; echoes are not */
+	uint64_t acked, refused;
 	uint64_t storm_open, storm_wanted, storm_dropped,
 		storm_returned; /* of groups with a storm */
 };

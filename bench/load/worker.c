@@ -220,6 +220,7 @@ static uint64_t publish(struct load_worker *w)
 			load_add(&w->stats->group[o->group].connecting, UINT64_MAX);
 			load_add(&w->stats->group[o->group].opened, 1);
 			load_add(&w->stats->group[o->group].open, 1);
+			load_add(&w->stats->group[o->group].feeding, 1);
 		}
 		events = load_publisher_events(o->publisher);
 		if (events == o->armed)
@@ -358,7 +359,8 @@ int load_worker_run(const struct load_plan *plan, struct load_shared *shared, ui
 		rc = rc ? rc : -EIO;
 		(void)snprintf(stats->error, sizeof(stats->error), "%.*s",
 			(int)sizeof(stats->error) - 1, w->err.text);
-	} else {
+	} else if (!load_get(&shared->told_abort)) {
+		/* What was still on its way when somebody pressed Ctrl-C is not lost. */
 		for (uint32_t i = 0; i < w->clients; i++)
 			load_client_settle(w, &w->client[i]);
 	}

@@ -91,6 +91,9 @@ function placesOf(series, everywhere) {
 	return places.map(([x]) => [x, series.map((s) => [s, s.points.find(([at]) => at >= x)]).filter(([, p]) => p).map(([s, p]) => [s, p[1]])]);
 }
 
+// A chart knows its width once it stands in the page; begin() calls these then, so that nothing is seen empty first.
+const toDraw = [];
+
 function chart(spec) {
 	const height = spec.height || 230;
 	const series = spec.series.filter((s) => s.points.some(([, y]) => y !== null));
@@ -206,5 +209,6 @@ function chart(spec) {
 		}
 	});
 	new ResizeObserver(draw).observe(plot);
+	toDraw.push(draw);
 	return panel;
 }

@@ -53,9 +53,9 @@ function compareCards(d) {
 		const ratio = us && peer && at(us[0], `median.${key}`) / at(peer[0], `median.${key}`);
 		const beside = peer && `${ratio < 1 ? `1 / ${show("ratio", 1 / ratio)} of` : `${show("ratio", ratio)} ×`} ${peer[0].server}, `
 			+ show(figureOf(key).unit, at(peer[0], `median.${key}`));
-		const skipped = (c.rows || []).find((row) => row.server === "ringcast" && row.skipped);
-		return card(d, { name: c.title || c.name, path: `${us ? us[1] : `cases.${index}.rows.none`}.median.${key}`, unit: figureOf(key).unit,
-			more: isNumber(ratio) ? beside : figureOf(key).name, reason: skipped ? skipped.skipped : "not measured" });
+		const own = (c.rows || []).findIndex((row) => row.server === "ringcast");
+		return card(d, { name: c.title || c.name, path: `cases.${index}.rows.${Math.max(own, 0)}.median.${key}`, unit: figureOf(key).unit,
+			more: isNumber(ratio) ? beside : figureOf(key).name, reason: (own >= 0 && c.rows[own].skipped) || "not measured" });
 	}));
 }
 

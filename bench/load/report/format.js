@@ -10,7 +10,7 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 // Three digits that count, none behind the point from 100 on.
 function digits(v) {
 	const a = Math.abs(v);
-	return v.toFixed(a < 9.995 ? 2 : a < 99.95 ? 1 : 0);
+	return v === 0 ? "0" : v.toFixed(a < 9.995 ? 2 : a < 99.95 ? 1 : 0);
 }
 
 // [number, unit], the unit such that the number is 1 to 999 (or 1023).
@@ -36,7 +36,7 @@ const UNITS = {
 	short_rate: (v) => (v < 10000 ? UNITS.rate(v) : scaled(v, ...STEPS.short_rate)),
 	count: (v) => [Number.isInteger(v) ? whole.format(v) : String(v), ""],
 	short_count: (v) => (v < 10000 ? [whole.format(v), ""] : scaled(v, ...STEPS.short_count)),
-	seconds: (v) => (v < 0.9995 ? UNITS.ns(v * 1e9) : [digits(v), "s"]),
+	seconds: (v) => (v > 0 && v < 0.9995 ? UNITS.ns(v * 1e9) : [digits(v), "s"]),
 	cpus: (v) => [v.toFixed(2), "CPUs"],
 	share: (v) => [(v * 100).toFixed(v < 0.0995 ? 1 : 0), "%"],
 	ratio: (v) => [v < 0.0995 && v > 0 ? v.toPrecision(2) : digits(v), ""],

@@ -85,6 +85,7 @@ function begin() {
 	try {
 		const data = JSON.parse(document.getElementById("data").textContent);
 		page.replaceChildren(...(data.ringcast_compare ? comparePage(data) : runPage(data)));
+		toDraw.forEach((draw) => draw());
 		document.documentElement.dataset.drawn = data.ringcast_compare ? "compare" : "run";
 	} catch (error) {
 		page.replaceChildren(make("div", { class: "verdict bad", role: "alert" }, mark("bad"), make("p", {},

@@ -183,10 +183,10 @@ function runPage(d) {
 	const delivered = d.verdict === "limited" ? () => null : rate("deliveries");
 	const parameters = Object.entries(d.parameters || {}).filter(([k]) => k !== "groups").map(([k, v]) => [words(k), plainly(v)]);
 	return [
-		heading("ringcast-load " + (d.version || ""), `${d.scenario} of ${target.name || "a server"}`,
+		heading("ringcast-load " + (d.version || ""), `${d.scenario || "a run"} of ${target.name || "a server"}`,
 			`${show("count", at(d, "parameters.clients"))} clients, ${show("count", at(d, "parameters.channels"))} channels, `
 			+ `${show("seconds", at(d, "window.seconds"))} measured, started ${d.started || DASH}`),
-		verdict(kind, "verdict", d.verdict, text, d.notes || []),
+		verdict(kind, "verdict", d.verdict || "no verdict", text, d.notes || []),
 		runCards(d),
 		section("Latency", make("div", { class: "grid" },
 			timeChart(d, { title: "Latency over time", about: "From the intended time of sending to the receive; log scale.", unit: "ns", log: true, wide: true,
@@ -209,7 +209,7 @@ function runPage(d) {
 		faultSection(d),
 		groupSection(d),
 		section("The run", make("div", { class: "grid" },
-			make("div", { class: "panel" }, make("h3", {}, "Clients"), pairs("Clients", clientRows(d))),
+			make("div", { class: "panel" }, make("h3", {}, "Connections"), pairs("Connections", clientRows(d))),
 			make("div", { class: "panel" }, make("h3", {}, "Parameters"), pairs("Parameters", parameters)),
 			make("div", { class: "panel wide" }, make("h3", {}, "Where"), pairs("Where", [
 				["Subscribe", make("code", {}, target.subscribe || DASH)], ["Publish", make("code", {}, target.publish || DASH)],

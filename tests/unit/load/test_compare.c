@@ -123,7 +123,7 @@ static void what_one_file_lacks_is_a_dash(void **state)
 	(void)state;
 	write_text(path_a, "{\"ringcast_load\":1,\"window\":{\"deliveries_per_second\":7},"
 			   "\"latency\":{\"p50\":2000,\"p99\":4000},\"scenario\":\"idle\"}");
-	write_text(path_b, "{\"ringcast_load\":1,\"parameters\":{\"extra\":[1]},"
+	write_text(path_b, "{\"ringcast_load\":1,\"window\":{},\"parameters\":{\"extra\":[1]},"
 			   "\"latency\":{\"p50\":null,\"p99\":5000}}");
 	const char *shown = compare(0);
 	const char *lacking = line_of(shown, "deliveries a second");
@@ -153,14 +153,15 @@ static void wrong_files_are_refused(void **state)
 {
 	(void)state;
 	static const char *const wrong[] = {"", "{", "[]", "7", "{\"other\":1}",
-		"{\"ringcast_compare\":1}", "{\"ringcast_load\":1}x"};
+		"{\"ringcast_compare\":1,\"cases\":[]}", "{\"ringcast_load\":1,\"window\":{}}x",
+		"{\"ringcast_load\":1,\"window\":[]}"};
 	struct rc_error err;
 	struct rc_str out;
 	write_result(path_a);
 	for (size_t i = 0; i < RC_ARRAY_LEN(wrong); i++) {
 		write_text(path_b, wrong[i]);
 		assert_string_equal(compare(2), "");
-		assert_true(load_json_read(&out, path_b, "ringcast_load", &err) < 0);
+		assert_true(load_json_read(&out, path_b, false, &err) < 0);
 		assert_non_null(strstr(err.text, path_b));
 		assert_non_null(strstr(err.text, "name a file"));
 	}
@@ -186,7 +187,8 @@ static char *page_of(const char *json)
 static void a_page_holds_its_data_and_needs_nothing_else(void **state)
 {
 	(void)state;
-	char *page = page_of("{\"ringcast_load\":1,\"notes\":[\"</script><!-- @@style@@\"]}");
+	char *page = page_of(
+		"{\"ringcast_load\":1,\"window\":{},\"notes\":[\"</script><!-- @@style@@\"]}");
 	assert_non_null(strstr(page, "\"\\u003c/script>\\u003c!-- @@style@@\""));
 	assert_null(strstr(page, "src="));
 	assert_null(strstr(page, "href=\"http"));
@@ -208,7 +210,7 @@ static void a_page_wants_a_result(void **state)
 		assert_true(load_report(path_page, rc_str_of(wrong[i]), &err) < 0);
 		assert_non_null(strstr(err.text, "--json"));
 	}
-	assert_true(load_report(folder, RC_STR("{\"ringcast_compare\":1}"), &err) < 0);
+	assert_true(load_report(folder, RC_STR("{\"ringcast_compare\":1,\"cases\":[]}"), &err) < 0);
 	assert_non_null(strstr(err.text, "--report"));
 }
 

@@ -153,9 +153,9 @@ static void only_the_second_group_churns_or_drops(void **state)
 	assert_true(g[0].churn_per_second == 0 && g[1].churn_per_second == 30);
 	build("storm --storm-after 2");
 	assert_true(g[0].storm_after_seconds == 0 && g[1].storm_after_seconds == 2);
-	assert_true(g[1].recover);
-	build("storm --recover=no --share 100");
 	assert_false(g[1].recover);
+	build("storm --recover --share 100");
+	assert_true(g[1].recover);
 	assert_int_equal(g[0].clients, 0);
 	assert_int_equal(g[0].publishers, 1);
 }

@@ -273,7 +273,7 @@ static void values_of_4096_bytes_are_taken_whole(void **state)
 		4096);
 	load_target_close(t);
 	snprintf(text, sizeof(text), "[subscriber]\nurl = ws://h\nhello = %04097d\n", 7);
-	assert_refused(text, "mine.ini:3: hello: is longer than 4096 bytes");
+	assert_refused(text, "mine.ini:3: hello is longer than 4096 bytes");
 }
 
 static void mistakes_name_file_line_and_the_nearest_word(void **state)
