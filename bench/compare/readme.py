@@ -5,7 +5,7 @@ import os
 import shutil
 
 from servers import ROOT, Failed
-from summary import better, number, unit
+from summary import better, marked, number, unit
 
 README = os.path.join(ROOT, "README.md")
 RECORDED = os.path.join(ROOT, "bench", "compare", "results.json")
@@ -82,8 +82,12 @@ def text(result):
     skipped = {f"{case['name']}, {r['server']}: {r['skipped']}" for case in result["cases"] for r in case["rows"] if "skipped" in r}
     if skipped:
         lines += ["", "Not measured: " + "; ".join(sorted(skipped)) + "."]
+    without = [f"{case['name']}, {r['server']}: {r['notes'][0]}" for case in result["cases"] for r in case["rows"]
+               if "skipped" not in r and not r["median"] and r["notes"]]
+    if without:
+        lines += ["", "No figure: " + "; ".join(without) + "."]
     disturbed = sorted({f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
-                        if any("disturbed" in note for note in r.get("notes", []))})
+                        if marked(r)})
     if disturbed:
         lines += ["", "Others wanted the same CPUs while these ran: " + "; ".join(disturbed) + "."]
     return "\n".join(lines) + "\n"

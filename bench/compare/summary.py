@@ -75,6 +75,11 @@ def ranked(case):
     return sorted(case["rows"], key=place)
 
 
+def marked(r):
+    """It has figures, and some of them were disturbed."""
+    return any(": disturbed, " in note for note in r.get("notes", []))
+
+
 def spread(r, key):
     if len([v for v in r["values"].get(key, []) if v is not None]) < 2:
         return ""
@@ -95,7 +100,7 @@ def show_case(case):
         elif primary not in r["median"]:
             print(f"  {name:<22} no figure: {(r['notes'] or ['it was not measured'])[0]}")
         else:
-            mark = " *" if any("disturbed" in note for note in r["notes"]) else ""
+            mark = " *" if marked(r) else ""
             cells = [number(primary, r["median"][primary]) + spread(r, primary), better(r, primary)]
             cells += [number(k, r["median"].get(k)) for k in keys[1:]]
             print(line.format(name, *cells) + mark)
@@ -117,7 +122,7 @@ def show(result):
     for case in result["cases"]:
         show_case(case)
     print("\n  ringcast: how many times better it is than the row")
-    if any("disturbed" in note for case in result["cases"] for r in case["rows"] for note in r.get("notes", [])):
+    if any(marked(r) for case in result["cases"] for r in case["rows"]):
         print("  * others wanted these CPUs meanwhile: its deliveries a second and latencies say little")
     for case in result["cases"]:
         for r in case["rows"]:
