@@ -90,7 +90,7 @@ static void lookup_takes_each_byte_from_the_table(void **state)
 /* In a block of its own, so that a sanitizer sees a byte read on either side of it. */
 static void assert_same(uint32_t state, const unsigned char *text, size_t len, uint32_t offset)
 {
-	unsigned char *block = malloc(offset + len);
+	unsigned char *block = calloc(1, offset + len);
 
 	assert_true(block || offset + len == 0);
 	if (len)
