@@ -15,15 +15,17 @@
 static void upgrade(int fd, const char *request, size_t len)
 {
 	static const char field[] = "Sec-WebSocket-Key: ";
-	const char *key = memmem(request, len, field, sizeof(field) - 1);
+	const char *at = memmem(request, len, field, sizeof(field) - 1);
+	struct rc_str key = {.len = 24};
 	char answer[512];
-	size_t key_len = 24, at = sizeof(field) - 1;
 
-	if (!key || (size_t)(request + len - key) < at + key_len)
+	if (!at)
 		floor_die("an upgrade without Sec-WebSocket-Key");
-	floor_send_all(fd, answer,
-		rc_ws_upgrade_answer(answer, sizeof(answer), (struct rc_str){key + at, key_len},
-			(struct rc_str){0}));
+	key.ptr = at + sizeof(field) - 1;
+	if (key.ptr + key.len > request + len)
+		floor_die("an upgrade came in pieces");
+	floor_send_all(
+		fd, answer, rc_ws_upgrade_answer(answer, sizeof(answer), key, (struct rc_str){0}));
 }
 
 /* Whether a frame asks for a subscription: what else clients say is of no interest. */
