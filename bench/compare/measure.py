@@ -124,7 +124,9 @@ class Patience:
             try:
                 outcome = once(case, server, generator, cpus, certificate)
             except Failed as failed:
-                outcome = Outcome({}, str(failed).splitlines()[0])
+                # What happened, and the last that the server said of it.
+                lines = str(failed).splitlines()
+                outcome = Outcome({}, " ".join(lines[:1] + lines[1:][-1:]))
             if best is None or bool(outcome.figures) > bool(best.figures) or \
                     (outcome.figures and outcome.waited < best.waited):
                 best = outcome

@@ -78,11 +78,10 @@ class Nchan(Debian):
         if running.tls:
             key, certificate = running.certificate
             tls = f"ssl_certificate {certificate}; ssl_certificate_key {key};"
-        user = "user root root;" if os.geteuid() == 0 else ""
         config = running.write("nginx.conf", f"""
 load_module {self.file(1)};
 daemon off;
-{user}
+user root root;
 worker_processes 1;
 worker_rlimit_nofile {os.sysconf("SC_OPEN_MAX")};
 pid {running.path("pid")};
