@@ -29,8 +29,10 @@ def run(command, **options):
         raise Missing(f"{command[0]} did not end in {DOWNLOAD_SECONDS} s") from None
 
 
-def last_line(text):
-    return (text.strip().splitlines() or ["it said nothing"])[-1].strip()
+def complaint(text):
+    """The first line that apt or npm marks as an error, else the last one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    return next((line for line in lines if re.match(r"E:|npm (error|ERR!)", line)), lines[-1])
 
 
 # ---- Debian
@@ -80,11 +82,9 @@ def debian(packages, paths, install):
         raise Missing(f"{' and '.join(packages)}: not installed, and nothing is to be installed (--no-install)")
     os.makedirs(os.path.join(PEERS, "archives", "partial"), exist_ok=True)
     done = download(packages, None)
-    if done.returncode:
-        # Lists of packages of our own, in case the host's are old or were never fetched.
-        done = download(packages, os.path.join(PEERS, "lists"))
-    if done.returncode:
-        raise Missing(f"{' and '.join(packages)}: the package is not to be had: {last_line(done.stdout)}")
+    # Lists of packages of our own, in case the host's are old or were never fetched.
+    if done.returncode and download(packages, os.path.join(PEERS, "lists")).returncode:
+        raise Missing(f"{' and '.join(packages)}: not to be had: {complaint(done.stdout)}")
     for archive in glob.glob(os.path.join(PEERS, "archives", "*.deb")):
         run(["dpkg", "-x", archive, UNPACKED])
     if not there():
@@ -115,6 +115,7 @@ def npm(package, major, install):
     if not install:
         raise Missing(f"npm package {package}: not installed, and nothing is to be installed (--no-install)")
     os.makedirs(NPM, exist_ok=True)
-    done = run(["npm", "install", "--prefix", NPM, f"{package}@{major}", "--no-audit", "--no-fund", "--ignore-scripts"])
+    done = run(["npm", "install", "--prefix", NPM, f"{package}@{major}", "--no-audit", "--no-fund", "--ignore-scripts",
+                "--fetch-retries=1", "--fetch-timeout=30000"])
     if done.returncode or not npm_version(package):
-        raise Missing(f"npm package {package}: npm could not install it: {last_line(done.stdout)}")
+        raise Missing(f"npm package {package}: not to be had: {complaint(done.stdout)}")
