@@ -2,10 +2,8 @@
  *
  * From counts to a result.
  */
-#include "finish.h"
+#include "conductor.h"
 
-#include <sched.h>
-#include <stdlib.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -130,16 +128,17 @@ static void add_channel(struct load_result *r, uint32_t channel, const struct lo
 	r->faulty[at].faults.foreign += f->foreign;
 }
 
-static int worse_first(const void *a, const void *b)
+/* The worst first; at most LOAD_FAULTY_MAX of them. */
+static void sort_channels(struct load_result *r)
 {
-	const struct load_faults *fa =
-		(const void *)((const char *)a +
-			       offsetof(__typeof__(((struct load_result *)0)->faulty[0]), faults));
-	const struct load_faults *fb =
-		(const void *)((const char *)b +
-			       offsetof(__typeof__(((struct load_result *)0)->faulty[0]), faults));
+	for (uint32_t i = 0; i < r->faulty_channels; i++)
+		for (uint32_t n = i + 1; n < r->faulty_channels; n++)
+			if (weight(&r->faulty[n].faults) > weight(&r->faulty[i].faults)) {
+				__typeof__(r->faulty[0]) spare = r->faulty[i];
 
-	return weight(fa) < weight(fb) ? 1 : weight(fa) > weight(fb) ? -1 : 0;
+				r->faulty[i] = r->faulty[n];
+				r->faulty[n] = spare;
+			}
 }
 
 static void finish_channels(struct load_conductor *c)
@@ -157,7 +156,7 @@ static void finish_channels(struct load_conductor *c)
 			if (channel && weight(&faults))
 				add_channel(c->r, (uint32_t)(channel - 1), &faults);
 		}
-	qsort(c->r->faulty, c->r->faulty_channels, sizeof(c->r->faulty[0]), worse_first);
+	sort_channels(c->r);
 }
 
 static void finish_server(struct load_conductor *c)
@@ -227,6 +226,13 @@ void load_finish(struct load_conductor *c)
 		r, c->inexact || r->verdict == LOAD_INTERRUPTED || glance.expected < accounted
 			   ? 0
 			   : glance.expected - accounted);
+	if (c->acks && !c->inexact && r->verdict != LOAD_INTERRUPTED &&
+		glance.acked + glance.refused < glance.to_ack) {
+		load_worsen(r, LOAD_FAULTY);
+		load_note(r, "Of %llu published events %llu were never acknowledged.",
+			(unsigned long long)glance.to_ack,
+			(unsigned long long)(glance.to_ack - glance.acked - glance.refused));
+	}
 	if (r->failed && load_finish_reason(c, reason))
 		load_note(r, "The last attempt that failed: %.200s", reason);
 	if (c->storm_ns && r->storm_seconds < 0 && r->verdict != LOAD_INTERRUPTED) {

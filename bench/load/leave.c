@@ -77,13 +77,14 @@ static void closed(struct load_worker *w, struct load_client *c)
 
 static bool anybody_was_open(const struct load_worker *w)
 {
-	uint64_t clients = 0;
+	int64_t clients = 0;
 
 	for (uint32_t i = 0; i < w->shared->workers; i++) {
 		for (uint32_t g = 0; g < w->plan->groups; g++) {
 			const struct load_group_stats *s = &w->shared->worker[i].group[g];
 
-			clients += load_get(&s->opened) - load_get(&s->feeding);
+			/* Publishers are counted in both. */
+			clients += (int64_t)(load_get(&s->opened) - load_get(&s->feeding));
 		}
 	}
 	return w->reached || clients > 0;

@@ -83,8 +83,9 @@ struct load_worker {
 	char *scratch;    /* LOAD_SPEECH_MAX */
 	uint32_t batch[LOAD_BATCH];
 	struct rc_error err;
-	bool reached; /* a client of this worker was open once */
-	bool failed;  /* err says why */
+	bool reached;       /* a client of this worker was open once */
+	bool failed;        /* err says why */
+	uint64_t broken_ns; /* a publisher broke: it fails then; 0: none did */
 };
 
 static inline uint32_t load_slot(const struct load_worker *w, const struct load_client *c)
@@ -163,6 +164,8 @@ static inline void load_ready(struct load_worker *w, struct load_client *c)
 
 /* The worker ends with this sentence; the first one stays. */
 void load_worker_fail(struct load_worker *w, const char *format, ...) RC_PRINTF(2, 3);
+/* w->err says why. The worker fails: at once while it connects, later after a moment in which clients may notice the same. */
+void load_worker_publisher_broke(struct load_worker *w);
 
 /* setup.c: 0, or -errno with w->failed and a sentence. Close also after a failure. */
 int load_worker_open(struct load_worker *w) RC_MUST_USE;

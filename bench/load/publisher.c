@@ -37,8 +37,9 @@ struct load_publisher {
 	struct load_pace pace;
 	struct load_closed closed;
 	bool begun, measuring;
-	uint64_t now_ns;        /* of the call that we are in */
-	uint64_t free_since_ns; /* window and socket have let us since then */
+	uint64_t window_from, window_to; /* UINT64_MAX: not yet */
+	uint64_t now_ns;                 /* of the call that we are in */
+	uint64_t free_since_ns;          /* window and socket have let us since then */
 	/* Put, and not yet in the words that others see. */
 	uint64_t put, put_expected;
 	struct load_link link;
@@ -60,7 +61,8 @@ static void on_acked(void *ctx, uint64_t time_ns)
 	struct load_publisher *p = ctx;
 
 	load_add(&p->counts->acked, 1);
-	if (p->measuring)
+	/* What was due in the window, whenever the answer comes: the longest waits end after it. */
+	if (time_ns >= p->window_from && time_ns < p->window_to)
 		load_add(&p->counts->ack[rc_hist_bucket(
 				 p->now_ns > time_ns ? p->now_ns - time_ns : 0)],
 			1);
@@ -115,6 +117,7 @@ int load_publisher_open(struct load_publisher **out, const struct load_plan *pla
 	p->group = &plan->group[group];
 	p->shared = shared;
 	p->stats = stats;
+	p->window_from = p->window_to = UINT64_MAX;
 	p->counts = &stats->group[group];
 	p->turn_events = RC_MAX(1u, RC_MIN(TURN_EVENTS, TURN_BYTES / (p->group->payload + 64)));
 	number_it(p, group, number);
@@ -144,9 +147,15 @@ void load_publisher_close(struct load_publisher *p)
 
 /* ---- publishing --------------------------------------------------------------------------------- */
 
+static uint32_t subscribers_of(const struct load_publisher *p, uint32_t index)
+{
+	return atomic_load_explicit(
+		&p->shared->subscribers[load_draw_channel(&p->draw, index)], memory_order_seq_cst);
+}
+
 /* One event to the output; load_link_room() allows it. */
-static int put(struct load_publisher *p, uint32_t index, uint64_t time_ns, uint32_t subscribers,
-	bool more, struct rc_error *err)
+static int put(
+	struct load_publisher *p, uint32_t index, uint64_t time_ns, bool more, struct rc_error *err)
 {
 	uint32_t channel = load_draw_channel(&p->draw, index);
 	const struct load_event event = {
@@ -157,17 +166,14 @@ static int put(struct load_publisher *p, uint32_t index, uint64_t time_ns, uint3
 		.time_ns = time_ns,
 	};
 
-	/* Before the event can be anywhere: a reader that sees a higher one calls it foreign. */
-	atomic_store_explicit(&p->shared->sequence[channel], event.sequence, memory_order_release);
+	/*
+	 * Before the event can be anywhere: a reader that sees a higher one calls it foreign. And before subscribers are read: a client
+	 * that goes does it the other way round (shared.h), so that one of both knows of the other.
+	 */
+	atomic_store_explicit(&p->shared->sequence[channel], event.sequence, memory_order_seq_cst);
 	p->put++;
-	p->put_expected += subscribers;
+	p->put_expected += subscribers_of(p, index);
 	return load_talk_put(&p->link.talk, load_names_get(&p->names, index), &event, more, err);
-}
-
-static uint32_t subscribers_of(const struct load_publisher *p, uint32_t index)
-{
-	return atomic_load_explicit(
-		&p->shared->subscribers[load_draw_channel(&p->draw, index)], memory_order_relaxed);
 }
 
 /* The counts before the bytes: nothing may arrive that is not expected. */
@@ -196,8 +202,7 @@ static int publish_open(struct load_publisher *p, uint64_t *next_ns, struct rc_e
 
 		load_pace_step(&p->pace);
 		put_now++;
-		rc = put(p, index, due_ns, subscribers_of(p, index),
-			put_now < room && p->pace.next_ns <= p->now_ns, err);
+		rc = put(p, index, due_ns, put_now < room && p->pace.next_ns <= p->now_ns, err);
 		if (p->measuring)
 			load_add(&p->stats->late[rc_hist_bucket(
 					 p->now_ns > could_ns ? p->now_ns - could_ns : 0)],
@@ -222,12 +227,11 @@ static int publish_closed(struct load_publisher *p, uint64_t *next_ns, struct rc
 	more = room > 0 && load_closed_allows(&p->closed);
 	while (rc == 0 && more) {
 		uint32_t index = load_draw_next(&p->draw);
-		uint32_t subscribers = subscribers_of(p, index);
 
-		load_closed_sent(&p->closed, subscribers);
+		load_closed_sent(&p->closed, subscribers_of(p, index));
 		put_now++;
 		more = put_now < room && load_closed_allows(&p->closed);
-		rc = put(p, index, rc_clock_mono_ns(), subscribers, more, err);
+		rc = put(p, index, rc_clock_mono_ns(), more, err);
 	}
 	if (rc == 0)
 		rc = send_put(p, err);
@@ -240,6 +244,16 @@ static int publish_closed(struct load_publisher *p, uint64_t *next_ns, struct rc
 	else
 		*next_ns = p->now_ns + LOAD_CLOSED_STUCK_NS;
 	return rc;
+}
+
+/* The phase is the caller's; its beginning is of the same phase or a later one. */
+static void follow_phase(struct load_publisher *p, enum load_phase phase)
+{
+	p->measuring = phase == LOAD_MEASURE;
+	if (p->measuring && p->window_from == UINT64_MAX)
+		p->window_from = load_get(&p->shared->start_ns);
+	if (phase >= LOAD_DRAIN && p->window_to == UINT64_MAX)
+		p->window_to = load_get(&p->shared->start_ns);
 }
 
 static void begin(struct load_publisher *p)
@@ -257,6 +271,7 @@ int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_
 	int rc;
 
 	*next_ns = UINT64_MAX;
+	follow_phase(p, phase);
 	if (p->link.more) {
 		rc = load_publisher_io(p, now_ns, err);
 		if (rc < 0)
@@ -273,7 +288,6 @@ int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_
 		return 0;
 	/* The worker's time is that of the beginning of its turn, and what it did since counts against it. */
 	p->now_ns = RC_MAX(now_ns, rc_clock_mono_ns());
-	p->measuring = phase == LOAD_MEASURE;
 	if (!p->begun)
 		begin(p);
 	if (p->group->rate > 0)
@@ -292,8 +306,7 @@ int load_publisher_io(struct load_publisher *p, uint64_t now_ns, struct rc_error
 	int rc;
 
 	p->now_ns = RC_MAX(now_ns, rc_clock_mono_ns());
-	p->measuring =
-		atomic_load_explicit(&p->shared->phase, memory_order_relaxed) == LOAD_MEASURE;
+	follow_phase(p, atomic_load_explicit(&p->shared->phase, memory_order_acquire));
 	rc = load_link_io(&p->link, err);
 	if (!free_before && load_link_room(&p->link) > 0)
 		p->free_since_ns = p->now_ns;

@@ -128,8 +128,8 @@ static void outlet_ready(struct load_worker *w, const struct io_uring_cqe *cqe)
 	if (load_tag_generation(cqe->user_data) != (o->generation & LOAD_GENERATION_MASK))
 		return;
 	o->armed = 0;
-	if (load_publisher_io(o->publisher, w->now_ns, &w->err))
-		w->failed = true;
+	if (w->broken_ns == 0 && load_publisher_io(o->publisher, w->now_ns, &w->err))
+		load_worker_publisher_broke(w);
 }
 
 void load_receive_completions(struct load_worker *w)

@@ -12,7 +12,7 @@
  *   an event that is published adds subscribers to expected, in its publisher's group;
  *   whatever a client that is not counted settles adds the same to expected, in its own group (may_lose: to neither);
  *   a counted client that goes takes from expected what it lacks. One worker's expected may thus be below 0, modulo 2^64.
- * A publish in the moment of going may be off by one: a publisher stores the sequence before it reads subscribers.
+ * A publish in the very moment of going may leave the difference off by one; closed loops don't wait for ever.
  */
 #ifndef LOAD_SHARED_H
 #define LOAD_SHARED_H

@@ -17,7 +17,9 @@
 #define LOOK_NS    20000u     /* busy: no longer without looking at phase and publishers */
 #define SLEEP_NS   10000000u  /* nor asleep */
 #define ACCOUNT_NS 100000000u /* between two looks at the thread's clocks */
-#define FIRES_MAX  1024u      /* timers of one turn */
+/* When a publisher's connection ends, the clients' may be ending, too: so long they are looked at before the worker gives up. */
+#define BREAK_NS  200000000u
+#define FIRES_MAX 1024u /* timers of one turn */
 
 void load_worker_fail(struct load_worker *w, const char *format, ...)
 {
@@ -29,6 +31,14 @@ void load_worker_fail(struct load_worker *w, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(w->err.text, sizeof(w->err.text), format, args);
 	va_end(args);
+}
+
+void load_worker_publisher_broke(struct load_worker *w)
+{
+	if (w->phase == LOAD_CONNECT)
+		w->failed = true;
+	else if (w->broken_ns == 0)
+		w->broken_ns = w->now_ns + BREAK_NS;
 }
 
 static uint64_t thread_ns(void)
@@ -56,22 +66,26 @@ static uint64_t publish(struct load_worker *w)
 {
 	uint64_t next = UINT64_MAX;
 
+	if (w->broken_ns) {
+		w->failed = w->now_ns >= w->broken_ns;
+		return w->broken_ns;
+	}
 	for (uint32_t i = 0; i < w->outlets && !w->failed; i++) {
 		struct load_outlet *o = &w->outlet[i];
 		uint64_t wants = UINT64_MAX;
 		short events;
 
 		if (load_publisher_turn(o->publisher, w->phase, w->now_ns, &wants, &w->err)) {
-			w->failed = true;
+			load_worker_publisher_broke(w);
 			return 0;
 		}
 		next = RC_MIN(next, wants);
 		if (!o->ready && load_publisher_ready(o->publisher)) {
 			o->ready = true;
 			load_add(&w->stats->group[o->group].connecting, UINT64_MAX);
+			load_add(&w->stats->group[o->group].feeding, 1);
 			load_add(&w->stats->group[o->group].opened, 1);
 			load_add(&w->stats->group[o->group].open, 1);
-			load_add(&w->stats->group[o->group].feeding, 1);
 		}
 		events = load_publisher_events(o->publisher);
 		if (events == o->armed)

@@ -30,7 +30,7 @@ class Result:
 
     def __init__(self, command, status, out, err, path):
         self.command, self.status, self.out, self.err = command, status, out, err
-        self.json = None
+        self.file, self.json = path, None
         if os.path.exists(path):
             with open(path) as f:
                 self.json = json.load(f, parse_constant=not_json)

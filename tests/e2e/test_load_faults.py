@@ -10,10 +10,10 @@ from rcload import FAULTS, assert_faults, assert_ok, assert_refused
 pytestmark = pytest.mark.one_shard
 
 # On a busy machine the generator may be the limit of what it measures, which these are not about.
-SHORT = ["--warm", "0.1", "--seconds", "0.6", "--drain", "0.7", "--quiet", "--own-limit"]
+SHORT = ["--warm", "0.1", "--seconds", "0.4", "--drain", "0.5", "--quiet", "--own-limit"]
 # Two clients with a channel each, which some faults need; 200 events a second in all.
-TWO = ["users", "--clients", "2", "--rate", "300", *SHORT]
-ONE = ["fanout", "--clients", "3", "--rate", "200", *SHORT]
+TWO = ["users", "--clients", "2", "--rate", "400", *SHORT]
+ONE = ["fanout", "--clients", "3", "--rate", "300", *SHORT]
 
 
 def channel_of(event):
@@ -118,7 +118,7 @@ def test_two_that_changed_places_are_one_reordered_and_none_lost(load):
     assert_faults(r, reordered=1, channels=channel_of(fault.done))
 
 
-@pytest.mark.parametrize("place", [9, 15, 20, 30, 45, 57, 64, -1], ids=lambda p: f"byte {p}")
+@pytest.mark.parametrize("place", [9, 20, 30, 57, 64, -1], ids=lambda p: f"byte {p}")
 def test_a_flipped_byte_is_corruption(load, place):
     fault = wrong.FlipPayload(client=0, nth=20, place=place)
     with Server(fault) as s:
@@ -127,7 +127,7 @@ def test_a_flipped_byte_is_corruption(load, place):
     assert_faults(r, lost=1, corrupted=1)
 
 
-@pytest.mark.parametrize("place", [0, 3, 7], ids=lambda p: f"byte {p}")
+@pytest.mark.parametrize("place", [0, 7], ids=lambda p: f"byte {p}")
 def test_an_event_that_can_no_longer_be_recognized_is_lost(load, place):
     fault = wrong.FlipPayload(client=0, nth=20, place=place)
     with Server(fault) as s:
@@ -194,10 +194,11 @@ def test_more_channels_with_faults_than_it_keeps_apart_are_all_counted(load):
     assert 10 <= len(r.faults["channels"]) <= 64
 
 
+@pytest.mark.tsan
 def test_faults_are_found_by_several_threads(load):
     fault = wrong.Drop(client=3, nth=20)
     with Server(fault) as s:
-        r = load("fanout", "--clients", "8", "--rate", "200", "--threads", "2", *SHORT, *s.urls)
+        r = load("fanout", "--clients", "8", "--rate", "300", "--threads", "2", *SHORT, *s.urls)
     assert_faults(r, lost=1, channels=channel_of(fault.done))
 
 
@@ -279,14 +280,14 @@ def test_a_subscription_that_is_never_acknowledged(load):
 # ---- publishing
 
 def test_a_publisher_that_is_refused_an_event(load):
-    with Server(wrong.Refuses(nth=20)) as s:
+    with Server(wrong.Refuses(nth=60)) as s:
         r = load(*ONE, *s.urls)
     assert r.status == 1, str(r)
     assert "refused" in r.notes, str(r)
 
 
 def test_a_publisher_whose_connection_ends(load):
-    with Server(wrong.ClosesFeed(nth=20)) as s:
+    with Server(wrong.ClosesFeed(nth=60)) as s:
         r = load(*ONE, *s.urls)
     assert r.status == 1, str(r)
     assert "closed" in r.notes, str(r)
@@ -294,9 +295,9 @@ def test_a_publisher_whose_connection_ends(load):
 
 def test_a_server_that_never_acknowledges(load):
     with Server(wrong.NeverAcknowledges()) as s:
-        r = load("publish", "--publishers", "1", "--in-flight", "8", "--drain", "0.5", *SHORT, *s.urls)
+        r = load("publish", "--publishers", "1", "--in-flight", "8", *SHORT, *s.urls)
     assert r.status == 1, str(r)
-    assert r.window["acked"] == 0
+    assert r.window["acked"] == 0 and "acknowledged" in r.notes, str(r)
 
 
 @pytest.mark.parametrize("behaviour, word", [(wrong.WrongGreeting, "greet"), (wrong.OldVersion, "version"), (wrong.RefusedHello, "token")],
@@ -315,22 +316,33 @@ def test_a_publisher_that_is_not_greeted_at_all(load):
 
 # ---- coming back
 
+STORM = ["storm", "--clients", "10", "--channels", "1", "--rate", "1000", "--share", "100", "--storm-after", "0.3", "--warm", "0.2",
+         "--seconds", "1", "--drain", "0.7", "--quiet", "--own-limit"]
+
+
 def test_a_storm_with_recovery_misses_nothing(load):
     with Server() as s:
-        r = load("storm", "--clients", "20", "--rate", "100", "--share", "100", "--recover",
-                 "--storm-after", "0.3", "--warm", "0.2", "--seconds", "1.2", "--drain", "1", "--quiet", "--own-limit", *s.urls)
+        r = load(*STORM, "--recover", *s.urls)
     assert_ok(r)
-    assert r.clients["dropped"] == r.clients["returned"] == 20
-    assert r.missed_away == 0
+    assert r.clients["dropped"] == r.clients["returned"] == 10
     assert r.clients["storm_seconds"] > 0
-    assert s.clients == 40
+    assert s.clients == 20
+    assert r.missed_away == 0
+    # What came again of what was seen already does not count twice.
+    assert r.total["deliveries"] == 10 * r.total["published"], r.total
+
+
+def test_what_was_published_meanwhile_is_no_fault_without_recovery(load):
+    with Server() as s:
+        r = load(*STORM, *s.urls)
+    assert_ok(r)
+    assert r.missed_away > 0
+    assert r.total["deliveries"] + r.missed_away == 10 * r.total["published"], r.total
 
 
 def test_a_recovery_that_leaves_something_out_is_loss(load):
     fault = wrong.Forgetful()
     with Server(fault) as s:
-        # Fast enough that something is published while they are away.
-        r = load("storm", "--clients", "20", "--rate", "1000", "--share", "100", "--recover",
-                 "--storm-after", "0.3", "--warm", "0.2", "--seconds", "1.2", "--drain", "1", "--quiet", "--own-limit", *s.urls)
+        r = load(*STORM, "--recover", *s.urls)
     assert fault.forgotten > 0
     assert_faults(r, lost=fault.forgotten)

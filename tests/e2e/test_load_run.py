@@ -8,11 +8,11 @@ import subprocess
 import pytest
 
 import rcgateway
-from rcload import BINARY, assert_ok, gateway_urls
+from rcload import BINARY, assert_ok, assert_refused, gateway_urls
 
 SETTINGS = {"echo": "yes"}
 # On a busy machine the generator may be the limit of what it measures, which these are not about.
-SHORT = ["--warm", "0.3", "--seconds", "1", "--own-limit"]
+SHORT = ["--warm", "0.2", "--seconds", "0.7", "--own-limit"]
 
 
 @pytest.fixture
@@ -96,6 +96,7 @@ def test_idle(against):
     assert r.server["rss_connected"] > 0
 
 
+@pytest.mark.tsan
 def test_churn(against):
     r = against("churn", "--clients", 40, "--channels", 4, "--rate", 300, "--churn", 40)
     assert_ok(r)
@@ -107,6 +108,7 @@ def test_churn(against):
     assert established["deliveries"] > 0
 
 
+@pytest.mark.tsan
 def test_storm(against):
     r = against("storm", "--clients", 60, "--channels", 3, "--rate", 300, "--share", 50, "--storm-after", 0.3,
                 short=["--warm", "0.2", "--seconds", "1.5", "--own-limit"])
@@ -120,7 +122,8 @@ def test_echo(against):
     r = against("echo", "--clients", 10, "--in-flight", 2)
     assert_ok(r)
     assert r.total["deliveries"] == r.total["published"] > 0
-    assert abs(r.latency["count"] - r.window["deliveries"]) <= 2 * 10 * 2
+    # Those that were due in the window, and those that came in it.
+    assert r.latency["count"] == pytest.approx(r.window["deliveries"], rel=0.02)
 
 
 def test_echo_in_an_open_loop(against):
@@ -136,7 +139,7 @@ def test_publish(against, shared_gateway):
     assert r.total["published"] > 0
     shared_gateway.until_counter("events_published", before + r.total["published"])
     assert r.window["acked"] > 0
-    assert r.ack["count"] == r.window["acked"]
+    assert r.ack["count"] == pytest.approx(r.window["acked"], rel=0.02)
 
 
 def test_mixed(against, shared_gateway, folder):
@@ -158,11 +161,12 @@ def test_mixed(against, shared_gateway, folder):
     shared_gateway.until_counter("deliveries", before + r.total["deliveries"])
 
 
-@pytest.mark.parametrize("how", [[], ["--read-rate", 2000]], ids=["never", "slowly"])
+@pytest.mark.parametrize("how", [[], ["--read-rate", "500K"]], ids=["never", "slowly"])
 def test_slow_clients_do_not_harm_the_others(load, gateway, how):
-    # Little may pile up for one client before it is closed. The kernel's buffers come on top: some MiB on loopback.
-    g = gateway({"namespace.load.slow_policy": "disconnect", "namespace.load.lag_bytes": "256KiB", "namespace.load.lag_time": "0"})
-    r = load("slow", "--clients", 6, "--share", 33.4, *how, "--rate", 500, "--payload", "16K", "--warm", 0.3, "--seconds", 2,
+    # Little may pile up for one client before it is closed.
+    g = gateway({"namespace.load.slow_policy": "disconnect", "namespace.load.lag_bytes": "256KiB", "namespace.load.lag_time": "0",
+                 "close_timeout": "100ms"})
+    r = load("slow", "--clients", 6, "--share", 33.4, *how, "--rate", 500, "--payload", "16K", "--warm", 0.3, "--seconds", 1.5,
              "--own-limit", *gateway_urls(g))
     assert_ok(r)
     fast, slow = r.groups
@@ -170,19 +174,22 @@ def test_slow_clients_do_not_harm_the_others(load, gateway, how):
     assert [p["clients"] for p in r.parameters["groups"]] == [4, 2]
     assert fast["closed"] == 0
     assert fast["deliveries"] == pytest.approx(4 * fast["published"], rel=0.1)
-    # Some 18 MB were due to each of the two.
-    assert slow["closed"] == r.clients["closed"] == 2, str(r)
-    assert g.counter("close_too_slow") == 2
+    # Some 14 MB were due to each of the two.
+    g.until_counter("close_too_slow", 2)
+    # Who never reads can't see that it was closed: the end of the stream lies behind what it did not read.
+    assert slow["closed"] == r.clients["closed"] == (2 if how else 0), str(r)
 
 
 # ---- threads, processes, addresses
 
+@pytest.mark.tsan
 def test_several_threads(against):
     r = against("fanout", "--clients", 51, "--threads", 3, "--in-flight", 8)
     assert_counted(r, 51)
     assert r.parameters["threads"] == 3
 
 
+@pytest.mark.tsan
 def test_several_processes(against):
     r = against("channels", "--clients", 40, "--channels", 4, "--spread", "even", "--rate", 300, "--processes", 2, "--threads", 2)
     assert_counted(r, 10)
@@ -242,7 +249,7 @@ def test_compare_two_kept_results(load, gateway, folder):
     b = load("fanout", "--clients", 6, "--rate", 100, *SHORT, "--quiet", *gateway_urls(g))
     assert_ok(a)
     assert_ok(b)
-    r = load("--compare", a.path, b.path, json_file=False)
+    r = load("--compare", a.file, b.file, json_file=False)
     assert r.status == 0, str(r)
     assert r.err == ""
     assert "p99" in r.out
@@ -256,7 +263,7 @@ def test_a_kept_result_becomes_a_page(load, gateway, folder):
     page, again = f"{folder}/a.html", f"{folder}/b.html"
     a = load("fanout", "--clients", 3, "--rate", 100, *SHORT, "--quiet", "--report", page, *gateway_urls(g))
     assert_ok(a)
-    r = load("--render", a.path, "--report", again, json_file=False)
+    r = load("--render", a.file, "--report", again, json_file=False)
     assert r.status == 0, str(r)
     with open(page) as f, open(again) as f2:
         text, text2 = f.read(), f2.read()
@@ -295,5 +302,8 @@ def test_the_built_in_targets_are_listed_and_can_be_read(load, shards):
     r = load("--targets", json_file=False)
     assert r.status == 0 and r.err == "", str(r)
     names = [line.split()[0] for line in r.out.splitlines() if line.strip()]
-    for name in ("ringcast", "nats", "nchan", "mosquitto"):
-        assert name in names, r.out
+    assert "ringcast" in names
+    for name in names:
+        # Its profile is read before the address is looked at.
+        r = load("idle", "--target", name, "--clients", 1, "--url", "ws://127.0.0.1:1/", "--own-limit", "--connect-timeout", 1)
+        assert_refused(r)

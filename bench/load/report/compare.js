@@ -43,6 +43,12 @@ function targetSection(d) {
 			figure(d, `targets.${i}.bound`, targetUnit(t), "td", { class: "number" }), targetState(t)]))));
 }
 
+function whyNot(row) {
+	if (row && row.skipped)
+		return row.skipped;
+	return row && (row.notes || []).length ? "not measured, as the notes of its case say" : "not measured";
+}
+
 // ringcast's own figure of each case, and how far the best of the others is.
 function compareCards(d) {
 	return cardGrid((d.cases || []).map((c, index) => {
@@ -55,7 +61,7 @@ function compareCards(d) {
 			+ show(figureOf(key).unit, at(peer[0], `median.${key}`));
 		const own = (c.rows || []).findIndex((row) => row.server === "ringcast");
 		return card(d, { name: c.title || c.name, path: `cases.${index}.rows.${Math.max(own, 0)}.median.${key}`, unit: figureOf(key).unit,
-			more: isNumber(ratio) ? beside : figureOf(key).name, reason: (own >= 0 && c.rows[own].skipped) || "not measured" });
+			more: isNumber(ratio) ? beside : figureOf(key).name, reason: whyNot((c.rows || [])[own]) });
 	}));
 }
 
@@ -69,11 +75,16 @@ function chips(c) {
 
 function caseSection(d, c, index) {
 	const rows = sortedRows(c, index);
-	const said = (c.rows || []).flatMap((row) => [...(row.skipped ? [[row.server, `not measured: ${row.skipped}`]] : []),
-		...(row.notes || []).map((n) => [row.server, n])]);
+	const skipped = (c.rows || []).filter((row) => row.skipped).map((row) => [row.server, `not measured: ${row.skipped}`]);
+	const notes = (c.rows || []).flatMap((row) => (row.notes || []).map((n) => [row.server, n]));
+	const figures = figuresOf(c);
+	const said = notes.length ? more(`Notes on the rounds (${notes.length})`, panel(pairs("Notes", notes))) : null;
+	if (said && !figures.length)
+		said.setAttribute("open", "");
 	return section(c.title || c.name, chips(c),
-		make("div", { class: "grid figures" }, figuresOf(c).map((key, i) => barPanel(d, rows, key, { wide: i === 0, better: key === c.primary ? c.better : undefined }))),
-		said.length ? panel(pairs("Notes", said)) : null);
+		figures.length ? make("div", { class: "grid figures" }, figures.map((key, i) => barPanel(d, rows, key, { wide: i === 0, better: key === c.primary ? c.better : undefined })))
+			: make("p", { class: "soft" }, "No server has a figure in this case."),
+		skipped.length ? panel(pairs("Not measured", skipped)) : null, said);
 }
 
 function comparePage(d) {
@@ -84,7 +95,7 @@ function comparePage(d) {
 	const host = typeof d.host === "object" && d.host ? d.host : { name: d.host };
 	return [
 		heading("bench/compare " + (d.version || ""), "ringcast beside its peers and its floors",
-			`${show("count", d.rounds)} rounds, interleaved` + (isNumber(d.seconds) ? `, ${Math.round(d.seconds / 6) / 10} minutes` : "") + (d.quick ? ", quick" : "")
+			`${show("count", d.rounds)} ${d.rounds === 1 ? "round" : "rounds, interleaved"}` + (isNumber(d.seconds) ? `, ${Math.round(d.seconds / 6) / 10} minutes` : "") + (d.quick ? ", quick" : "")
 			+ `, started ${d.started || DASH}`),
 		verdict(!targets.length ? "warn" : missed ? "bad" : unknown ? "warn" : "good", "targets.met", targets.length ? `${met} of ${targets.length} targets met` : "No targets",
 			[missed ? `${missed} missed` : "", unknown ? `${unknown} not measured` : ""].filter(Boolean).join(", "), d.notes || []),
