@@ -80,8 +80,10 @@ CLIENT_SRC := $(sort $(wildcard src/client/*.c))
 PROG_SRC   := $(sort $(wildcard src/main.c src/cli/*.c))
 UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-BENCH_SRC  := $(sort $(wildcard bench/*.c))
-UBENCH_SRC := $(sort $(wildcard bench/micro/*.c bench/micro/*.cc))
+FLOOR_SRC  := $(sort $(wildcard bench/compare/*.c))
+RIG_SRC    := $(sort $(wildcard bench/rig/*.c))
+UBENCH_SRC := $(sort $(wildcard bench/micro/*.c) bench/shim.cc)
+COUNT_SRC  := $(sort $(wildcard bench/instructions/*.c))
 LOAD_SRC   := $(sort $(wildcard bench/load/*.c))
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
@@ -90,8 +92,9 @@ CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 PROG_OBJ   := $(call obj,$(PROG_SRC))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FUZZ_BIN   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
-BENCH_BIN  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
-UBENCH_BIN := $(if $(UBENCH_SRC),$(BUILD)/bench/micro)
+FLOOR      := $(BUILD)/bench/floor
+UBENCH_BIN := $(BUILD)/bench/micro
+COUNT_BIN  := $(BUILD)/bench/instructions
 LOAD_OBJ   := $(call obj,$(filter-out bench/load/main.c,$(LOAD_SRC)))
 LOAD_MAIN  := $(call obj,$(filter bench/load/main.c,$(LOAD_SRC)))
 
@@ -103,7 +106,7 @@ LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test check debug asan tsan bench fuzz install clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test check debug asan tsan bench bench-instructions compare fuzz install clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO)
@@ -136,10 +139,20 @@ asan:
 tsan:
 	@$(MAKE) --no-print-directory VARIANT=tsan all units
 
-## bench    build and run the benchmarks, each beside its floor
+## bench    build and run the micro-benchmarks; build/bench.json has the figures (ARGS=--benchmark_filter=…)
 bench: deps
-	@$(MAKE) --no-print-directory VARIANT=release all benches
-	@scripts/bench $(ARGS)
+	@$(MAKE) --no-print-directory VARIANT=release build/release/bench/micro
+	@build/release/bench/micro --benchmark_out=build/bench.json --benchmark_out_format=json $(ARGS)
+
+## bench-instructions  count the instructions of a delivery, a publish, a subscribe; beside what is recorded
+bench-instructions: deps
+	@$(MAKE) --no-print-directory VARIANT=release build/release/bench/instructions
+	@bench/count-instructions $(ARGS)
+
+## compare  install the peers, measure ringcast beside them and its floors (ARGS=--help); under 15 minutes
+compare: deps
+	@$(MAKE) --no-print-directory VARIANT=release $(PROGRAM) $(LOAD) $(FLOOR)
+	@bench/compare/compare $(ARGS)
 
 ## fuzz     build the fuzzers and run each for FUZZ_SECONDS (10)
 fuzz: deps
@@ -165,7 +178,7 @@ deps-run:
 
 units: $(UNIT_BIN)
 fuzzers: $(FUZZ_BIN)
-benches: $(BENCH_BIN) $(UBENCH_BIN)
+benches: $(FLOOR) $(UBENCH_BIN)
 
 # ---- how ----------------------------------------------------------------------------------------
 
@@ -226,12 +239,20 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(CLIENT_LIB) $(CORE_LIB)
 	$(SAY) "  CC   $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
 
-$(BUILD)/bench/micro: $(call obj,$(UBENCH_SRC)) $(CORE_LIB)
+# The rig's kernel stands before the library and so in the place of src/io/uring.c, and answers for the clock and for chance.
+RIG_LINK := -Wl,--wrap=clock_gettime,--wrap=getrandom
+
+$(BUILD)/bench/micro: $(call obj,$(UBENCH_SRC) $(RIG_SRC)) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CXX  $@"
-	$(Q)$(CXX) $(LDFLAGS_ALL) -o $@ $^ -lbenchmark $(LDLIBS_ALL)
+	$(Q)$(CXX) $(LDFLAGS_ALL) $(RIG_LINK) -o $@ $^ -lbenchmark $(LDLIBS_ALL)
 
-$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(CLIENT_LIB) $(CORE_LIB)
+$(BUILD)/bench/instructions: $(call obj,$(COUNT_SRC) $(RIG_SRC)) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) $(RIG_LINK) -o $@ $^ $(LDLIBS_ALL)
+
+$(FLOOR): $(call obj,$(FLOOR_SRC)) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)

@@ -5,9 +5,14 @@
  */
 #include "profile.h"
 
-#define PROFILES(X) \
-	X(ringcast) \
-	X(floor)    \
+#define PROFILES(X)  \
+	X(ringcast)  \
+	X(floor)     \
+	X(nats)      \
+	X(nchan)     \
+	X(mosquitto) \
+	X(ws)        \
+	X(socketio)  \
 	X(websocket)
 
 #define EMBED(name)                                              \

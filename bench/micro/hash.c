@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The keyed hash over names of channels, short, usual and longest; and UTF-8 over text.
+ * The keyed hash over names of channels: short, usual and longest.
  */
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "base/utf8.h"
 #include "shim.h"
 
 #define ROUND 64u
 
 struct state {
 	size_t len;
-	char bytes[ROUND + 4096];
+	char bytes[ROUND + 256];
 };
 
 static void *state_open(uint64_t len)
@@ -22,16 +21,6 @@ static void *state_open(uint64_t len)
 	s->len = len;
 	for (size_t i = 0; i < sizeof(s->bytes); i++)
 		s->bytes[i] = (char)('a' + i % 26);
-	return s;
-}
-
-static void *mixed_open(uint64_t len)
-{
-	struct state *s = state_open(len);
-
-	for (size_t i = 0; i + 40 < sizeof(s->bytes); i += 40)
-		memcpy(s->bytes + i, "\xc3\xa4\xe2\x82\xac", 5);
-	memset(s->bytes + len - 40, 'z', 40);
 	return s;
 }
 
@@ -57,20 +46,10 @@ static void hash_word(void *state)
 	micro_keep(sum);
 }
 
-static void utf8(void *state)
-{
-	const struct state *s = state;
-
-	for (uint32_t i = 0; i < ROUND; i++)
-		RC_ASSERT(rc_utf8_valid(s->bytes, s->len));
-}
-
 const struct micro_case micro_hash[] = {
 	{"hash/word", 0, ROUND, 0, state_open, hash_word, free},
 	{"hash/16B", 16, ROUND, ROUND * 16, state_open, hash, free},
 	{"hash/32B", 32, ROUND, ROUND * 32, state_open, hash, free},
 	{"hash/255B", 255, ROUND, ROUND * 255, state_open, hash, free},
-	{"utf8/ascii/1KiB", 1024, ROUND, ROUND * 1024, state_open, utf8, free},
-	{"utf8/mixed/1KiB", 1024, ROUND, ROUND * 1024, mixed_open, utf8, free},
 	{0},
 };

@@ -13,6 +13,8 @@
 
 /* state starts as RC_UTF8_ACCEPT; returns the new state: ACCEPT, REJECT, or another value inside a character. */
 uint32_t rc_utf8_feed(uint32_t state, const void *bytes, size_t len);
+/* The same, byte by byte: what the other is measured against and compared with, and does its ends with. */
+uint32_t rc_utf8_feed_plain(uint32_t state, const void *bytes, size_t len);
 
 static inline bool rc_utf8_valid(const void *bytes, size_t len)
 {

@@ -58,6 +58,7 @@ struct rc_publish {
 	struct rc_str channel, event, data;
 	uint64_t timestamp_ms; /* never 0 here */
 	uint64_t taken_ns;     /* when it came in */
+	uint32_t hash;         /* of the channel's name; 0 = nobody has reckoned it yet */
 	bool json;
 };
 

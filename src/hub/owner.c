@@ -181,7 +181,7 @@ static uint64_t pattern_shards(struct rc_hub *h, struct rc_owned *o)
 
 bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_outcome *out)
 {
-	uint32_t hash = rc_hub_hash(h, p->channel);
+	uint32_t hash = p->hash ? p->hash : rc_hub_hash(h, p->channel);
 	uint32_t index = find_or_make(h, p->channel, hash);
 
 	*out = (struct rc_outcome){.to = p->from};

@@ -171,7 +171,7 @@ int rc_json_validate(struct rc_str text, uint32_t depth_max)
 	RC_ASSERT(depth_max <= RC_JSON_DEPTH_LIMIT);
 	if (text.len == 0 || !check_text(text.ptr, text.ptr + text.len, depth_max, &seen))
 		return -EINVAL;
-	if ((seen & RC_SCAN_HIGHS) != 0 && !rc_utf8_valid(text.ptr, text.len))
+	if (seen != 0 && !rc_utf8_valid(text.ptr, text.len))
 		return -EINVAL;
 	return 0;
 }

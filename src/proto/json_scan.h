@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The small steps that all of JSON is made of; only json*.c includes this. Strings are most of a message, so they are
- * stepped over eight bytes at a time: three subtractions find the first quote, backslash or control byte of a word. No
- * step reads at or behind end. Pure, any thread.
+ * stepped over sixteen bytes at a time, and near the end of the text eight: three subtractions find the first quote, backslash
+ * or control byte of a word. No step reads at or behind end. Pure, any thread.
  */
 #ifndef RC_PROTO_JSON_SCAN_H
 #define RC_PROTO_JSON_SCAN_H
 
 #include <assert.h>
 
-#include "base/base.h"
+#include "base/simd.h"
 
 #define RC_SCAN_ONES  0x0101010101010101ull
 #define RC_SCAN_HIGHS 0x8080808080808080ull
@@ -125,20 +125,33 @@ static inline char rc_scan_escape_meaning(char c)
 	}
 }
 
-/* The first special byte, or end. Bytes passed are or-ed into *seen, whose high bits tell of UTF-8. */
+/*
+ * The first special byte, or end. *seen becomes other than 0 when a byte above 7F was passed (or stands close behind): then
+ * the text is to be looked at as UTF-8.
+ */
 static inline const char *rc_scan_plain_end(const char *p, const char *end, uint64_t *seen)
 {
+	while (end - p >= (ptrdiff_t)RC_V16) {
+		rc_v16 v = rc_v16_load(p);
+		rc_v16 special = (rc_v16)(v == rc_v16_splat('"')) |
+				 (rc_v16)(v == rc_v16_splat('\\')) | rc_v16_below_space(v);
+
+		*seen |= rc_v16_high(v);
+		if (rc_v16_high(special))
+			return p + rc_v16_first(special);
+		p += RC_V16;
+	}
 	while (end - p >= 8) {
 		uint64_t word = rc_scan_load8(p);
 		uint64_t mask = rc_scan_bytes_special(word);
 
-		*seen |= word;
+		*seen |= word & RC_SCAN_HIGHS;
 		if (mask != 0)
 			return p + rc_scan_first_byte(mask);
 		p += 8;
 	}
 	for (; p < end && !rc_scan_is_special((unsigned char)*p); p++)
-		*seen |= (unsigned char)*p;
+		*seen |= (unsigned char)*p & 0x80;
 	return p;
 }
 

@@ -118,16 +118,19 @@ bool rc_pattern_match(struct rc_str pattern, struct rc_str channel)
 
 bool rc_event_name_valid(struct rc_str name)
 {
+	unsigned char seen = 0;
+
 	if (name.len == 0 || name.len > RC_EVENT_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
 		unsigned char c = (unsigned char)name.ptr[i];
 
+		seen |= c;
 		if (c < 0x20 || c == 0x7f)
 			return false;
 		/* U+0080 to U+009F: steering characters too, two bytes long */
 		if (c == 0xc2 && i + 1 < name.len && (unsigned char)name.ptr[i + 1] < 0xa0)
 			return false;
 	}
-	return rc_utf8_valid(name.ptr, name.len);
+	return seen < 0x80 || rc_utf8_valid(name.ptr, name.len);
 }

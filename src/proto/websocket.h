@@ -88,6 +88,8 @@ size_t rc_ws_masked_header(
 	unsigned char out[14], uint8_t opcode, bool fin, uint64_t len, uint32_t mask);
 /* Masks and unmasks. phase: how many bytes of the same frame went before. */
 void rc_ws_mask(void *bytes, size_t len, uint32_t mask, uint64_t phase);
+/* The same without vectors: what the other is measured against and compared with. */
+void rc_ws_mask_plain(void *bytes, size_t len, uint32_t mask, uint64_t phase);
 
 /* An unmasked close; code 1005 sends an empty one. A reason over 123 bytes is cut between characters; NULL: none. */
 size_t rc_ws_close_frame(

@@ -83,6 +83,7 @@ static bool take(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
 		.taken_ns = sv->now_ns,
 		.json = (flags & RINGCAST_FLAG_JSON) != 0,
 	};
+	publish.hash = rc_hub_hash(sv->hub, publish.channel);
 	switch (sv->port.publish(sv->port.ctx, &publish, &outcome)) {
 	case RC_ROUTE_FULL:
 		return false;

@@ -276,7 +276,7 @@ static void submit(struct rc_shard *s)
 	rc_sleeper_awake(&s->sleeper);
 }
 
-static bool turn(struct rc_shard *s)
+bool rc_shard_turn(struct rc_shard *s)
 {
 	bool done = false;
 
@@ -305,7 +305,7 @@ static bool turn(struct rc_shard *s)
 	return !done;
 }
 
-static void start(struct rc_shard *s)
+void rc_shard_begin(struct rc_shard *s)
 {
 	char name[16];
 	uint32_t sub;
@@ -336,8 +336,8 @@ void *rc_shard_run(void *shard)
 {
 	struct rc_shard *s = shard;
 
-	start(s);
-	while (turn(s))
+	rc_shard_begin(s);
+	while (rc_shard_turn(s))
 		;
 	atomic_fetch_add_explicit(&s->gateway->ended, 1, memory_order_acq_rel);
 	return NULL;

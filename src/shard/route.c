@@ -29,6 +29,7 @@ struct publish_record {
 	struct rc_publisher_ref from;
 	uint64_t timestamp_ms;
 	uint64_t taken_ns;
+	uint32_t hash;
 	uint32_t data_len;
 	uint16_t channel_len;
 	uint8_t event_len;
@@ -214,7 +215,7 @@ static uint64_t channels(void *ctx)
 static enum rc_route publish(void *ctx, const struct rc_publish *p, struct rc_outcome *out)
 {
 	struct rc_shard *s = ctx;
-	uint32_t owner = rc_hub_owner(&s->hub, rc_hub_hash(&s->hub, p->channel));
+	uint32_t owner = rc_hub_owner(&s->hub, p->hash);
 
 	if (owner == s->index)
 		return rc_owner_publish(&s->hub, p, out) ? RC_ROUTE_DONE : RC_ROUTE_FULL;
@@ -229,6 +230,7 @@ static enum rc_route publish(void *ctx, const struct rc_publish *p, struct rc_ou
 		.from = p->from,
 		.timestamp_ms = p->timestamp_ms,
 		.taken_ns = p->taken_ns,
+		.hash = p->hash,
 		.data_len = (uint32_t)p->data.len,
 		.channel_len = (uint16_t)p->channel.len,
 		.event_len = (uint8_t)p->event.len,
@@ -346,6 +348,7 @@ static bool take_publish(struct rc_shard *s, const struct publish_record *r)
 		.from = r->from,
 		.timestamp_ms = r->timestamp_ms,
 		.taken_ns = r->taken_ns,
+		.hash = r->hash,
 		.json = r->json,
 	};
 

@@ -112,7 +112,11 @@ void rc_gateway_close(struct rc_gateway *g);
 
 /* ---- loop.c -------------------------------------------------------------------------------------- */
 
+/* The thread: begins, takes turns until the gateway stops. */
 void *rc_shard_run(void *shard);
+/* By themselves, for those who measure a shard without a thread of its own. A turn says whether there is to be another. */
+void rc_shard_begin(struct rc_shard *s);
+bool rc_shard_turn(struct rc_shard *s);
 
 /* ---- flush.c ------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Registers the tables of shim.h with Google Benchmark. "per_item" is the time of one operation.
+#include "shim.h"
+
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -8,7 +10,7 @@
 #include <cstring>
 #include <vector>
 
-#include "shim.h"
+static const char *skipped;
 
 extern "C" void *micro_alloc(uint64_t bytes)
 {
@@ -21,10 +23,21 @@ extern "C" void *micro_alloc(uint64_t bytes)
 	return std::memset(memory, 0, bytes);
 }
 
+extern "C" void *micro_skip(const char *reason)
+{
+	skipped = reason;
+	return nullptr;
+}
+
 static void run_case(benchmark::State &state, const micro_case *c)
 {
+	skipped = nullptr;
 	void *own = c->open(c->arg);
 
+	if (skipped != nullptr) {
+		state.SkipWithError(skipped);
+		return;
+	}
 	c->run(own);
 	for (auto _ : state)
 		c->run(own);
