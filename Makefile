@@ -80,7 +80,7 @@ CLIENT_SRC := $(sort $(wildcard src/client/*.c))
 PROG_SRC   := $(sort $(wildcard src/main.c src/cli/*.c))
 UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-BENCH_SRC  := $(sort $(wildcard bench/*.c))
+FLOOR_SRC  := $(sort $(wildcard bench/compare/*.c))
 RIG_SRC    := $(sort $(wildcard bench/rig/*.c))
 UBENCH_SRC := $(sort $(wildcard bench/micro/*.c) bench/shim.cc)
 COUNT_SRC  := $(sort $(wildcard bench/instructions/*.c))
@@ -92,7 +92,7 @@ CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 PROG_OBJ   := $(call obj,$(PROG_SRC))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FUZZ_BIN   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
-BENCH_BIN  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+FLOOR      := $(BUILD)/bench/floor
 UBENCH_BIN := $(BUILD)/bench/micro
 COUNT_BIN  := $(BUILD)/bench/instructions
 LOAD_OBJ   := $(call obj,$(filter-out bench/load/main.c,$(LOAD_SRC)))
@@ -106,7 +106,7 @@ LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test check debug asan tsan bench bench-instructions fuzz install clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test check debug asan tsan bench bench-instructions compare fuzz install clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO)
@@ -149,6 +149,11 @@ bench-instructions: deps
 	@$(MAKE) --no-print-directory VARIANT=release build/release/bench/instructions
 	@bench/count-instructions $(ARGS)
 
+## compare  install the peers, measure ringcast beside them and its floors (ARGS=--help); under 15 minutes
+compare: deps
+	@$(MAKE) --no-print-directory VARIANT=release $(PROGRAM) $(LOAD) $(FLOOR)
+	@bench/compare/compare $(ARGS)
+
 ## fuzz     build the fuzzers and run each for FUZZ_SECONDS (10)
 fuzz: deps
 	@scripts/fuzz
@@ -173,7 +178,7 @@ deps-run:
 
 units: $(UNIT_BIN)
 fuzzers: $(FUZZ_BIN)
-benches: $(BENCH_BIN) $(UBENCH_BIN)
+benches: $(FLOOR) $(UBENCH_BIN)
 
 # ---- how ----------------------------------------------------------------------------------------
 
@@ -196,7 +201,7 @@ $(CLIENT_LIB): $(CLIENT_OBJ)
 # OpenSSL: the generator's wss clients.
 $(LOAD): $(LOAD_MAIN) $(LOAD_LIB) $(CORE_LIB)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto -lm
 
 $(LOAD_LIB): $(LOAD_OBJ)
 	@mkdir -p $(@D)
@@ -207,16 +212,16 @@ $(LOAD_LIB): $(LOAD_OBJ)
 $(BUILD)/unit/load/%: $(BUILD)/obj/tests/unit/load/%.o $(LOAD_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $^ -lcmocka $(LDLIBS_ALL) -lssl -lcrypto
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $^ -lcmocka $(LDLIBS_ALL) -lssl -lcrypto -lm
 
 $(BUILD)/fuzz/fuzz_load%: $(BUILD)/obj/tests/fuzz/fuzz_load%.o $(LOAD_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto -lm
 
 # What is built in with .incbin is no #include.
-$(call obj,bench/load/target.c): $(wildcard bench/load/targets/*.ini)
-$(call obj,bench/load/report.c): $(wildcard bench/load/report.html)
+$(call obj,bench/load/target_list.c): $(wildcard bench/load/targets/*.ini)
+$(call obj,bench/load/report.c): $(wildcard bench/load/report/*)
 
 $(CLIENT_SO): $(CLIENT_SRC) $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -247,7 +252,7 @@ $(BUILD)/bench/instructions: $(call obj,$(COUNT_SRC) $(RIG_SRC)) $(CORE_LIB)
 	$(SAY) "  CC   $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) $(RIG_LINK) -o $@ $^ $(LDLIBS_ALL)
 
-$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(CLIENT_LIB) $(CORE_LIB)
+$(FLOOR): $(call obj,$(FLOOR_SRC)) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)

@@ -75,12 +75,6 @@ struct load_plan {
 	char json[1024], report[1024]; /* "": not written; "-": standard output */
 };
 
-/* Fills *plan, or prints what --help, --targets ask for and returns 1; -EINVAL … with a sentence. Opens no socket. */
-int load_options(struct load_plan *plan, int argc, char **argv, struct rc_error *err) RC_MUST_USE;
-/* A preset's defaults into *plan; unknown names list the known ones. */
-int load_scenario(struct load_plan *plan, const char *name, struct rc_error *err) RC_MUST_USE;
-/* Groups from a file, for `mixed`. */
-int load_mixed(struct load_plan *plan, const char *path, struct rc_error *err) RC_MUST_USE;
 /* After all options: ranges, sums, limits, processes. */
 int load_plan_finish(struct load_plan *plan, struct rc_error *err) RC_MUST_USE;
 

@@ -82,8 +82,13 @@ struct load_result {
 void load_quantiles(struct load_quantiles *out, const uint64_t hist[RC_HIST_BUCKETS]);
 int load_exit_status(enum load_verdict verdict);
 const char *load_verdict_name(enum load_verdict verdict);
+/* Of plan->clients, how many ever were subscribed. */
+uint64_t load_clients_connected(const struct load_result *r);
+/* Both below 0 when not known. */
+double load_cpu_ns_per_delivery(const struct load_result *r);
+double load_rss_per_client(const struct load_result *r);
 
-/* result.c: the keys are documented in README.md, "The JSON". 0 or -errno. */
+/* result_json.c: the keys are documented in README.md, "The JSON". 0 or -errno. */
 int load_result_json(const struct load_result *r, FILE *out) RC_MUST_USE;
 /* table.c: for people, 100 columns. What a limited generator can't know is a dash. */
 void load_result_table(const struct load_result *r, FILE *out);

@@ -24,6 +24,7 @@ struct load_group_stats {
 	load_word wanted, connecting,
 		open;       /* clients of this worker: to be, on the way, subscribed */
 	load_word opened;   /* ever */
+	load_word feeding;  /* publishers that are ready: in wanted, open and opened, too */
 	load_word failed;   /* attempts that came to nothing */
 	load_word closed;   /* by the server, though nobody asked for it */
 	load_word dropped;  /* by us: churn, storm */

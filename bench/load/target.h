@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How to talk to one kind of server. A profile is an INI file; those of targets/ are built in (targets.S-style .incbin or
- * generated C: whatever the Makefile makes of them). Read before the fork, read-only after.
+ * How to talk to one kind of server. A profile is an INI file; those of targets/ are built in (target_list.c). Read before the fork,
+ * read-only after.
+ *
+ * A line is a comment (; or # first), [section], or key = value; the value goes to the end of its line without the blanks around it,
+ * comments do not follow it. "text" below: bytes to look for in a message, with the escapes of templates (\x20 for a blank
+ * at the end). Everything is optional but one url.
  *
  *   [target]
- *   name        = nats
+ *   name        = nats                        the file's name without .ini when absent
  *   about       = one line for --help
  *   [subscriber]
  *   url         = ws://127.0.0.1:8080/ws      ws wss (WebSocket), http https (SSE); {channel} may stand in the path
@@ -17,19 +21,19 @@
  *   subscribe   = SUB {channel} {n}\r\n       template, once per channel
  *   subscribed  = PONG                        text that acknowledges each subscribe; absent: nothing is waited for
  *   refused     = "type":"error"              text that means: not subscribed
- *   since       = ,"since":"{position}"       not a template of load_template: see recover
+ *   since       = ,"since":"{position}"       what {since} is when there is a position: {position} is put in; no template otherwise
  *   ping        = PING                        a server's ping at the level of messages (a whole message that begins so)
- *   pong        = PONG                        the answer to it
+ *   pong        = PONG                        template: the answer to it
  *   gap         = "type":"gap"                text of a message by which the server tells of lost events; the number after "missed": is how many
  *   recover     = ringcast | none             how a position is read from what arrives: ringcast = "epoch@offset" of the acknowledgement, moved on by each event's "offset":
  *   echo_url    = ws://127.0.0.1:8080/echo    for the echo scenario; every message comes back as it is
  *   [publisher]
- *   url         = ingest://127.0.0.1:7400     ingest (the binary protocol, built in), tcp, tls, ws, wss, http (keep-alive; same as tcp with the host known)
- *   greeting hello welcome frames protocol    as above
+ *   url         = ingest://127.0.0.1:7400     ingest (the binary protocol, built in), tcp, tls, ws, wss, http, https (keep-alive; the same as
+ *                                             tcp and tls with the usual ports: the event is the whole request)
+ *   greeting hello welcome frames protocol header ping pong   as above
  *   event       = PUB {channel} {len}\r\n{payload}\r\n
  *   ack         = HTTP/1.1 20                 text that acknowledges one event, in order; absent: none are counted
- *   window      = 64                          events that may be unacknowledged (0: no bound)
- *   ping pong                                 as above
+ *   window      = 64                          events that may be unacknowledged (0 and absent: no bound)
  */
 #ifndef LOAD_TARGET_H
 #define LOAD_TARGET_H
@@ -49,19 +53,20 @@ enum load_scheme {
 	LOAD_WSS,
 	LOAD_SSE,
 	LOAD_SSES,
-	LOAD_HTTP
+	LOAD_HTTP /* of a publisher; its https is LOAD_TLS */
 };
 
+/* The zero value is no URL: host is "". */
 struct load_url {
 	enum load_scheme scheme;
-	char host[256]; /* as written, for Host: and SNI */
+	char host[256]; /* as written, for Host: and SNI; an IPv6 address in its brackets */
 	uint16_t port;
 	char path[1024];                 /* with its query; may hold {channel} */
 	struct sockaddr_storage address; /* resolved */
 	socklen_t address_len;
 };
 
-/* Strings are NUL-terminated, owned by the target, "" when absent. */
+/* Strings are NUL-terminated, owned by the target, "" when absent; so are templates, empty when absent. None is NULL. */
 struct load_subscriber {
 	struct load_url url, echo_url;
 	const char *protocol, *headers; /* headers: whole lines with \r\n */
@@ -94,9 +99,21 @@ struct load_target {
 int load_target_open(
 	struct load_target **out, const char *name_or_file, struct rc_error *err) RC_MUST_USE;
 void load_target_close(struct load_target *t);
-/* flag: what to call it in the sentence. Does not resolve. */
+/* The same from text, for tests; file is what errors call it. */
+int load_target_parse(struct load_target **out, const char *file, struct rc_str text,
+	struct rc_error *err) RC_MUST_USE;
+/*
+ * flag: what to call it in the sentence. Does not resolve. Without a port it is 80, 443 or 7400; tcp and tls need one. http and
+ * https are LOAD_SSE and LOAD_SSES: what they are to a publisher is settled by load_target_resolve.
+ */
 int load_url_parse(
 	struct load_url *out, const char *flag, const char *text, struct rc_error *err) RC_MUST_USE;
+/* By the name service; IPv4 before IPv6. May wait. */
+int load_url_resolve(struct load_url *url, const char *flag, struct rc_error *err) RC_MUST_USE;
+/*
+ * After options have overridden the URLs: settles the schemes (a publisher's LOAD_SSE becomes LOAD_HTTP, its LOAD_SSES LOAD_TLS), refuses
+ * what can't work (a subscriber on tcp://, a publisher that has no event to send), and resolves every URL that there is.
+ */
 int load_target_resolve(struct load_target *t, struct rc_error *err) RC_MUST_USE;
 /* The built-in ones, a line each. */
 void load_target_list(FILE *out);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What one subscription has seen of one channel. 16 bytes; the zero value has seen nothing. A sequence that is missing
- * counts as lost until it arrives: then it is one reordered and one lost less. One thread.
+ * What one subscription has seen of one channel. 16 bytes; the zero value has seen nothing and takes what arrives first as its
+ * beginning. A sequence that is missing counts as lost until it arrives: then it is one reordered and one lost less. One thread.
  *
- *   seen: bit i stands for sequence last - 1 - i
+ *   seen: bit i stands for sequence last - 1 - i; bit 63 for last - 64 and all before: set when none of them is missing
+ *
+ * What is older than last - 63 is a duplicate when bit 63 is set. When it is not, nobody can tell: it is counted as reordered, which is
+ * true in either case, and is not new, so that what is lost stays lost.
  */
 #ifndef LOAD_TRACK_H
 #define LOAD_TRACK_H
@@ -29,7 +32,10 @@ struct load_faults {
 void load_track_begin(struct load_track *track, uint64_t first);
 /* An event arrived. True when it is new (neither duplicate nor too old to know). Everything is added to *faults. */
 bool load_track_take(struct load_track *track, uint64_t sequence, struct load_faults *faults);
-/* The server itself said that `missed` events will not come (a gap notice): they are not lost, they were told. */
+/*
+ * The server itself said, in the order of its stream, that the `missed` events behind the last will not come (a gap notice): they are
+ * not lost, they were told. Should they come, they are duplicates.
+ */
 void load_track_told(struct load_track *track, uint64_t missed, struct load_faults *faults);
 
 #endif

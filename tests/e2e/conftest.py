@@ -10,6 +10,7 @@ import pytest
 
 import deadline
 import rcgateway
+import rcload
 from rcingest import Publisher
 from rcws import JsonClient
 
@@ -137,6 +138,27 @@ def publisher():
     """publisher(gateway, "id") is a publisher that has said HELLO; all are closed after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda g, ident="", **options: stack.enter_context(Publisher.greeted(g.ingest, ident, **options))
+
+
+@pytest.fixture
+def load(folder, shards):
+    """load("fanout", "--clients", 10) runs the generator to its end; load.start(…) gives the running one. It knows nothing of shards, but
+    its tests are parametrized like those of the gateway."""
+    if not os.access(rcload.BINARY, os.X_OK):
+        pytest.exit(f"{rcload.BINARY} is not there: make VARIANT=asan load, or set RINGCAST_LOAD", 3)
+    running = []
+
+    def start(*args, **options):
+        running.append(rcload.Load(folder, *args, **options))
+        return running[-1]
+
+    def run(*args, seconds=40, **options):
+        return start(*args, **options).wait(seconds)
+
+    run.start = start
+    yield run
+    for g in running:
+        g.kill()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run: a server is started, the generator has its go at it, and what came out is taken down."""
+import json
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+
+from servers import Failed, own_terms
+
+DISTURBED = 0.05  # of the window that server or generator were ready and another had their CPU
+VERDICTS = {0: "ok", 1: "faulty", 2: "unusable", 3: "limited", 130: "interrupted"}
+STARTS = 3  # of the start-up case, in each round
+
+
+class Outcome:
+    """Of one run. figures is empty when there are none; then note says why, and again whether another try may have some.
+    waited: (share of the window, who)"""
+
+    def __init__(self, figures, note="", waited=(0.0, ""), again=False):
+        self.figures, self.note, self.waited, self.again = figures, note, waited, again
+
+    @property
+    def disturbed(self):
+        """A clause that says by how much, or ""."""
+        share, who = self.waited
+        return f"the {who} waited {share:.0%} of the time for its CPU" if share > DISTURBED else ""
+
+
+class Generator:
+    def __init__(self, program, cpu, seconds, warm):
+        self.program, self.cpu, self.seconds, self.warm = program, cpu, seconds, warm
+
+    def command(self, case, server, running, out):
+        seconds = case.seconds or self.seconds
+        command = [self.program, *case.arguments(), "--target", server.target_of(case), "--url", running.subscribe_url(),
+                   "--publish-url", running.publish_url(), "--seconds", f"{seconds:g}", "--cpus", str(self.cpu),
+                   "--quiet", "--json", out]
+        if not case.memory:
+            command += ["--busy", "--warm", f"{self.warm:g}"]
+        if running.tls:
+            command += ["--insecure"]
+        for pid in running.pids():
+            command += ["--pid", str(pid)]
+        return command
+
+    def run(self, case, server, running):
+        """(status, the JSON or None, what it said)"""
+        fd, out = tempfile.mkstemp(prefix="rc-compare-", suffix=".json")
+        os.close(fd)
+        limit = 60 + (case.seconds or self.seconds) + self.warm
+        process = None
+        try:
+            process = subprocess.Popen(
+                self.command(case, server, running, out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+                preexec_fn=own_terms({self.cpu}))
+            try:
+                _, said = process.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                raise Failed(f"the generator did not end within {limit:.0f} s") from None
+            with open(out, encoding="utf-8") as f:
+                text = f.read()
+            return process.returncode, json.loads(text) if text.strip() else None, said.strip()
+        finally:
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.communicate(timeout=3)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.communicate()
+            os.unlink(out)
+
+
+def figure(result, where):
+    for key in where:
+        result = (result or {}).get(key)
+    return result
+
+
+def waited(result):
+    """The larger share of the window that the server or the generator had to wait for its CPU, and which of them it was."""
+    seconds = figure(result, ("window", "seconds")) or 1
+    return max(((figure(result, (who, "waited_seconds")) or 0) / seconds, who) for who in ("server", "generator"))
+
+
+def take_down(case, status, result, said):
+    verdict = VERDICTS.get(status, f"status {status}")
+    # How much memory a client takes does not depend on how fast the generator was.
+    fit = verdict == "ok" or (verdict == "limited" and case.memory)
+    if not fit or result is None:
+        notes = (result or {}).get("notes") or [(said.splitlines() or ["the generator said nothing"])[-1]]
+        return Outcome({}, f"{verdict}: {notes[0]}", again=verdict == "limited")
+    figures = {key: figure(result, where) for key, where in case.figures.items()}
+    return Outcome({key: value for key, value in figures.items() if value is not None}, "",
+                   (0.0, "") if case.memory else waited(result))
+
+
+def once(case, server, generator, cpus, certificate):
+    if not case.scenario:
+        times = []
+        for _ in range(STARTS):
+            with server.start(cpus, certificate) as running:
+                times.append(running.startup_seconds)
+        return Outcome({"startup_seconds": statistics.median(times)})
+    with server.start(cpus, certificate) as running:
+        return take_down(case, *generator.run(case, server, running))
+
+
+class Patience:
+    """How long may be spent on trying again."""
+
+    def __init__(self, tries, seconds):
+        self.tries, self.left = tries, seconds
+
+    def measure(self, case, server, generator, cpus, certificate):
+        """The least disturbed of some runs."""
+        best = None
+        for number in range(1 + self.tries):
+            began = time.monotonic()
+            try:
+                outcome = once(case, server, generator, cpus, certificate)
+            except Failed as failed:
+                outcome = Outcome({}, str(failed).splitlines()[0])
+            if best is None or bool(outcome.figures) > bool(best.figures) or \
+                    (outcome.figures and outcome.waited < best.waited):
+                best = outcome
+            if number:
+                self.left -= time.monotonic() - began
+            if not (outcome.again or outcome.disturbed) or self.left <= 0:
+                break
+        return best

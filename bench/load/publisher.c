@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A publisher: it decides when an event leaves and on which channel, its link carries it. See publisher.h.
+ *
+ * Three things can hold an event back, and they are told apart. That it is not due, or that the closed loop is full, is the scenario.
+ * That the window is used up or the socket is full is the server: the event keeps the time at which it was meant to leave, so the wait
+ * is in its latency. Whatever is left is this thread being busy elsewhere: that is `late`.
+ */
+#include "publisher.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "closed.h"
+#include "draw.h"
+#include "link.h"
+#include "pace.h"
+
+/* Of one turn: the thread's readers wait meanwhile. */
+#define TURN_EVENTS   1024u
+#define TURN_BYTES    (256u * 1024)
+#define LOOK_AGAIN_NS 50000u
+
+struct load_publisher {
+	const struct load_plan *plan;
+	const struct load_group *group;
+	struct load_shared *shared;
+	struct load_worker_stats *stats;
+	struct load_group_stats *counts;
+	uint32_t id, number; /* in the run, in its group */
+	uint32_t turn_events;
+	char *names;       /* of its channels, one behind the other */
+	uint32_t *name_at; /* draw.count + 1 of them */
+	struct rc_str path;
+	char path_text[sizeof(((struct load_url *)0)->path) + 128];
+	struct load_draw draw;
+	struct load_pace pace;
+	struct load_closed closed;
+	bool begun, measuring;
+	uint64_t now_ns;        /* of the call that we are in */
+	uint64_t free_since_ns; /* window and socket have let us since then */
+	/* Put, and not yet in the words that others see. */
+	uint64_t put, put_expected;
+	struct load_link link;
+};
+
+/* ---- opening and closing ------------------------------------------------------------------------ */
+
+static int say_who(const struct load_publisher *p, int rc, struct rc_error *err)
+{
+	const struct load_url *url = &p->plan->target->publisher.url;
+
+	rc_error_prefix(err, "publisher %u of %s at %s:%u", p->number, p->group->name, url->host,
+		(unsigned)url->port);
+	return rc;
+}
+
+static bool name_channels(struct load_publisher *p)
+{
+	size_t count = p->draw.count, used = 0, cap = 0;
+	char name[128];
+
+	p->name_at = malloc((count + 1) * sizeof(*p->name_at));
+	if (p->name_at == NULL)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t len = load_plan_channel_name(p->plan, load_draw_channel(&p->draw, i), name);
+
+		if (used + len > cap) {
+			size_t wider = 2 * cap + count * 16 + sizeof(name);
+			char *names = realloc(p->names, wider);
+
+			if (names == NULL)
+				return false;
+			p->names = names;
+			cap = wider;
+		}
+		memcpy(p->names + used, name, len);
+		p->name_at[i] = (uint32_t)used;
+		used += len;
+	}
+	p->name_at[count] = (uint32_t)used;
+	return true;
+}
+
+static struct rc_str name_of(const struct load_publisher *p, uint32_t index)
+{
+	uint32_t at = p->name_at[index];
+
+	return (struct rc_str){p->names + at, p->name_at[index + 1] - at};
+}
+
+/* A path that names a channel leads to one channel alone. */
+static int make_path(struct load_publisher *p, struct rc_error *err)
+{
+	static const struct rc_str word = RC_STR("{channel}");
+	const char *from = p->plan->target->publisher.url.path;
+	const char *at = strstr(from, word.ptr);
+	struct rc_str name;
+	char *end = p->path_text;
+
+	p->path = rc_str_of(from);
+	if (at == NULL || p->draw.count == 0)
+		return 0;
+	if (p->draw.count > 1) {
+		rc_error_set(err,
+			"{channel} in the path of the publisher's url leads to one channel, and "
+			"it has %u. Use as many publishers as channels (--publishers), or name "
+			"the channel in the target's event",
+			p->draw.count);
+		return -EINVAL;
+	}
+	name = name_of(p, 0);
+	RC_ASSERT(p->path.len + name.len < sizeof(p->path_text));
+	end = rc_str_copy(end, (struct rc_str){from, (size_t)(at - from)});
+	end = rc_str_copy(end, name);
+	end = rc_str_copy(end, rc_str_of(at + word.len));
+	p->path = (struct rc_str){p->path_text, (size_t)(end - p->path_text)};
+	return 0;
+}
+
+static void on_acked(void *ctx, uint64_t time_ns)
+{
+	struct load_publisher *p = ctx;
+
+	load_add(&p->counts->acked, 1);
+	if (p->measuring)
+		load_add(&p->counts->ack[rc_hist_bucket(
+				 p->now_ns > time_ns ? p->now_ns - time_ns : 0)],
+			1);
+}
+
+/*
+ * Where subscribers wait for every event, one that was refused would be counted as lost: the run ends with the server's words. Where only
+ * acknowledgements are measured, a server that says "later" is a result.
+ */
+static int on_refused(void *ctx, uint16_t code, const struct rc_error *err)
+{
+	struct load_publisher *p = ctx;
+
+	(void)err;
+	load_add(&p->counts->refused, 1);
+	return p->group->acks_only && code >= RINGCAST_NACK_TEMPORARY ? 0 : -EPROTO;
+}
+
+static void number_it(struct load_publisher *p, uint32_t group, uint32_t number)
+{
+	p->number = number;
+	p->id = number;
+	for (uint32_t g = 0; g < group; g++)
+		p->id += p->plan->group[g].publishers;
+}
+
+int load_publisher_open(struct load_publisher **out, const struct load_plan *plan,
+	struct load_shared *shared, struct load_worker_stats *stats, uint32_t group,
+	uint32_t number, struct rc_error *err)
+{
+	struct load_publisher *p = calloc(1, sizeof(*p));
+	const struct load_talk_hooks hooks = {p, on_acked, on_refused};
+	int rc;
+
+	*out = NULL;
+	if (p == NULL)
+		return load_talk_no_memory(err);
+	p->plan = plan;
+	p->group = &plan->group[group];
+	p->shared = shared;
+	p->stats = stats;
+	p->counts = &stats->group[group];
+	p->turn_events = RC_MAX(1u, RC_MIN(TURN_EVENTS, TURN_BYTES / (p->group->payload + 64)));
+	number_it(p, group, number);
+	rc = load_draw_open(&p->draw, p->group, number);
+	if (rc < 0 || !name_channels(p)) {
+		rc = load_talk_no_memory(err);
+	} else {
+		rc = make_path(p, err);
+		/* {session}: behind those of the clients. */
+		if (rc == 0)
+			rc = load_link_open(&p->link, plan, p->path, plan->clients + p->id,
+				p->group->payload, &hooks, rc_clock_mono_ns(), err);
+	}
+	if (rc < 0) {
+		rc = say_who(p, rc, err);
+		load_publisher_close(p);
+		return rc;
+	}
+	load_closed_open(&p->closed, plan, shared, group, p->link.talk.acks);
+	*out = p;
+	return 0;
+}
+
+void load_publisher_close(struct load_publisher *p)
+{
+	if (p == NULL)
+		return;
+	load_link_close(&p->link);
+	load_draw_close(&p->draw);
+	free(p->names);
+	free(p->name_at);
+	free(p);
+}
+
+/* ---- publishing --------------------------------------------------------------------------------- */
+
+/* One event to the output; load_link_room() allows it. */
+static int put(struct load_publisher *p, uint32_t index, uint64_t time_ns, uint32_t subscribers,
+	bool more, struct rc_error *err)
+{
+	uint32_t channel = load_draw_channel(&p->draw, index);
+	const struct load_event event = {
+		.publisher = p->id & 0xffff,
+		.channel = channel,
+		.len = p->group->payload,
+		.sequence = load_get(&p->shared->sequence[channel]) + 1,
+		.time_ns = time_ns,
+	};
+
+	/* Before the event can be anywhere: a reader that sees a higher one calls it foreign. */
+	atomic_store_explicit(&p->shared->sequence[channel], event.sequence, memory_order_release);
+	p->put++;
+	p->put_expected += subscribers;
+	return load_talk_put(&p->link.talk, name_of(p, index), &event, more, err);
+}
+
+static uint32_t subscribers_of(const struct load_publisher *p, uint32_t index)
+{
+	return atomic_load_explicit(
+		&p->shared->subscribers[load_draw_channel(&p->draw, index)], memory_order_relaxed);
+}
+
+/* The counts before the bytes: nothing may arrive that is not expected. */
+static int send_put(struct load_publisher *p, struct rc_error *err)
+{
+	if (p->put == 0)
+		return 0;
+	load_add(&p->counts->published, p->put);
+	load_add(&p->counts->published_bytes, p->put * p->group->payload);
+	load_add(&p->counts->expected, p->put_expected);
+	p->put = p->put_expected = 0;
+	return load_link_flush(&p->link, err);
+}
+
+/* Everything that is due, each with its own time. */
+static int publish_open(struct load_publisher *p, uint64_t *next_ns, struct rc_error *err)
+{
+	uint32_t room = RC_MIN(load_link_room(&p->link), p->turn_events);
+	uint32_t put_now = 0;
+	int rc = 0;
+
+	while (rc == 0 && put_now < room && p->pace.next_ns <= p->now_ns) {
+		uint64_t due_ns = p->pace.next_ns;
+		uint64_t could_ns = RC_MAX(due_ns, p->free_since_ns);
+		uint32_t index = load_draw_next(&p->draw);
+
+		load_pace_step(&p->pace);
+		put_now++;
+		rc = put(p, index, due_ns, subscribers_of(p, index),
+			put_now < room && p->pace.next_ns <= p->now_ns, err);
+		if (p->measuring)
+			load_add(&p->stats->late[rc_hist_bucket(
+					 p->now_ns > could_ns ? p->now_ns - could_ns : 0)],
+				1);
+	}
+	if (rc == 0)
+		rc = send_put(p, err);
+	/* Without room it is input, or the socket, that is waited for. */
+	*next_ns = load_link_room(&p->link) > 0 ? p->pace.next_ns : UINT64_MAX;
+	return rc;
+}
+
+/* As many as the loop has room for; each is meant to leave when it leaves. */
+static int publish_closed(struct load_publisher *p, uint64_t *next_ns, struct rc_error *err)
+{
+	uint32_t room = RC_MIN(load_link_room(&p->link), p->turn_events);
+	uint32_t put_now = 0;
+	bool more;
+	int rc = 0;
+
+	load_closed_look(&p->closed, p->now_ns);
+	more = room > 0 && load_closed_allows(&p->closed);
+	while (rc == 0 && more) {
+		uint32_t index = load_draw_next(&p->draw);
+		uint32_t subscribers = subscribers_of(p, index);
+
+		load_closed_sent(&p->closed, subscribers);
+		put_now++;
+		more = put_now < room && load_closed_allows(&p->closed);
+		rc = put(p, index, rc_clock_mono_ns(), subscribers, more, err);
+	}
+	if (rc == 0)
+		rc = send_put(p, err);
+	if (load_link_room(&p->link) == 0)
+		*next_ns = UINT64_MAX;
+	else if (load_closed_allows(&p->closed))
+		*next_ns = p->now_ns;
+	else if (p->shared->workers > 1)
+		*next_ns = p->now_ns + LOOK_AGAIN_NS;
+	else
+		*next_ns = p->now_ns + LOAD_CLOSED_STUCK_NS;
+	return rc;
+}
+
+static void begin(struct load_publisher *p)
+{
+	p->begun = true;
+	p->free_since_ns = 0;
+	if (p->group->rate > 0)
+		load_pace_begin(&p->pace, load_get(&p->shared->start_ns), p->group->rate,
+			p->draw.share, p->draw.shares, p->draw.before);
+}
+
+int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_t now_ns,
+	uint64_t *next_ns, struct rc_error *err)
+{
+	int rc;
+
+	*next_ns = UINT64_MAX;
+	if (p->link.more) {
+		rc = load_publisher_io(p, now_ns, err);
+		if (rc < 0)
+			return rc;
+		if (p->link.more)
+			*next_ns = now_ns;
+	}
+	if (!load_link_ready(&p->link)) {
+		*next_ns = p->link.deadline_ns;
+		rc = load_link_check(&p->link, now_ns, err);
+		return rc < 0 ? say_who(p, rc, err) : 0;
+	}
+	if ((phase != LOAD_WARM && phase != LOAD_MEASURE) || p->draw.count == 0)
+		return 0;
+	/* The worker's time is that of the beginning of its turn, and what it did since counts against it. */
+	p->now_ns = RC_MAX(now_ns, rc_clock_mono_ns());
+	p->measuring = phase == LOAD_MEASURE;
+	if (!p->begun)
+		begin(p);
+	if (p->group->rate > 0)
+		rc = publish_open(p, &now_ns, err);
+	else
+		rc = publish_closed(p, &now_ns, err);
+	*next_ns = RC_MIN(*next_ns, now_ns);
+	return rc < 0 ? say_who(p, rc, err) : 0;
+}
+
+/* ---- the rest ----------------------------------------------------------------------------------- */
+
+int load_publisher_io(struct load_publisher *p, uint64_t now_ns, struct rc_error *err)
+{
+	bool free_before = load_link_room(&p->link) > 0;
+	int rc;
+
+	p->now_ns = RC_MAX(now_ns, rc_clock_mono_ns());
+	p->measuring =
+		atomic_load_explicit(&p->shared->phase, memory_order_relaxed) == LOAD_MEASURE;
+	rc = load_link_io(&p->link, err);
+	if (!free_before && load_link_room(&p->link) > 0)
+		p->free_since_ns = p->now_ns;
+	return rc < 0 ? say_who(p, rc, err) : 0;
+}
+
+int load_publisher_fd(const struct load_publisher *p)
+{
+	return p->link.fd;
+}
+
+short load_publisher_events(const struct load_publisher *p)
+{
+	return load_link_events(&p->link);
+}
+
+bool load_publisher_ready(const struct load_publisher *p)
+{
+	return load_link_ready(&p->link);
+}
+
+bool load_publisher_idle(const struct load_publisher *p)
+{
+	const struct load_talk *talk = &p->link.talk;
+
+	return load_outbuf_waiting(&talk->out) == 0 &&
+	       (!talk->acks || talk->sent == talk->acked + talk->refused);
+}
