@@ -25,7 +25,7 @@ enum load_client_state {
 	LOAD_WAITING, /* in the worker's list of those that may connect when the pace allows */
 	LOAD_CONNECTING,
 	LOAD_HANDSHAKE, /* of TLS */
-	LOAD_UPGRADING,      /* the answer to the upgrade, or to the GET of SSE */
+	LOAD_UPGRADING, /* the answer to the upgrade, or to the GET of SSE */
 	LOAD_GREETING,
 	LOAD_WELCOME,
 	LOAD_SUBSCRIBING,
@@ -83,8 +83,6 @@ void load_client_deinit(struct load_worker *w, struct load_client *c);
 void load_client_connect(struct load_worker *w, struct load_client *c);
 /* An open one goes (churn, storm), cleanly or not, and queues up to come back. */
 void load_client_leave(struct load_worker *w, struct load_client *c, bool cleanly);
-/* Something to read. True: it may be received by the worker's batch; false: seen to, or nothing is to be read. */
-bool load_client_readable(struct load_worker *w, struct load_client *c);
 void load_client_writable(struct load_worker *w, struct load_client *c);
 void load_client_timer(struct load_worker *w, struct load_client *c);
 /* All is subscribed that is to be: it is OPEN. */
@@ -97,6 +95,9 @@ void load_client_lost(struct load_worker *w, struct load_client *c, const char *
 
 /* Memory for what is extra, or NULL after the client was lost for want of it. */
 struct load_extra *load_client_extra(struct load_worker *w, struct load_client *c);
+void load_client_drop_extra(struct load_worker *w, struct load_client *c);
+/* What an open client does not need any more. */
+void load_client_spare(struct load_worker *w, struct load_client *c);
 /* Sends, or keeps what the socket does not take now. False: the client was lost. */
 bool load_client_send(struct load_worker *w, struct load_client *c, const void *bytes, size_t len);
 /* The same as one masked WebSocket frame. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "closed.h"
 
-/* Subscribers change while clients come and go: not often enough to go over all channels every turn. */
+/* Subscribers change while clients come and go: not often enough to go over all channels every turn, and each publisher does. */
 #define COUNT_EVERY_NS 500000000ull
+#define COUNT_ONE_NS   10u
 
 void load_closed_open(struct load_closed *c, const struct load_plan *plan,
 	struct load_shared *shared, uint32_t group, bool acks)
@@ -90,8 +91,9 @@ void load_closed_look(struct load_closed *c, uint64_t now_ns)
 {
 	const struct load_group *own = &c->plan->group[c->group];
 	uint64_t others = own->in_flight > 0 ? own->in_flight - 1u : 0;
+	uint64_t every = COUNT_EVERY_NS + (uint64_t)own->channels * own->publishers * COUNT_ONE_NS;
 
-	if (c->counted_ns == 0 || now_ns - c->counted_ns >= COUNT_EVERY_NS)
+	if (c->counted_ns == 0 || now_ns - c->counted_ns >= every)
 		count_subscribers(c, now_ns);
 	if (c->by_acks) {
 		c->limit = (int64_t)others;

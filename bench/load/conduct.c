@@ -18,7 +18,8 @@
 #define SECOND UINT64_C(1000000000)
 #define MILLI  UINT64_C(1000000)
 /* What comes twice comes soon. */
-#define SETTLE_NS (100 * MILLI)
+#define SETTLE_NS     (100 * MILLI)
+#define SHORT_SECONDS 0.05
 /* Where clients come and go, nobody can say how many deliveries there are still to be. */
 #define INEXACT_DRAIN_SECONDS 1.0
 
@@ -70,31 +71,31 @@ static void note_death(struct load_conductor *c)
 		(int)c->seen.gone);
 }
 
-/* One more point of the timeline. Its memory is exact where nothing is measured that the look could disturb. */
+/*
+ * Totals and server as they are now, and one more point of the timeline, unless it would be so short that its rates were
+ * noise: then the next one begins where it would have begun. Memory is exact where nothing is measured that the look could disturb.
+ */
 static void sample(struct load_conductor *c)
 {
 	bool quiet = c->phase != LOAD_MEASURE || !c->publishes;
 	struct load_totals *spare = c->last;
-	struct load_seen seen;
 	double cpu = -1, seconds;
 
 	load_totals_take(c->next, c->plan, c->shared);
-	load_watch_look(&c->watch, quiet, &seen);
-	seconds = (double)(c->next->at_ns - c->last->at_ns) / 1e9;
-	if (seen.known)
-		cpu = (double)(seen.cpu_ns - c->seen.cpu_ns) / 1e9 / RC_MAX(seconds, 1e-9);
-	load_timeline_add(c->r, c->last, c->next, c->begin_ns, cpu, seen.rss);
-	c->r->server_rss_max = RC_MAX(c->r->server_rss_max, seen.rss);
-	c->seen = seen;
-	c->last = c->next;
+	load_watch_look(&c->watch, quiet, &c->seen);
+	c->now = c->next;
+	c->r->server_rss_max = RC_MAX(c->r->server_rss_max, c->seen.rss);
+	if (c->seen.gone)
+		note_death(c);
+	seconds = (double)(c->now->at_ns - c->last->at_ns) / 1e9;
+	if (seconds < SHORT_SECONDS)
+		return;
+	if (c->seen.known)
+		cpu = (double)(c->seen.cpu_ns - c->last_seen.cpu_ns) / 1e9 / seconds;
+	load_timeline_add(c->r, c->last, c->now, c->begin_ns, cpu, c->seen.rss);
+	c->last_seen = c->seen;
+	c->last = c->now;
 	c->next = spare;
-	if (seen.gone && !c->server_gone) {
-		c->server_gone = true;
-		load_worsen(c->r, LOAD_FAULTY);
-		load_note(c->r,
-			"The server's process %d ended during the run; its log may say why.",
-			(int)seen.gone);
-	}
 }
 
 /* When everybody who dropped in the storm is back. */
@@ -119,6 +120,7 @@ static int tick(
 		return rc;
 	if (signals) {
 		load_worsen(c->r, LOAD_INTERRUPTED);
+		load_note(c->r, "Interrupted: this is what was measured until then.");
 		return 1;
 	}
 	look_at_storm(c, g);
@@ -156,6 +158,7 @@ static int connect_all(struct load_conductor *c, struct rc_error *err)
 	uint64_t patience = (uint64_t)((c->plan->connect_timeout + 2) * 1e9);
 	uint64_t moved_ns = rc_clock_mono_ns(), before = UINT64_MAX;
 	struct load_glance g;
+	bool half = false;
 	int rc;
 
 	do {
@@ -166,6 +169,11 @@ static int connect_all(struct load_conductor *c, struct rc_error *err)
 		if (g.opened != before)
 			moved_ns = now;
 		before = g.opened;
+		/* Memory by the number of clients wants a point between none and all. */
+		if (!half && g.wanted >= c->wanted && g.open >= g.wanted / 2) {
+			half = true;
+			sample(c);
+		}
 		if (rc == 0 && now - moved_ns > patience)
 			rc = not_all_connected(c, &g, err);
 	} while (rc == 0 && (g.wanted < c->wanted || g.open < g.wanted));
@@ -180,7 +188,8 @@ static uint64_t outstanding(const struct load_glance *g)
 {
 	uint64_t here = g->deliveries + g->told + g->missed_away;
 
-	return g->expected > here ? g->expected - here : 0;
+	/* Workers are read one after the other: the difference may be below 0 for a moment. */
+	return (int64_t)(g->expected - here) > 0 ? g->expected - here : 0;
 }
 
 /* A sum that changes whenever something arrives. */
@@ -202,8 +211,10 @@ static bool stalled(struct load_conductor *c, const struct load_glance *g)
 		return false;
 	load_worsen(c->r, LOAD_FAULTY);
 	load_note(c->r,
-		"Nothing came back for %g s with events in flight, so the run was stopped: the server lost "
-		"them, or stands still.",
+		"%s for %g s with events in flight, so the run was stopped: the server lost them, or stands "
+		"still.",
+		g->expected == 0 && g->acked < g->to_ack ? "Nothing was acknowledged"
+							 : "Nothing came back",
 		c->plan->drain);
 	return true;
 }
@@ -258,12 +269,12 @@ static int measure(struct load_conductor *c, struct rc_error *err)
 
 	sample(c);
 	c->start_seen = c->seen;
-	*c->start = *c->last;
-	c->window_ns = c->last->at_ns;
+	*c->start = *c->now;
+	c->window_ns = c->now->at_ns;
 	rc = flow(c, LOAD_MEASURE, c->plan->seconds, err);
 	sample(c);
 	c->end_seen = c->seen;
-	*c->end = *c->last;
+	*c->end = *c->now;
 	c->r->window = (double)(c->end->at_ns - c->start->at_ns) / 1e9;
 	return rc;
 }
@@ -351,6 +362,7 @@ static int begin(struct load_conductor *c, struct rc_error *err)
 	if (!c->shared)
 		return -ENOMEM;
 	load_watch_look(&c->watch, true, &c->seen);
+	c->last_seen = c->seen;
 	r->server_rss_start = c->seen.rss;
 	load_finish_host(r);
 	load_live_open(&c->live, stderr, c->plan->quiet);
@@ -371,11 +383,8 @@ static void add_reason(struct load_conductor *c, struct rc_error *err)
 		snprintf(err->text + at, sizeof(err->text) - at, " (the last attempt: %s)", reason);
 }
 
-/*
- * A worker gave up: its connections may have ended because the server has, which takes a moment to be seen. 0 when it has, and
- * something was measured; else -EIO.
- */
-static int look_for_death(struct load_conductor *c, struct rc_error *err)
+/* A worker gave up: its connections may have ended because the server has, which takes a moment to be seen. */
+static void look_for_death(struct load_conductor *c, struct rc_error *err)
 {
 	const struct timespec pause = {.tv_nsec = 10 * (long)MILLI};
 	char first[200];
@@ -385,20 +394,16 @@ static int look_for_death(struct load_conductor *c, struct rc_error *err)
 		load_watch_look(&c->watch, false, &c->seen);
 	}
 	if (!c->seen.gone)
-		return -EIO;
-	if (c->window_ns) {
-		note_death(c);
-		return 0;
-	}
+		return;
 	snprintf(first, sizeof(first), "%.199s", err->text);
 	rc_error_set(err, "the server's process %d ended; its log may say why (%s)",
 		(int)c->seen.gone, first);
-	return -EIO;
 }
 
 int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_error *err)
 {
 	struct load_conductor *c = calloc(1, sizeof(*c));
+	bool flowed;
 	int rc;
 
 	if (!c) {
@@ -410,6 +415,7 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 	rc = begin(c, err);
 	if (rc == 0) {
 		rc = run(c, err);
+		flowed = c->phase > LOAD_CONNECT;
 
 		if (rc < 0 || r->verdict == LOAD_INTERRUPTED)
 			atomic_store(&c->shared->told_abort, 1);
@@ -421,7 +427,14 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 		if (rc == -ETIMEDOUT)
 			add_reason(c, err);
 		else if (rc == -EIO)
-			rc = look_for_death(c, err);
+			look_for_death(c, err);
+		if (rc < 0 && flowed) {
+			/* What was measured until then stands beside the reason. */
+			load_worsen(r, LOAD_FAULTY);
+			load_note(r, "The run broke off: %s.", err->text);
+			c->inexact = true;
+			rc = 1;
+		}
 	}
 	if (rc >= 0)
 		load_finish(c);

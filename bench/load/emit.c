@@ -22,7 +22,8 @@ static void string(FILE *out, const char *text)
 			len = 1;
 		}
 		/* At most six bytes for one, and what has several stays as it is. */
-		fwrite(escaped, 1, rc_json_escape(escaped, one), out);
+		size_t size = rc_json_escape(escaped, one);
+		fwrite(escaped, 1, size, out);
 	}
 	fputc('"', out);
 }

@@ -143,7 +143,7 @@ static inline bool head_is_sound(struct load_event *event, const char *bytes)
 static bool padding_is_sound(const char *bytes, uint32_t len, uint32_t place)
 {
 	while (len > TABLE) {
-		if (memcmp(bytes, table + place, TABLE))
+		if (memcmp(bytes, table + place, TABLE) != 0)
 			return false;
 		bytes += TABLE;
 		len -= TABLE;
@@ -156,10 +156,11 @@ enum load_event_result load_event_verify(struct load_event *event, const char *b
 {
 	if (RC_UNLIKELY(len < HEAD)) {
 		event->len = 0;
-		return memcmp(bytes, LOAD_MAGIC, RC_MIN(len, LOAD_MAGIC_LEN)) ? LOAD_EVENT_CORRUPT
-									      : LOAD_EVENT_PARTIAL;
+		return memcmp(bytes, LOAD_MAGIC, RC_MIN(len, LOAD_MAGIC_LEN)) != 0
+			       ? LOAD_EVENT_CORRUPT
+			       : LOAD_EVENT_PARTIAL;
 	}
-	if (memcmp(bytes, LOAD_MAGIC, LOAD_MAGIC_LEN) || !head_is_sound(event, bytes))
+	if (memcmp(bytes, LOAD_MAGIC, LOAD_MAGIC_LEN) != 0 || !head_is_sound(event, bytes))
 		return LOAD_EVENT_CORRUPT;
 	if (len < event->len)
 		return LOAD_EVENT_PARTIAL;
@@ -173,7 +174,7 @@ const char *load_event_find(const char *bytes, size_t len)
 	const char *end = bytes + len, *at = bytes;
 
 	while (at != end && (at = memchr(at, LOAD_MAGIC[0], (size_t)(end - at)))) {
-		if (!memcmp(at, LOAD_MAGIC, RC_MIN((size_t)(end - at), LOAD_MAGIC_LEN)))
+		if (memcmp(at, LOAD_MAGIC, RC_MIN((size_t)(end - at), LOAD_MAGIC_LEN)) == 0)
 			return at;
 		at++;
 	}

@@ -25,8 +25,10 @@ struct load_conductor {
 	bool publishes, closed_loop, acks, inexact;
 
 	struct load_totals *start, *end; /* of the window */
-	struct load_totals *last, *next; /* of the timeline */
-	struct load_seen seen, start_seen, end_seen;
+	struct load_totals *last,
+		*next;           /* of the timeline: where its next point begins, and room */
+	struct load_totals *now; /* one of these two: the latest */
+	struct load_seen seen, last_seen, start_seen, end_seen;
 	bool server_gone;
 
 	uint64_t storms; /* bits of the groups whose storm has begun */

@@ -2,9 +2,12 @@
  *
  * A worker's insides, for the files that it is made of. Nothing here is seen by another thread but through `shared` and `stats`.
  *
- *   worker.c    the thread: phases, turns, sleep            connect.c   a client's connection, from socket to close
- *   speech.c      what is said until a client is subscribed   receive.c   what arrives: batches of receives, events
- *   traffic.c   who may connect, who leaves: pace, churn, storm          echo.c   clients that send what they await
+ *   worker.c    the thread: phases, turns, sleep          setup.c     what it is made of
+ *   client.c    what a client owns                        connect.c   a socket, TLS, and at last an open client
+ *   request.c   the HTTP request and its answer           speech.c    what is said until a client is subscribed
+ *   output.c    what is sent                              receive.c   who can be read from: batches of receives
+ *   deliver.c   events, verified and tracked              leave.c     lost, left, settled
+ *   traffic.c   who may connect, who leaves: pace, churn, storm      echo.c  clients that send what they await
  */
 #ifndef LOAD_LOCAL_H
 #define LOAD_LOCAL_H
@@ -95,6 +98,27 @@ static inline struct load_members *load_members_of(
 	return &w->members[c->group];
 }
 
+static inline const struct load_subscriber *load_profile(const struct load_worker *w)
+{
+	return &w->plan->target->subscriber;
+}
+
+static inline bool load_is_echo(const struct load_worker *w, const struct load_client *c)
+{
+	return w->members[c->group].group->echo;
+}
+
+static inline const struct load_url *load_client_url(
+	const struct load_worker *w, const struct load_client *c)
+{
+	return load_is_echo(w, c) ? &load_profile(w)->echo_url : &load_profile(w)->url;
+}
+
+static inline bool load_is_sse(const struct load_url *url)
+{
+	return url->scheme == LOAD_SSE || url->scheme == LOAD_SSES;
+}
+
 static inline uint32_t load_tick(const struct load_worker *w, uint64_t ns)
 {
 	return (uint32_t)((ns - w->epoch_ns) / LOAD_TICK_NS) + 1;
@@ -140,24 +164,34 @@ static inline void load_ready(struct load_worker *w, struct load_client *c)
 /* The worker ends with this sentence; the first one stays. */
 void load_worker_fail(struct load_worker *w, const char *format, ...) RC_PRINTF(2, 3);
 
-/* speech.c: connected, and TLS done: what is said first. */
+/* setup.c: 0, or -errno with w->failed and a sentence. Close also after a failure. */
+int load_worker_open(struct load_worker *w) RC_MUST_USE;
+void load_worker_close(struct load_worker *w);
+
+/* connect.c */
+void load_client_connected(struct load_worker *w, struct load_client *c);
+void load_client_handshake(struct load_worker *w, struct load_client *c);
+/* What the operator can do about an errno. */
+const char *load_connect_why(int error);
+
+/* request.c: connected, and TLS done: what is said first; and bytes of the HTTP answer, or of what follows it. */
 void load_speech_begin(struct load_worker *w, struct load_client *c);
-/* Bytes of the HTTP answer, or of what follows it. */
 void load_speech_http(
 	struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len);
-/* Text that is no event. */
+
+/* speech.c: the HTTP answer grants it; and text that is no event. */
+void load_speech_upgraded(struct load_worker *w, struct load_client *c);
 void load_speech_text(struct load_worker *w, struct load_client *c, struct rc_str text);
 
-/* receive.c: bytes of an upgraded connection. bytes has LOAD_STREAM_HEADROOM in front. */
-void load_receive_take(
-	struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len);
-/* One batch of receives out of the ready list. */
-void load_receive_batch(struct load_worker *w);
-/* Takes all completions. */
-void load_receive_completions(struct load_worker *w);
-/* What a callback found that the bookkeeping must know: faults of one channel. */
+/* deliver.c: bytes of an upgraded connection, with LOAD_STREAM_HEADROOM in front. */
+void load_deliver(struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len);
+/* channel: RC_NONE when it is not known. */
 void load_count_faults(struct load_worker *w, struct load_client *c, uint32_t channel,
 	const struct load_faults *faults);
+
+/* receive.c: one batch out of the ready list; and all completions. */
+void load_receive_batch(struct load_worker *w);
+void load_receive_completions(struct load_worker *w);
 
 /* traffic.c */
 void load_traffic_turn(struct load_worker *w);

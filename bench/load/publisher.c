@@ -15,6 +15,7 @@
 #include "closed.h"
 #include "draw.h"
 #include "link.h"
+#include "names.h"
 #include "pace.h"
 
 /* Of one turn: the thread's readers wait meanwhile. */
@@ -30,11 +31,9 @@ struct load_publisher {
 	struct load_group_stats *counts;
 	uint32_t id, number; /* in the run, in its group */
 	uint32_t turn_events;
-	char *names;       /* of its channels, one behind the other */
-	uint32_t *name_at; /* draw.count + 1 of them */
-	struct rc_str path;
-	char path_text[sizeof(((struct load_url *)0)->path) + 128];
 	struct load_draw draw;
+	struct load_names names;
+	char path[LOAD_PATH_MAX];
 	struct load_pace pace;
 	struct load_closed closed;
 	bool begun, measuring;
@@ -54,70 +53,6 @@ static int say_who(const struct load_publisher *p, int rc, struct rc_error *err)
 	rc_error_prefix(err, "publisher %u of %s at %s:%u", p->number, p->group->name, url->host,
 		(unsigned)url->port);
 	return rc;
-}
-
-static bool name_channels(struct load_publisher *p)
-{
-	size_t count = p->draw.count, used = 0, cap = 0;
-	char name[128];
-
-	p->name_at = malloc((count + 1) * sizeof(*p->name_at));
-	if (p->name_at == NULL)
-		return false;
-	for (uint32_t i = 0; i < count; i++) {
-		size_t len = load_plan_channel_name(p->plan, load_draw_channel(&p->draw, i), name);
-
-		if (used + len > cap) {
-			size_t wider = 2 * cap + count * 16 + sizeof(name);
-			char *names = realloc(p->names, wider);
-
-			if (names == NULL)
-				return false;
-			p->names = names;
-			cap = wider;
-		}
-		memcpy(p->names + used, name, len);
-		p->name_at[i] = (uint32_t)used;
-		used += len;
-	}
-	p->name_at[count] = (uint32_t)used;
-	return true;
-}
-
-static struct rc_str name_of(const struct load_publisher *p, uint32_t index)
-{
-	uint32_t at = p->name_at[index];
-
-	return (struct rc_str){p->names + at, p->name_at[index + 1] - at};
-}
-
-/* A path that names a channel leads to one channel alone. */
-static int make_path(struct load_publisher *p, struct rc_error *err)
-{
-	static const struct rc_str word = RC_STR("{channel}");
-	const char *from = p->plan->target->publisher.url.path;
-	const char *at = strstr(from, word.ptr);
-	struct rc_str name;
-	char *end = p->path_text;
-
-	p->path = rc_str_of(from);
-	if (at == NULL || p->draw.count == 0)
-		return 0;
-	if (p->draw.count > 1) {
-		rc_error_set(err,
-			"{channel} in the path of the publisher's url leads to one channel, and "
-			"it has %u. Use as many publishers as channels (--publishers), or name "
-			"the channel in the target's event",
-			p->draw.count);
-		return -EINVAL;
-	}
-	name = name_of(p, 0);
-	RC_ASSERT(p->path.len + name.len < sizeof(p->path_text));
-	end = rc_str_copy(end, (struct rc_str){from, (size_t)(at - from)});
-	end = rc_str_copy(end, name);
-	end = rc_str_copy(end, rc_str_of(at + word.len));
-	p->path = (struct rc_str){p->path_text, (size_t)(end - p->path_text)};
-	return 0;
 }
 
 static void on_acked(void *ctx, uint64_t time_ns)
@@ -152,12 +87,25 @@ static void number_it(struct load_publisher *p, uint32_t group, uint32_t number)
 		p->id += p->plan->group[g].publishers;
 }
 
+static int open_link(struct load_publisher *p, struct rc_error *err)
+{
+	const struct load_talk_hooks hooks = {p, on_acked, on_refused};
+	struct rc_str path;
+	int rc = load_names_path(
+		&p->names, &p->draw, &p->plan->target->publisher.url, p->path, &path, err);
+
+	if (rc < 0)
+		return rc;
+	/* {session}: behind those of the clients. */
+	return load_link_open(&p->link, p->plan, path, p->plan->clients + p->id, p->group->payload,
+		&hooks, rc_clock_mono_ns(), err);
+}
+
 int load_publisher_open(struct load_publisher **out, const struct load_plan *plan,
 	struct load_shared *shared, struct load_worker_stats *stats, uint32_t group,
 	uint32_t number, struct rc_error *err)
 {
 	struct load_publisher *p = calloc(1, sizeof(*p));
-	const struct load_talk_hooks hooks = {p, on_acked, on_refused};
 	int rc;
 
 	*out = NULL;
@@ -171,15 +119,9 @@ int load_publisher_open(struct load_publisher **out, const struct load_plan *pla
 	p->turn_events = RC_MAX(1u, RC_MIN(TURN_EVENTS, TURN_BYTES / (p->group->payload + 64)));
 	number_it(p, group, number);
 	rc = load_draw_open(&p->draw, p->group, number);
-	if (rc < 0 || !name_channels(p)) {
-		rc = load_talk_no_memory(err);
-	} else {
-		rc = make_path(p, err);
-		/* {session}: behind those of the clients. */
-		if (rc == 0)
-			rc = load_link_open(&p->link, plan, p->path, plan->clients + p->id,
-				p->group->payload, &hooks, rc_clock_mono_ns(), err);
-	}
+	if (rc == 0)
+		rc = load_names_open(&p->names, plan, &p->draw);
+	rc = rc < 0 ? load_talk_no_memory(err) : open_link(p, err);
 	if (rc < 0) {
 		rc = say_who(p, rc, err);
 		load_publisher_close(p);
@@ -196,8 +138,7 @@ void load_publisher_close(struct load_publisher *p)
 		return;
 	load_link_close(&p->link);
 	load_draw_close(&p->draw);
-	free(p->names);
-	free(p->name_at);
+	load_names_close(&p->names);
 	free(p);
 }
 
@@ -220,7 +161,7 @@ static int put(struct load_publisher *p, uint32_t index, uint64_t time_ns, uint3
 	atomic_store_explicit(&p->shared->sequence[channel], event.sequence, memory_order_release);
 	p->put++;
 	p->put_expected += subscribers;
-	return load_talk_put(&p->link.talk, name_of(p, index), &event, more, err);
+	return load_talk_put(&p->link.talk, load_names_get(&p->names, index), &event, more, err);
 }
 
 static uint32_t subscribers_of(const struct load_publisher *p, uint32_t index)

@@ -1,210 +1,83 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What arrives: which clients are ready, receives by the batch, and each event verified, tracked and timed.
+ * Which clients have something to read, and receives by the batch.
  */
 #include <errno.h>
 #include <poll.h>
 
 #include "base/clock.h"
 #include "local.h"
-#include "proto/websocket.h"
 
-/* One feed of one client. Sums are added to the shared words once at its end. */
-struct reading {
-	struct load_worker *w;
-	struct load_client *c;
-	struct load_members *m;
-	uint64_t deliveries, bytes;
-	uint64_t owed;      /* to be added to `expected`, see shared.h */
-	uint64_t uncounted; /* 1: nobody expected deliveries to this client */
-	const char *broken;
-	bool echo, gone; /* the server said goodbye */
-};
-
-/* ---- events ------------------------------------------------------------------------------------- */
-
-static struct load_faulty_channel *faulty(struct load_worker_stats *stats, uint32_t channel)
+/* Bytes that a slow reader may read now; 0: its timer is set. */
+static uint64_t allowance(struct load_worker *w, struct load_client *c)
 {
-	for (uint32_t i = 0; i < LOAD_FAULTY_MAX; i++) {
-		struct load_faulty_channel *f = &stats->faulty[(channel + i) % LOAD_FAULTY_MAX];
-		uint64_t holds = load_get(&f->channel_plus_1);
+	uint64_t rate = load_members_of(w, c)->group->read_bytes_per_second;
+	struct load_extra *x = c->extra;
+	uint64_t most = RC_MAX(rate / 4, 1u), since = w->now_ns - x->allowance_ns;
 
-		if (holds == 0)
-			load_add(&f->channel_plus_1, (uint64_t)channel + 1);
-		if (holds == 0 || holds == (uint64_t)channel + 1)
-			return f;
+	if (since > LOAD_SECOND / 100) {
+		x->allowance += (uint64_t)((double)rate * (double)since / 1e9);
+		x->allowance = RC_MIN(x->allowance, most);
+		x->allowance_ns = w->now_ns;
 	}
-	return NULL;
+	if (x->allowance >= RC_MAX(rate / 20, 1u))
+		return x->allowance;
+	c->flags |= LOAD_THROTTLED;
+	rc_wheel_set(&w->wheel, load_slot(w, c), load_tick(w, w->now_ns + LOAD_SECOND / 20));
+	return 0;
 }
 
-void load_count_faults(struct load_worker *w, struct load_client *c, uint32_t channel,
-	const struct load_faults *faults)
+static void read_tls(struct load_worker *w, struct load_client *c)
 {
-	struct load_group_stats *s = load_members_of(w, c)->stats;
-	struct load_faulty_channel *f = channel == RC_NONE ? NULL : faulty(w->stats, channel);
+	uint32_t generation = c->generation;
+	unsigned char *buffer = load_buffer(w, LOAD_BATCH);
 
-	load_add(&s->lost, faults->lost);
-	load_add(&s->duplicated, faults->duplicated);
-	load_add(&s->reordered, faults->reordered);
-	load_add(&s->corrupted, faults->corrupted);
-	load_add(&s->foreign, faults->foreign);
-	if (!f)
-		return;
-	load_add(&f->lost, faults->lost);
-	load_add(&f->duplicated, faults->duplicated);
-	load_add(&f->reordered, faults->reordered);
-	load_add(&f->corrupted, faults->corrupted);
-	load_add(&f->foreign, faults->foreign);
-}
+	/* All that OpenSSL holds: the poll says nothing about it. */
+	while (c->generation == generation) {
+		ssize_t n = load_tls_read(c->extra->tls, buffer, LOAD_BUFFER, &c->extra->tls_want);
 
-static void delivered(struct reading *r, const struct load_event *event)
-{
-	const struct load_worker *w = r->w;
-
-	r->deliveries++;
-	r->bytes += event->len;
-	r->owed += r->uncounted;
-	if (event->time_ns >= w->window_from && event->time_ns < w->window_to) {
-		uint64_t now = w->now_ns;
-		uint64_t ns = now > event->time_ns ? now - event->time_ns : 0;
-
-		load_add(&r->m->stats->latency[rc_hist_bucket(ns)], 1);
-	}
-}
-
-/* Not the next one in order of a subscription that goes well. */
-static __attribute__((noinline)) void irregular(struct reading *r, const struct load_event *event)
-{
-	struct load_worker *w = r->w;
-	struct load_client *c = r->c;
-	struct load_sub *sub = load_subs_find(&c->sub, c->more, event->channel);
-	struct load_faults faults = {0};
-
-	if (!sub || event->sequence > load_get(&w->shared->sequence[event->channel])) {
-		faults.foreign = 1;
-		load_count_faults(w, c, sub ? event->channel : RC_NONE, &faults);
-		return;
-	}
-	if (sub->flags & LOAD_SUB_BACK) {
-		/* A server may repeat what it had seen before. */
-		if (event->sequence > sub->track.last) {
-			uint64_t missed = event->sequence - sub->track.last - 1;
-
-			load_add(&r->m->stats->missed_away, missed);
-			r->owed += r->uncounted * missed;
-			load_track_begin(&sub->track, event->sequence);
+		if (n == -EAGAIN)
+			return;
+		if (n <= 0) {
+			load_client_lost(w, c,
+				n == 0 ? load_connect_why(ECONNRESET)
+				       : load_tls_why(c->extra->tls));
+			return;
 		}
-		sub->flags &= ~(uint32_t)LOAD_SUB_BACK;
-	}
-	if (load_track_take(&sub->track, event->sequence, &faults))
-		delivered(r, event);
-	if (r->uncounted)
-		r->owed += faults.lost;
-	if (faults.lost | faults.duplicated | faults.reordered)
-		load_count_faults(w, c, event->channel, &faults);
-}
-
-static void on_event(void *ctx, const struct load_event *event, struct rc_str before)
-{
-	struct reading *r = ctx;
-	struct load_client *c = r->c;
-	struct load_sub *sub = &c->sub;
-
-	if (RC_UNLIKELY(r->echo)) {
-		load_echo_event(r->w, c, event);
-		return;
-	}
-	if (RC_UNLIKELY(sub->channel != event->channel))
-		sub = c->more ? load_subs_search(c->more, event->channel) : NULL;
-	if (RC_LIKELY(sub && sub->track.last + 1 == event->sequence &&
-		      sub->track.seen == UINT64_MAX && !(sub->flags & LOAD_SUB_BACK) &&
-		      event->sequence <= load_get(&r->w->shared->sequence[event->channel]))) {
-		sub->track.last = event->sequence;
-		delivered(r, event);
-	} else {
-		irregular(r, event);
-	}
-	if (RC_UNLIKELY(c->more && c->more->place && sub)) {
-		struct load_place *place = load_subs_place(&c->sub, c->more, sub);
-		uint64_t offset = load_place_offset(before);
-
-		if (offset > 0)
-			place->offset = offset;
+		load_add(&w->stats->reads, 1);
+		load_add(&w->stats->bytes, (uint64_t)n);
+		w->now_ns = rc_clock_mono_ns();
+		if (c->state == LOAD_UPGRADING)
+			load_speech_http(w, c, buffer, (size_t)n);
+		else
+			load_deliver(w, c, buffer, (size_t)n);
 	}
 }
 
-static void on_text(void *ctx, struct rc_str text)
+/* True: it may be received by the batch; false: seen to, or nothing is to be read. */
+static bool may_receive(struct load_worker *w, struct load_client *c)
 {
-	struct reading *r = ctx;
+	const struct load_group *g = load_members_of(w, c)->group;
 
-	load_speech_text(r->w, r->c, text);
-}
-
-static void on_control(void *ctx, uint8_t opcode, struct rc_str payload)
-{
-	struct reading *r = ctx;
-
-	if (opcode == RC_WS_CLOSE) {
-		r->gone = true;
-		r->c->stream.stopped = true;
-	} else if (opcode == RC_WS_PING) {
-		(void)load_client_send_frame(r->w, r->c, RC_WS_PONG, payload.ptr, payload.len);
+	if (c->fd < 0 || c->state <= LOAD_CONNECTING || c->flags & LOAD_THROTTLED)
+		return false;
+	if (c->state == LOAD_OPEN && g->reading == LOAD_READS_NEVER) {
+		load_client_lost(w, c, load_connect_why(ECONNRESET));
+		return false;
 	}
-}
-
-static void on_corrupt(void *ctx)
-{
-	struct reading *r = ctx;
-	struct load_client *c = r->c;
-	const struct load_faults one = {.corrupted = 1};
-
-	load_count_faults(r->w, c, c->more && c->more->count ? RC_NONE : c->sub.channel, &one);
-}
-
-static const struct load_stream_calls calls = {on_event, on_text, on_control, on_corrupt};
-
-void load_receive_take(
-	struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len)
-{
-	struct load_members *m = load_members_of(w, c);
-	enum load_scheme scheme = w->plan->target->subscriber.url.scheme;
-	struct reading r = {.w = w,
-		.c = c,
-		.m = m,
-		.echo = m->group->echo,
-		.uncounted = !(c->flags & LOAD_COUNTED) && !m->group->may_lose};
-	bool sse = !r.echo && (scheme == LOAD_SSE || scheme == LOAD_SSES);
-	uint64_t kept = load_stream_memory(&c->stream);
-
-	w->fed = c;
-	r.broken = sse ? load_stream_take_sse(&c->stream, &calls, &r, bytes, len)
-		       : load_stream_take(&c->stream, &calls, &r, bytes, len);
-	if (r.deliveries > 0) {
-		load_add(&m->stats->deliveries, r.deliveries);
-		load_add(&m->stats->delivery_bytes, r.bytes);
-	}
-	if (r.owed)
-		load_add(&m->stats->expected, r.owed);
-	w->fed = NULL;
-	/* It was lost by what it was told. */
+	if (c->state == LOAD_HANDSHAKE)
+		load_client_handshake(w, c);
 	if (c->fd < 0)
-		load_stream_deinit(&c->stream);
-	w->extra_bytes += load_stream_memory(&c->stream) - kept;
-	if (c->fd < 0)
-		return;
-	if (r.broken) {
-		on_corrupt(&r);
-		load_client_lost(w, c, r.broken);
-	} else if (r.gone) {
-		load_client_lost(w, c,
-			"the server closed the connection with a close frame. "
-			"Look into its log");
-	} else if (r.echo && c->state == LOAD_OPEN) {
-		load_echo_more(w, c);
+		return false;
+	if (c->state == LOAD_OPEN && g->reading == LOAD_READS_SLOWLY && allowance(w, c) == 0)
+		return false;
+	if (c->extra && c->extra->tls) {
+		if (c->state > LOAD_HANDSHAKE)
+			read_tls(w, c);
+		return false;
 	}
+	return true;
 }
-
-/* ---- receives ----------------------------------------------------------------------------------- */
 
 static void received(struct load_worker *w, uint32_t i, uint32_t generation, int result)
 {
@@ -233,7 +106,7 @@ static void received(struct load_worker *w, uint32_t i, uint32_t generation, int
 	if (c->state == LOAD_UPGRADING)
 		load_speech_http(w, c, load_buffer(w, i), (size_t)result);
 	else
-		load_receive_take(w, c, load_buffer(w, i), (size_t)result);
+		load_deliver(w, c, load_buffer(w, i), (size_t)result);
 }
 
 static void readable(struct load_worker *w, struct load_client *c, uint64_t tag, uint32_t flags)
@@ -317,7 +190,7 @@ void load_receive_batch(struct load_worker *w)
 			load_list_put(w, &w->waiting, c);
 			continue;
 		}
-		if (!load_client_readable(w, c))
+		if (!may_receive(w, c))
 			continue;
 		if (c->state == LOAD_OPEN &&
 			load_members_of(w, c)->group->reading == LOAD_READS_SLOWLY)

@@ -4,6 +4,15 @@
  * relaxed loads by others; the phase is released and acquired. Histograms are those of base/hist.h.
  *
  *   struct load_shared | last sequence by channel | subscribers by channel | worker 0 | worker 1 | …
+ *
+ * Who is owed what. `subscribers` of a channel counts the subscriptions of groups that must not lose that were acknowledged before
+ * the phase was WARM and whose client is open since; a client that comes back is not counted again. `expected` and
+ * what is settled (deliveries, lost, told, missed_away) are sums over all workers and over the groups that share channels, and
+ * their difference is what counted subscriptions still lack:
+ *   an event that is published adds subscribers to expected, in its publisher's group;
+ *   whatever a client that is not counted settles adds the same to expected, in its own group (may_lose: to neither);
+ *   a counted client that goes takes from expected what it lacks. One worker's expected may thus be below 0, modulo 2^64.
+ * A publish in the moment of going may be off by one: a publisher stores the sequence before it reads subscribers.
  */
 #ifndef LOAD_SHARED_H
 #define LOAD_SHARED_H
@@ -60,7 +69,7 @@ struct load_worker_stats {
 	load_word waited_ns; /* ready, and another ran */
 	load_word memory;    /* bytes of clients and subscriptions */
 	load_word ended;     /* 1: left its loop in order; 2: gave up, error says why */
-	char error[256];
+	char error[256]; /* why it gave up; before that, why the last attempt of a client failed */
 	struct load_faulty_channel faulty[LOAD_FAULTY_MAX];
 	struct load_group_stats group[LOAD_GROUPS_MAX];
 };

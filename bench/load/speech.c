@@ -1,38 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What client and server say to each other besides events: the HTTP request, greeting, hello, subscriptions, pings, notices of
+ * What client and server say to each other besides events, once upgraded: greeting, hello, subscriptions, pings, notices of
  * gaps. All texts are the target's.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "local.h"
-#include "proto/http1.h"
 #include "proto/websocket.h"
-#include "upgrade.h"
 
 #define MISSED "\"missed\":"
-
-static const struct load_subscriber *profile(const struct load_worker *w)
-{
-	return &w->plan->target->subscriber;
-}
-
-static bool is_echo(const struct load_worker *w, const struct load_client *c)
-{
-	return w->members[c->group].group->echo;
-}
-
-static bool is_sse(const struct load_url *url)
-{
-	return url->scheme == LOAD_SSE || url->scheme == LOAD_SSES;
-}
-
-static const struct load_url *url_of(const struct load_worker *w, const struct load_client *c)
-{
-	return is_echo(w, c) ? &profile(w)->echo_url : &profile(w)->url;
-}
 
 static uint32_t channel_of(const struct load_worker *w, const struct load_client *c, uint32_t k)
 {
@@ -41,136 +17,9 @@ static uint32_t channel_of(const struct load_worker *w, const struct load_client
 	return k == 0 ? c->sub.channel : load_plan_channel(g, load_client_index(w, c), k);
 }
 
-/* ---- the HTTP request ---------------------------------------------------------------------------- */
-
-struct text {
-	char *at, *end;
-	bool full;
-};
-
-static void add(struct text *t, const char *bytes, size_t len)
-{
-	if ((size_t)(t->end - t->at) <= len) {
-		t->full = true;
-		return;
-	}
-	memcpy(t->at, bytes, len);
-	t->at += len;
-	*t->at = '\0';
-}
-
-static void add_replaced(
-	struct text *t, const struct load_worker *w, struct rc_str from, uint32_t channel)
-{
-	static const char word[] = "{channel}";
-	const char *at = memmem(from.ptr, from.len, word, sizeof(word) - 1);
-	char name[128];
-	size_t len;
-
-	if (!at) {
-		add(t, from.ptr, from.len);
-		return;
-	}
-	len = load_plan_channel_name(w->plan, channel, name);
-	add(t, from.ptr, (size_t)(at - from.ptr));
-	add(t, name, len);
-	at += sizeof(word) - 1;
-	add(t, at, (size_t)(from.ptr + from.len - at));
-}
-
-/*
- * The path, {channel} replaced. In a query the parameter that holds it stands once for each subscription: SSE has no other way
- * to name several.
- */
-static void write_path(
-	struct text *t, const struct load_worker *w, const struct load_client *c, const char *path)
-{
-	uint32_t count = w->members[c->group].group->subscriptions;
-	const char *word = strstr(path, "{channel}"), *from = word, *to;
-
-	if (!word || c->sub.channel == RC_NONE) {
-		add(t, path, strlen(path));
-		return;
-	}
-	while (from > path && from[-1] != '?' && from[-1] != '&')
-		from--;
-	if (from == path) {
-		add_replaced(t, w, rc_str_of(path), c->sub.channel);
-		return;
-	}
-	to = word + strcspn(word, "&");
-	add(t, path, (size_t)(from - path));
-	for (uint32_t k = 0; k < count; k++) {
-		if (k > 0)
-			add(t, "&", 1);
-		add_replaced(t, w, (struct rc_str){from, (size_t)(to - from)}, channel_of(w, c, k));
-	}
-	add(t, to, strlen(to));
-}
-
-void load_speech_begin(struct load_worker *w, struct load_client *c)
-{
-	const struct load_subscriber *s = profile(w);
-	const struct load_url *url = url_of(w, c);
-	char *path = w->scratch, *request;
-	struct text t = {path, path + LOAD_SPEECH_MAX / 2, false};
-	size_t len, cap = LOAD_SPEECH_MAX / 2;
-
-	c->state = LOAD_UPGRADING;
-	*path = '\0';
-	write_path(&t, w, c, url->path);
-	request = w->scratch + LOAD_SPEECH_MAX / 2;
-	if (is_sse(url)) {
-		int n = snprintf(request, cap,
-			"GET %s HTTP/1.1\r\nHost: %s:%u\r\nAccept: text/event-stream\r\n%s\r\n",
-			*path ? path : "/", url->host, (unsigned)url->port, s->headers);
-
-		len = n > 0 && (size_t)n < cap ? (size_t)n : 0;
-	} else {
-		load_upgrade_key(c->extra->key, rc_prng_next(&w->prng));
-		len = load_upgrade_request(request, cap, url, *path ? path : "/",
-			is_echo(w, c) ? "" : s->protocol, s->headers, c->extra->key);
-	}
-	if (len == 0 || t.full)
-		load_client_lost(w, c,
-			"the path with all its channels is too long. Say fewer "
-			"subscriptions a client");
-	else
-		(void)load_client_send(w, c, request, len);
-}
-
-/* Length of the head, 0: more is needed, -EPROTO. */
-static int sse_answer(struct load_stream *stream, struct rc_str bytes, struct rc_error *err)
-{
-	static const struct rc_str fine = RC_STR("HTTP/1.1 200");
-	const char *end = memmem(bytes.ptr, bytes.len, "\r\n\r\n", 4), *line;
-
-	if (!end && bytes.len < LOAD_UPGRADE_HEAD_MAX)
-		return 0;
-	if (!end || !rc_str_starts(bytes, fine)) {
-		rc_error_set(err,
-			"the server did not grant the stream: %.*s. See that the target's URL "
-			"is that of its server-sent events",
-			(int)RC_MIN(bytes.len, strcspn(bytes.ptr, "\r\n")), bytes.ptr);
-		return -EPROTO;
-	}
-	/* Each line ends before `end`, or at it. */
-	for (line = bytes.ptr; line < end; line += strcspn(line, "\n") + 1) {
-		static const struct rc_str name = RC_STR("transfer-encoding:");
-
-		if ((size_t)(end - line) > name.len &&
-			rc_http_same((struct rc_str){line, name.len}, name) &&
-			memmem(line, strcspn(line, "\r\n"), "chunked", 7))
-			stream->chunk = LOAD_CHUNK_SIZE;
-	}
-	return (int)(end + 4 - bytes.ptr);
-}
-
-/* ---- after the upgrade --------------------------------------------------------------------------- */
-
 static uint8_t opcode(const struct load_worker *w)
 {
-	return profile(w)->binary ? RC_WS_BINARY : RC_WS_TEXT;
+	return load_profile(w)->binary ? RC_WS_BINARY : RC_WS_TEXT;
 }
 
 static bool say(struct load_worker *w, struct load_client *c, const struct load_template *t,
@@ -182,7 +31,7 @@ static bool say(struct load_worker *w, struct load_client *c, const struct load_
 		return true;
 	len = load_template_expand(t, values, w->scratch, LOAD_SPEECH_MAX);
 	if (len == 0) {
-		load_client_lost(w, c, "a template of the target's profile grows too long");
+		load_client_lost(w, c, "a template of the target's load_profile grows too long");
 		return false;
 	}
 	return load_client_send_frame(w, c, opcode(w), w->scratch, len);
@@ -250,7 +99,7 @@ static void opened(struct load_worker *w, struct load_client *c)
 static void subscribe(struct load_worker *w, struct load_client *c)
 {
 	const struct load_group *g = load_members_of(w, c)->group;
-	const struct load_subscriber *s = profile(w);
+	const struct load_subscriber *s = load_profile(w);
 	char name[128], since[512];
 
 	c->state = LOAD_SUBSCRIBING;
@@ -258,7 +107,7 @@ static void subscribe(struct load_worker *w, struct load_client *c)
 		opened(w, c);
 		return;
 	}
-	for (uint32_t k = 0; k < g->subscriptions && !is_sse(&s->url); k++) {
+	for (uint32_t k = 0; k < g->subscriptions && !load_is_sse(&s->url); k++) {
 		uint32_t channel = channel_of(w, c, k);
 		struct load_values v = values_of(w, c, channel, name);
 		struct load_sub *sub = load_subs_find(&c->sub, c->more, channel);
@@ -270,71 +119,38 @@ static void subscribe(struct load_worker *w, struct load_client *c)
 		if (!say(w, c, s->subscribe, &v))
 			return;
 	}
-	if (s->subscribed[0] && !is_sse(&s->url))
+	if (s->subscribed[0] && !load_is_sse(&s->url))
 		return;
 	/* SSE's status is the acknowledgement; one that says nothing at all may begin anywhere. */
 	for (uint32_t k = 0; k < g->subscriptions; k++)
-		acknowledged(w, c, k, is_sse(&s->url) ? RC_STR("200") : (struct rc_str){0});
+		acknowledged(w, c, k, load_is_sse(&s->url) ? RC_STR("200") : (struct rc_str){0});
 	opened(w, c);
 }
 
 static void say_hello(struct load_worker *w, struct load_client *c)
 {
-	const struct load_subscriber *s = profile(w);
+	const struct load_subscriber *s = load_profile(w);
 	char name[128];
 	struct load_values v = values_of(w, c, c->sub.channel, name);
 
-	if (!is_sse(&s->url) && !say(w, c, s->hello, &v))
+	if (!load_is_sse(&s->url) && !say(w, c, s->hello, &v))
 		return;
-	if (s->welcome[0] && !is_sse(&s->url))
+	if (s->welcome[0] && !load_is_sse(&s->url))
 		c->state = LOAD_WELCOME;
 	else
 		subscribe(w, c);
 }
 
-static void upgraded(struct load_worker *w, struct load_client *c)
+void load_speech_upgraded(struct load_worker *w, struct load_client *c)
 {
 	c->stream.attentive = true;
-	if (is_echo(w, c))
+	if (load_is_echo(w, c))
 		subscribe(w, c);
-	else if (profile(w)->greeting[0] && !is_sse(&profile(w)->url))
+	else if (load_profile(w)->greeting[0] && !load_is_sse(&load_profile(w)->url))
 		c->state = LOAD_GREETING;
 	else
 		say_hello(w, c);
 }
-
-void load_speech_http(
-	struct load_worker *w, struct load_client *c, unsigned char *bytes, size_t len)
-{
-	struct load_extra *x = c->extra;
-	struct rc_error err = {{0}};
-	uint32_t before = x->head_len, generation = c->generation;
-	int head;
-
-	/* NUL-terminated, for the parsers' strings. */
-	if (!x->head && !(x->head = malloc(LOAD_UPGRADE_HEAD_MAX + 1))) {
-		load_client_lost(w, c, "out of memory: say fewer clients");
-		return;
-	}
-	x->head_len += (uint32_t)RC_MIN(len, LOAD_UPGRADE_HEAD_MAX - x->head_len);
-	memcpy(x->head + before, bytes, x->head_len - before);
-	x->head[x->head_len] = '\0';
-	head = is_sse(url_of(w, c))
-		       ? sse_answer(&c->stream, (struct rc_str){x->head, x->head_len}, &err)
-		       : load_upgrade_answer((struct rc_str){x->head, x->head_len}, x->key, &err);
-	if (head < 0)
-		load_client_lost(w, c, err.text);
-	if (head <= 0)
-		return;
-	/* What came behind the head is of the stream already. */
-	bytes += (uint32_t)head - before;
-	len -= (uint32_t)head - before;
-	upgraded(w, c);
-	if (c->generation == generation && c->fd >= 0 && len > 0)
-		load_receive_take(w, c, bytes, len);
-}
-
-/* ---- texts --------------------------------------------------------------------------------------- */
 
 /* Moves *text behind `wanted`; false when it is not there. */
 static bool pass(struct rc_str *text, const char *wanted)
@@ -351,7 +167,7 @@ static bool pass(struct rc_str *text, const char *wanted)
 
 static void answer(struct load_worker *w, struct load_client *c, struct rc_str text)
 {
-	const struct load_subscriber *s = profile(w);
+	const struct load_subscriber *s = load_profile(w);
 	uint32_t wanted = load_members_of(w, c)->group->subscriptions;
 	struct rc_str all = text;
 
@@ -397,11 +213,11 @@ static void told(struct load_worker *w, struct load_client *c, struct rc_str tex
 
 void load_speech_text(struct load_worker *w, struct load_client *c, struct rc_str text)
 {
-	const struct load_subscriber *s = profile(w);
+	const struct load_subscriber *s = load_profile(w);
 	struct rc_str look = text;
 	char name[128];
 
-	if (is_echo(w, c))
+	if (load_is_echo(w, c))
 		return;
 	if (s->ping[0] && rc_str_starts(text, rc_str_of(s->ping))) {
 		struct load_values v = values_of(w, c, c->sub.channel, name);

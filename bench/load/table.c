@@ -57,7 +57,7 @@ static void head(FILE *out, const struct load_result *r)
 {
 	const struct load_plan *plan = r->plan;
 	const struct load_target *target = plan->target;
-	struct texts texts;
+	struct texts texts = {0};
 	char url[256], line[640];
 	const struct load_url *shown = &target->subscriber.url;
 	if (plan->groups && plan->group[0].echo)
@@ -85,7 +85,7 @@ static bool idle(const struct load_plan *plan)
 static void traffic_line(
 	FILE *out, const char *name, const struct load_result *r, uint64_t count, bool rates)
 {
-	struct texts texts;
+	struct texts texts = {0};
 	label(out, name);
 	cell(out, 18, FIGURE(0, LOAD_UNIT_COUNT, count));
 	double rate = rates && r->window > 0 ? (double)count / r->window : -1;
@@ -95,7 +95,7 @@ static void traffic_line(
 
 static void traffic(FILE *out, const struct load_result *r, bool rates)
 {
-	struct texts texts;
+	struct texts texts = {0};
 	if (r->deliveries + r->published + r->acked == 0 && idle(r->plan))
 		return;
 	traffic_line(out, "deliveries", r, r->deliveries, rates);
@@ -111,7 +111,7 @@ static void traffic(FILE *out, const struct load_result *r, bool rates)
 
 static void quantile_line(FILE *out, const char *name, const struct load_quantiles *q, bool known)
 {
-	struct texts texts;
+	struct texts texts = {0};
 	const uint64_t value[] = {q->p50, q->p90, q->p99, q->p999, q->p9999, q->max, q->mean};
 	if (q->count == 0)
 		return;
@@ -139,15 +139,15 @@ static void latencies(FILE *out, const struct load_result *r, bool known)
 	if (r->plan->groups < 2)
 		return;
 	for (uint32_t g = 0; g < r->plan->groups; g++) {
-		char name[LABEL];
-		snprintf(name, sizeof(name), "  %.9s", r->plan->group[g].name);
+		char name[LABEL]; /* a column stays free */
+		snprintf(name, sizeof(name), "%.11s", r->plan->group[g].name);
 		quantile_line(out, name, &r->group[g].latency, known);
 	}
 }
 
 static void clients(FILE *out, const struct load_result *r)
 {
-	struct texts texts;
+	struct texts texts = {0};
 	char line[400];
 	if (r->plan->clients == 0)
 		return;
@@ -179,7 +179,7 @@ static double share(const struct load_result *r, double seconds)
 
 static void machines(FILE *out, const struct load_result *r, bool known)
 {
-	struct texts texts;
+	struct texts texts = {0};
 	char line[400];
 	double cost = known ? load_cpu_ns_per_delivery(r) : -1;
 	label(out, "server");
@@ -211,7 +211,7 @@ static void machines(FILE *out, const struct load_result *r, bool known)
 
 static void fault_line(FILE *out, const struct load_faults *f)
 {
-	struct texts texts;
+	struct texts texts = {0};
 	fprintf(out, "%s lost, %s duplicated, %s reordered, %s corrupted, %s foreign\n",
 		FIGURE(0, LOAD_UNIT_COUNT, f->lost), FIGURE(1, LOAD_UNIT_COUNT, f->duplicated),
 		FIGURE(2, LOAD_UNIT_COUNT, f->reordered), FIGURE(3, LOAD_UNIT_COUNT, f->corrupted),
@@ -220,7 +220,7 @@ static void fault_line(FILE *out, const struct load_faults *f)
 
 static void faults(FILE *out, const struct load_result *r)
 {
-	struct texts texts;
+	struct texts texts = {0};
 	const struct load_faults *f = &r->faults;
 	label(out, "faults");
 	if (f->lost | f->duplicated | f->reordered | f->corrupted | f->foreign)

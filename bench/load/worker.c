@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The thread: made, turned, ended. A turn publishes what is due, lets clients come and go, takes one batch of what arrived, and then
- * sleeps in the ring until something happens or is due (or, busy, looks without sleeping).
+ * The thread. A turn publishes what is due, lets clients come and go, takes one batch of what arrived, and then sleeps in the ring
+ * until something happens or is due (or, busy, looks without sleeping).
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "worker.h"
 #include "base/clock.h"
 #include "local.h"
-#include "worker.h"
 
 #define LOOK_NS    20000u     /* busy: no longer without looking at phase and publishers */
 #define SLEEP_NS   10000000u  /* nor asleep */
@@ -43,150 +38,6 @@ static uint64_t thread_ns(void)
 	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return (uint64_t)ts.tv_sec * LOAD_SECOND + (uint64_t)ts.tv_nsec;
 }
-
-/* ---- making ------------------------------------------------------------------------------------- */
-
-static uint32_t part(const struct load_worker *w, uint32_t of)
-{
-	return of > w->index ? (of - w->index - 1) / w->shared->workers + 1 : 0;
-}
-
-static int open_publishers(struct load_worker *w)
-{
-	uint32_t count = 0;
-
-	for (uint32_t g = 0; g < w->plan->groups; g++)
-		count += part(w, w->plan->group[g].publishers);
-	w->outlet = calloc(RC_MAX(count, 1u), sizeof(*w->outlet));
-	if (!w->outlet)
-		return -ENOMEM;
-	for (uint32_t g = 0; g < w->plan->groups; g++) {
-		for (uint32_t n = w->index; n < w->plan->group[g].publishers;
-			n += w->shared->workers) {
-			struct load_outlet *o = &w->outlet[w->outlets];
-			int rc = load_publisher_open(
-				&o->publisher, w->plan, w->shared, w->stats, g, n, &w->err);
-
-			if (rc) {
-				w->failed = true;
-				return rc;
-			}
-			o->group = g;
-			load_add(&w->stats->group[g].wanted, 1);
-			load_add(&w->stats->group[g].connecting, 1);
-			w->outlets++;
-		}
-	}
-	return 0;
-}
-
-static int open_clients(struct load_worker *w)
-{
-	uint32_t slot = 0;
-	size_t bytes;
-
-	for (uint32_t g = 0; g < w->plan->groups; g++) {
-		struct load_members *m = &w->members[g];
-
-		m->group = &w->plan->group[g];
-		m->stats = &w->stats->group[g];
-		m->first = slot;
-		m->count = part(w, m->group->clients);
-		slot += m->count;
-		load_add(&m->stats->wanted, m->count);
-	}
-	w->clients = slot;
-	bytes = RC_MAX(slot, 1u) * sizeof(*w->client);
-	w->client = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (w->client == MAP_FAILED) {
-		w->client = NULL;
-		return -ENOMEM;
-	}
-	w->extra_bytes = bytes;
-	rc_wheel_init(&w->wheel, &w->client[0].timer, sizeof(*w->client), 1);
-	for (uint32_t g = 0; g < w->plan->groups; g++) {
-		for (uint32_t i = 0; i < w->members[g].count; i++) {
-			struct load_client *c = &w->client[w->members[g].first + i];
-
-			if (load_client_init(w, c, (uint8_t)g))
-				return -ENOMEM;
-			load_traffic_queue(w, c);
-		}
-	}
-	return 0;
-}
-
-static bool needs_tls(const struct load_plan *plan)
-{
-	const struct load_subscriber *s = &plan->target->subscriber;
-
-	return s->url.scheme == LOAD_WSS || s->url.scheme == LOAD_SSES ||
-	       s->echo_url.scheme == LOAD_WSS;
-}
-
-static void pin(const struct load_worker *w)
-{
-	cpu_set_t set;
-
-	if (w->plan->cpus == 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET((size_t)w->plan->cpu[w->index % w->plan->cpus], &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
-}
-
-static int worker_open(struct load_worker *w)
-{
-	size_t buffers = (LOAD_BATCH + 1) * (size_t)(LOAD_STREAM_HEADROOM + LOAD_BUFFER);
-	char path[64];
-	int rc;
-
-	pin(w);
-	(void)snprintf(
-		path, sizeof(path), "/proc/self/task/%ld/schedstat", (long)syscall(SYS_gettid));
-	w->schedstat = open(path, O_RDONLY | O_CLOEXEC);
-	w->epoch_ns = w->now_ns = rc_clock_mono_ns();
-	w->window_from = w->window_to = UINT64_MAX;
-	rc_prng_seed(&w->prng, w->now_ns + w->index);
-	rc = load_ring_open(&w->ring, &w->err);
-	if (rc == 0 && needs_tls(w->plan))
-		rc = load_tls_context_open(&w->tls, w->plan, &w->err);
-	if (rc) {
-		w->failed = true;
-		return rc;
-	}
-	w->buffers = aligned_alloc(4096, rc_align_up(buffers, 4096));
-	w->scratch = malloc(LOAD_SPEECH_MAX);
-	if (!w->buffers || !w->scratch || open_clients(w)) {
-		load_worker_fail(w, "out of memory: say fewer clients or subscriptions");
-		return -ENOMEM;
-	}
-	memset(w->buffers, 0, buffers);
-	rc = open_publishers(w);
-	if (rc)
-		load_worker_fail(w, "out of memory: say fewer publishers");
-	return rc;
-}
-
-static void worker_close(struct load_worker *w)
-{
-	for (uint32_t i = 0; i < w->outlets; i++)
-		load_publisher_close(w->outlet[i].publisher);
-	/* First the ring: its polls hold the connections. */
-	load_ring_close(&w->ring);
-	for (uint32_t i = 0; w->client && i < w->clients; i++)
-		load_client_deinit(w, &w->client[i]);
-	if (w->client)
-		(void)munmap(w->client, RC_MAX(w->clients, 1u) * sizeof(*w->client));
-	if (w->schedstat >= 0)
-		close(w->schedstat);
-	load_tls_context_close(w->tls);
-	free(w->outlet);
-	free(w->buffers);
-	free(w->scratch);
-}
-
-/* ---- a turn ------------------------------------------------------------------------------------- */
 
 static void follow_phase(struct load_worker *w)
 {
@@ -294,7 +145,7 @@ static void look(struct load_worker *w, uint64_t until_ns)
 	uint64_t began = thread_ns();
 
 	until_ns = RC_MIN(until_ns, w->now_ns + LOOK_NS);
-	while (!load_ring_stirs(&w->ring) && rc_clock_mono_ns() < until_ns)
+	while (rc_clock_mono_ns() < until_ns)
 		breathe();
 	load_add(&w->stats->idle_ns, thread_ns() - began);
 }
@@ -305,8 +156,7 @@ static void rest(struct load_worker *w, uint64_t next_ns)
 		if (load_ring_stirs(&w->ring))
 			load_ring_enter(&w->ring);
 	} else if (w->plan->busy) {
-		if (!load_ring_stirs(&w->ring))
-			look(w, next_ns);
+		look(w, next_ns);
 		if (load_ring_stirs(&w->ring))
 			load_ring_enter(&w->ring);
 	} else {
@@ -352,7 +202,7 @@ int load_worker_run(const struct load_plan *plan, struct load_shared *shared, ui
 	w->shared = shared;
 	w->stats = stats;
 	w->index = index;
-	rc = worker_open(w);
+	rc = load_worker_open(w);
 	while (rc == 0 && !w->failed && w->phase != LOAD_END && !load_get(&shared->told_abort))
 		turn(w);
 	if (w->failed) {
@@ -366,7 +216,7 @@ int load_worker_run(const struct load_plan *plan, struct load_shared *shared, ui
 	}
 	w->now_ns = rc_clock_mono_ns();
 	account(w, true);
-	worker_close(w);
+	load_worker_close(w);
 	free(w);
 	atomic_store_explicit(&stats->ended, rc ? 2 : 1, memory_order_release);
 	return rc;

@@ -141,15 +141,16 @@ class Together(Honest):
 
 
 class Stall(Honest):
-    """When the nth event was published nothing happens for so long, once: nothing is read, nothing sent."""
+    """So many seconds after the first event nothing happens for so long, once: nothing is read, nothing sent."""
 
-    def __init__(self, nth, seconds=1.0):
-        self.nth, self.seconds, self.count = nth, seconds, 0
+    def __init__(self, after, seconds=1.0):
+        self.after, self.seconds, self.begun = after, seconds, None
 
     def published(self, server, event):
-        self.count += 1
-        if self.count == self.nth:
+        self.begun = self.begun or time.monotonic()
+        if self.seconds and time.monotonic() - self.begun >= self.after:
             time.sleep(self.seconds)
+            self.seconds = 0
 
 
 class CloseClient(AtEvent):

@@ -121,7 +121,8 @@ def agrees_with_itself(r):
     for kind in FAULTS:
         by_group = sum(g["faults"][kind] for g in j["groups"])
         by_channel = sum(c[kind] for c in j["faults"]["channels"])
-        assert by_channel == j["faults"][kind] or len(j["faults"]["channels"]) == 64, f"{kind}: {j['faults']}"
+        # Of which channel a broken frame is can't always be said.
+        assert by_channel == j["faults"][kind] or kind == "corrupted" or len(j["faults"]["channels"]) == 64, f"{kind}: {j['faults']}"
         assert by_group >= j["faults"][kind], f"{kind}: {j['groups']}"
     if any(j["faults"][kind] for kind in FAULTS):
         assert j["verdict"] in ("faulty", "unusable"), j["verdict"]

@@ -94,7 +94,7 @@ class Page:
             path = os.path.join(folder, "page-with-script.html")
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text.replace("</body>", f"<script>{after}</script></body>"))
-        # Virtual time: timers and frames come at once, and the document is written when none are left.
+            # The page draws itself at once, without timers; virtual time lets what is still under way end before the document is written.
         done = subprocess.run(
             [browser(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--disable-background-networking", f"--user-data-dir={folder}/profile", f"--window-size={width},1400",

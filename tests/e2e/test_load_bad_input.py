@@ -37,7 +37,7 @@ WRONG = [
     (["fanout", "--rate", "1e99"], ["--rate"]),
     (["fanout", "--seconds", "0"], ["--seconds"]),
     (["fanout", "--threads", "0"], ["--threads"]),
-    (["fanout", "--quiet=yes"], ["--quiet"]),
+    (["fanout", "--quiet=maybe"], ["--quiet", "maybe"]),
     (["fanout", "--spread", "odd"], ["odd", "even"]),
     (["fanout", "--rate", "10", "--in-flight", "1"], ["--rate", "--in-flight"]),
     (["fanout", "--churn", "10"], ["--churn"]),
@@ -53,7 +53,7 @@ WRONG = [
     (["fanout", "--url", "gopher://x/"], ["gopher"]),
     (["fanout", "--url", "ws://127.0.0.1:99999/"], ["99999"]),
     (["fanout", "--url", "ws://host.invalid/"], ["host.invalid"]),
-    (["fanout", "--url", "ingest://127.0.0.1:1"], ["--url"]),
+    (["fanout", "--url", "ingest://127.0.0.1:1"], ["url", "ws://"]),
     (["fanout", "--target", "rincgast"], ["rincgast", "ringcast"]),
     (["fanout", "--target", "/nonexistent.ini"], ["/nonexistent.ini"]),
     (["fanout", "--pid", "x"], ["--pid"]),
@@ -243,4 +243,4 @@ def test_on_loopback_it_takes_as_many_addresses_as_it_needs(load, folder):
 def test_an_address_that_is_not_of_this_machine(load):
     with Server() as s:
         r = load("idle", "--clients", 3, *SHORT, *s.urls, "--sources", "192.0.2.1")
-    assert_refused(r, "192.0.2.1")
+    assert_refused(r, "--sources", "not one of this machine")

@@ -9,7 +9,7 @@ import pytest
 
 from deadline import eventually
 from load_faults import Stall
-from load_server import Server
+from load_server import Honest, Server
 from rcload import assert_ok, gateway_urls
 
 pytestmark = pytest.mark.one_shard
@@ -64,7 +64,7 @@ def test_a_gateway_that_ends_in_good_order_is_reported_too(load, gateway):
 
 
 def test_a_server_that_stands_still_for_good(load):
-    with Server(Stall(nth=100, seconds=8)) as s:
+    with Server(Stall(after=0.5, seconds=6)) as s:
         r = load("fanout", "--clients", 3, "--in-flight", 2, "--drain", 1, "--warm", 0.1, "--seconds", 2, "--quiet", *s.urls)
     # Nothing came for longer than --drain: what was on the way is lost.
     assert r.status == 1, str(r)
@@ -110,12 +110,12 @@ def test_interrupted_while_clients_connect(load):
 
 
 def test_interrupted_after_a_fault_is_faulty(load):
-    class DropOne(Stall):
+    class DropOne(Honest):
         def deliver(self, client, event):
             if (client.number, client.taken) != (0, 20):
                 client.send_event(event)
 
-    with Server(DropOne(nth=0)) as s:
+    with Server(DropOne()) as s:
         running = load.start("fanout", "--clients", 3, "--rate", 200, *LONG, *s.urls)
         started(s)
         running.interrupt()

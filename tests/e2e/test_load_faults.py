@@ -10,10 +10,10 @@ from rcload import FAULTS, assert_faults, assert_ok, assert_refused
 pytestmark = pytest.mark.one_shard
 
 # On a busy machine the generator may be the limit of what it measures, which these are not about.
-SHORT = ["--warm", "0.3", "--seconds", "1", "--quiet", "--own-limit"]
+SHORT = ["--warm", "0.1", "--seconds", "0.6", "--drain", "0.7", "--quiet", "--own-limit"]
 # Two clients with a channel each, which some faults need; 200 events a second in all.
-TWO = ["users", "--clients", "2", "--rate", "200", *SHORT]
-ONE = ["fanout", "--clients", "3", "--rate", "100", *SHORT]
+TWO = ["users", "--clients", "2", "--rate", "300", *SHORT]
+ONE = ["fanout", "--clients", "3", "--rate", "200", *SHORT]
 
 
 def channel_of(event):
@@ -34,7 +34,7 @@ def test_a_server_that_delivers_everything_is_ok(load, behaviour):
 def test_what_it_counts_is_what_the_server_counted(load):
     with Server() as s:
         # Without a warm-up the window is nearly all there is; what is published in it is counted by both to the last event.
-        r = load("channels", "--clients", "12", "--channels", "4", "--subscriptions", "2", "--rate", "400", "--warm", "0", "--seconds", "1.5",
+        r = load("channels", "--clients", "12", "--channels", "4", "--subscriptions", "2", "--spread", "even", "--rate", "400", "--warm", "0", "--seconds", "1.5",
                  "--quiet", "--own-limit", *s.urls)
     assert_ok(r)
     assert s.clients == r.clients["opened"] == 12
@@ -96,12 +96,12 @@ def test_the_first_event_is_missed_too(load):
 
 def test_the_last_events_are_missed_too(load):
     # No later event shows the hole: it is known from what was published.
-    fault = wrong.Drop(client=0, nth=100, count=1000000)
+    fault = wrong.Drop(client=0, nth=60, count=1000000)
     with Server(fault) as s:
         r = load(*ONE, *s.urls)
     published = sum(s.published.values())
-    assert published > 100
-    assert_faults(r, lost=published - 99, channels=channel_of(fault.done))
+    assert published > 60
+    assert_faults(r, lost=published - 59, channels=channel_of(fault.done))
 
 
 def test_an_event_that_comes_twice_is_a_duplicate(load):
@@ -139,8 +139,7 @@ def test_an_event_of_a_channel_that_nobody_asked_for_is_foreign(load):
     fault = wrong.OtherChannel(client=0, nth=20)
     with Server(fault) as s:
         r = load(*TWO, *s.urls)
-    assert fault.done
-    assert_faults(r, foreign=1)
+    assert_faults(r, foreign=1, channels=channel_of(fault.done))
 
 
 def test_what_the_server_says_it_left_out_is_told_and_not_lost(load):
@@ -198,21 +197,21 @@ def test_more_channels_with_faults_than_it_keeps_apart_are_all_counted(load):
 def test_faults_are_found_by_several_threads(load):
     fault = wrong.Drop(client=3, nth=20)
     with Server(fault) as s:
-        r = load(*ONE, "--clients", "8", "--threads", "2", *s.urls)
+        r = load("fanout", "--clients", "8", "--rate", "200", "--threads", "2", *SHORT, *s.urls)
     assert_faults(r, lost=1, channels=channel_of(fault.done))
 
 
 # ---- waits
 
-def stalled(load, seconds, *args, rate):
+def stalled(load, seconds, *args):
     """One run in whose middle the server stands still for a second."""
-    with Server(wrong.Stall(nth=int(rate * 0.7))) as s:
+    with Server(wrong.Stall(after=0.7)) as s:
         return load("fanout", "--clients", "2", "--warm", "0.3", "--seconds", seconds, "--quiet", "--own-limit", *args, *s.urls)
 
 
 def test_in_an_open_loop_everybody_who_waited_is_counted(load):
     window, rate = 2.5, 100
-    r = stalled(load, window, "--rate", rate, rate=rate)
+    r = stalled(load, window, "--rate", rate)
     assert r.status == 0, str(r)
     # 1 of 2.5 seconds stood still: 40 % of the events waited, evenly from 0 to 1 s. So a tenth of all waited longer than 0.75 s, a
     # hundredth longer than 0.975 s. Noise can only add to it; a generator that leaves out waits would show 1 event of 250.
@@ -229,7 +228,7 @@ def test_in_an_open_loop_everybody_who_waited_is_counted(load):
 
 def test_in_a_closed_loop_only_those_in_flight_waited(load):
     window = 2
-    r = stalled(load, window, "--in-flight", "2", rate=300)
+    r = stalled(load, window, "--in-flight", "2")
     assert r.status == 0, str(r)
     q = r.latency
     assert 0.9e9 < q["max"] < 4e9, str(r)
@@ -239,7 +238,7 @@ def test_in_a_closed_loop_only_those_in_flight_waited(load):
 
 
 def test_the_stall_shows_when_it_was(load):
-    r = stalled(load, 2.5, "--rate", 100, rate=100)
+    r = stalled(load, 2.5, "--rate", 100)
     samples = [s for s in r.timeline if s["t"] >= 0 and s["max"] is not None]
     assert max(s["max"] for s in samples) == pytest.approx(r.latency["max"], rel=0.1), r.timeline
     assert sum(s["deliveries"] for s in samples) == r.window["deliveries"], r.timeline
@@ -256,7 +255,7 @@ def test_a_server_that_answers_503_is_reported_before_anything_is_measured(load)
 def test_a_server_that_never_answers_the_upgrade(load):
     with Server(wrong.Silent()) as s:
         r = load(*ONE, "--connect-timeout", "1", *s.urls)
-    assert_refused(r, "1 s")
+    assert_refused(r, "did not answer")
 
 
 def test_a_server_that_closes_at_once(load):
@@ -297,7 +296,7 @@ def test_a_server_that_never_acknowledges(load):
     with Server(wrong.NeverAcknowledges()) as s:
         r = load("publish", "--publishers", "1", "--in-flight", "8", "--drain", "0.5", *SHORT, *s.urls)
     assert r.status == 1, str(r)
-    assert "acknowledge" in r.notes, str(r)
+    assert r.window["acked"] == 0
 
 
 @pytest.mark.parametrize("behaviour, word", [(wrong.WrongGreeting, "greet"), (wrong.OldVersion, "version"), (wrong.RefusedHello, "token")],
@@ -318,7 +317,8 @@ def test_a_publisher_that_is_not_greeted_at_all(load):
 
 def test_a_storm_with_recovery_misses_nothing(load):
     with Server() as s:
-        r = load("storm", "--clients", "20", "--rate", "100", "--storm-after", "0.5", "--warm", "0.3", "--seconds", "2", "--quiet", "--own-limit", *s.urls)
+        r = load("storm", "--clients", "20", "--rate", "100", "--share", "100", "--recover",
+                 "--storm-after", "0.3", "--warm", "0.2", "--seconds", "1.2", "--drain", "1", "--quiet", "--own-limit", *s.urls)
     assert_ok(r)
     assert r.clients["dropped"] == r.clients["returned"] == 20
     assert r.missed_away == 0
@@ -330,6 +330,7 @@ def test_a_recovery_that_leaves_something_out_is_loss(load):
     fault = wrong.Forgetful()
     with Server(fault) as s:
         # Fast enough that something is published while they are away.
-        r = load("storm", "--clients", "20", "--rate", "1000", "--storm-after", "0.5", "--warm", "0.3", "--seconds", "2", "--quiet", "--own-limit", *s.urls)
+        r = load("storm", "--clients", "20", "--rate", "1000", "--share", "100", "--recover",
+                 "--storm-after", "0.3", "--warm", "0.2", "--seconds", "1.2", "--drain", "1", "--quiet", "--own-limit", *s.urls)
     assert fault.forgotten > 0
     assert_faults(r, lost=fault.forgotten)

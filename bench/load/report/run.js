@@ -8,14 +8,14 @@ const VERDICTS = {
 	ok: ["good", "what was published arrived, each event once and in order"],
 	faulty: ["bad", "events or connections went wrong"],
 	unusable: ["bad", "there was nothing to measure"],
-	limited: ["warn", "the generator itself was the bottleneck, so what it limits is no figure of the server and is not shown"],
+	limited: ["warn", "the generator itself was the limit, so what it limits is no figure of the server and is not shown"],
 	interrupted: ["warn", "the run was ended early; this is what was measured until then"],
 };
 
 // Why a figure is missing, in the order in which the reasons weigh.
 function missing(data, path) {
 	if (data.verdict === "limited" && /^(window|latency|ack|timeline|server\.cpu_ns)/.test(path))
-		return "the generator was the bottleneck";
+		return "the generator was the limit";
 	if (path.startsWith("server") && !data.server)
 		return "the server's process was not found on this host";
 	if (path.startsWith("server.rss"))

@@ -93,7 +93,8 @@ static void event_comes_back_as_it_was_encoded(void **state)
 	rc_prng_seed(&prng, 1);
 	for (size_t i = 0; i < RC_ARRAY_LEN(lens); i++)
 		for (int k = 0; k < 50; k++) {
-			struct load_event event = any_event(&prng, lens[i]), back, plain;
+			struct load_event event = any_event(&prng, lens[i]), back = {0},
+					  plain = {0};
 
 			load_event_encode(bytes, &event);
 			assert_int_equal(load_event_verify(&back, bytes, event.len), LOAD_EVENT_OK);
@@ -112,7 +113,7 @@ static void changed_events_are_judged_as_the_plain_reading_does(void **state)
 	rc_prng_seed(&prng, 2);
 	for (int i = 0; i < TRIES; i++) {
 		struct load_event event = any_event(&prng, 64 + rc_prng_below(&prng, 200));
-		struct load_event back, plain;
+		struct load_event back = {0}, plain = {0};
 		bool sound;
 
 		load_event_encode(bytes, &event);
@@ -262,7 +263,7 @@ static void padding_holds_no_word_that_profiles_wait_for(void **state)
 static const char *plain_find(const char *from, size_t len)
 {
 	for (size_t at = 0; at < len; at++)
-		if (!memcmp(from + at, LOAD_MAGIC, RC_MIN(len - at, (size_t)LOAD_MAGIC_LEN)))
+		if (memcmp(from + at, LOAD_MAGIC, RC_MIN(len - at, (size_t)LOAD_MAGIC_LEN)) == 0)
 			return from + at;
 	return from + len;
 }

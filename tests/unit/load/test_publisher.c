@@ -132,7 +132,7 @@ static void next_call_is_wanted_when_the_next_event_is_due(void **state)
 static void wait_for_the_window_counts_as_latency_and_not_as_late(void **state)
 {
 	struct rig *r = rig_open(LOAD_INGEST);
-	struct load_event e[4];
+	struct load_event e[4] = {{0}};
 
 	(void)state;
 	r->plan.group[0].rate = 1000;
