@@ -126,7 +126,9 @@ void load_judge_limits(
 			"--threads, each with a CPU of its own (--cpus).",
 			r->generator_busiest * 100);
 	}
-	judge_waits(r, from, to);
+	/* Clients that only wait have no latency that a wait of ours could be in. */
+	if (latency->count || r->published)
+		judge_waits(r, from, to);
 	if (r->generator_busiest > CPU_BUSY && latency->count &&
 		(double)r->turn.p99 > TURN_SHARE * (double)latency->p99) {
 		limited(r);

@@ -112,6 +112,19 @@ static void waits_for_a_cpu_are_named_with_their_worker(void **state)
 	assert_int_equal(result.notes, 1);
 }
 
+static void clients_that_only_wait_are_not_disturbed(void **state)
+{
+	(void)state;
+	calm_run();
+	result.latency = (struct load_quantiles){0};
+	to.worker[0].waited_ns = SECOND / 2;
+	load_judge_limits(&result, &from, &to);
+	assert_int_equal(result.verdict, LOAD_OK);
+	result.published = 1;
+	load_judge_limits(&result, &from, &to);
+	said(LOAD_LIMITED, "worker 0's CPU for 50 %");
+}
+
 static void long_turns_count_only_when_the_cpu_is_busy(void **state)
 {
 	(void)state;
@@ -195,6 +208,7 @@ int main(void)
 		cmocka_unit_test(a_group_that_may_lose_may_be_closed),
 		cmocka_unit_test(a_generator_without_cpu_left_is_the_limit),
 		cmocka_unit_test(waits_for_a_cpu_are_named_with_their_worker),
+		cmocka_unit_test(clients_that_only_wait_are_not_disturbed),
 		cmocka_unit_test(long_turns_count_only_when_the_cpu_is_busy),
 		cmocka_unit_test(late_publishing_is_ours),
 		cmocka_unit_test(a_backlog_is_ours_unless_the_server_is_full),
