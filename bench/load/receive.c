@@ -27,14 +27,21 @@ static uint64_t allowance(struct load_worker *w, struct load_client *c)
 	return 0;
 }
 
+/*
+ * What OpenSSL holds, of which the poll says nothing; but no more at a time than a receive brings, for the others wait meanwhile.
+ * A slow reader takes what it may.
+ */
 static void read_tls(struct load_worker *w, struct load_client *c)
 {
+	bool slow =
+		c->state == LOAD_OPEN && load_members_of(w, c)->group->reading == LOAD_READS_SLOWLY;
+	uint64_t room = slow ? RC_MIN(c->extra->allowance, LOAD_BUFFER) : LOAD_BUFFER;
+	uint64_t taken = 0;
 	uint32_t generation = c->generation;
 	unsigned char *buffer = load_buffer(w, LOAD_BATCH);
 
-	/* All that OpenSSL holds: the poll says nothing about it. */
-	while (c->generation == generation) {
-		ssize_t n = load_tls_read(c->extra->tls, buffer, LOAD_BUFFER, &c->extra->tls_want);
+	while (c->generation == generation && taken < room) {
+		ssize_t n = load_tls_read(c->extra->tls, buffer, room - taken, &c->extra->tls_want);
 
 		if (n == -EAGAIN)
 			return;
@@ -44,14 +51,23 @@ static void read_tls(struct load_worker *w, struct load_client *c)
 				       : load_tls_why(c->extra->tls));
 			return;
 		}
-		load_add(&w->stats->reads, 1);
+		if (taken == 0)
+			load_add(&w->stats->reads, 1);
+		taken += (uint64_t)n;
 		load_add(&w->stats->bytes, (uint64_t)n);
 		w->now_ns = rc_clock_mono_ns();
+		if (slow)
+			c->extra->allowance -= (uint64_t)n;
 		if (c->state == LOAD_UPGRADING)
 			load_speech_http(w, c, buffer, (size_t)n);
 		else
 			load_deliver(w, c, buffer, (size_t)n);
 	}
+	if (c->generation != generation)
+		return;
+	if (!slow)
+		load_add(&w->stats->full_reads, 1);
+	load_ready(w, c);
 }
 
 /* True: it may be received by the batch; false: seen to, or nothing is to be read. */

@@ -89,6 +89,16 @@ def test_wss_with_large_events(load, folder, tls):
     assert r.total["deliveries"] == 2 * r.total["published"] > 0
 
 
+def test_wss_clients_that_read_slowly_do_so(load, folder, tls):
+    # What TLS has decrypted is nowhere to be seen for a poll; it must be kept back all the same.
+    r = load("slow", "--target", tls.profile(folder), "--ca", tls.crt, "--clients", "2", "--share", "50", "--read-rate", "2000",
+             "--rate", "200", "--payload", "1000", *SHORT)
+    assert_ok(r)
+    fast, slow = r.groups
+    assert fast["deliveries"] > 60, str(r)
+    assert 0 < r.total["deliveries"] - r.total["published"] < 20, str(r)
+
+
 def test_wss_without_verification(load, folder, tls):
     r = load("fanout", "--target", tls.profile(folder), "--insecure", "--clients", "3", "--rate", "100", *SHORT)
     assert_ok(r)
