@@ -65,7 +65,7 @@ struct load_worker_stats {
 		[RC_HIST_BUCKETS]; /* ns by which an event left after its intended time because of us, not of a window */
 	load_word turn_ns
 		[RC_HIST_BUCKETS]; /* how long a turn with work took: what we add to a latency at most; window only */
-	load_word cpu_ns;    /* thread clock, written once a turn (at most every 100 ms) */
+	load_word cpu_ns;    /* thread clock, written once a turn (at most every 10 ms) */
 	load_word waited_ns; /* ready, and another ran */
 	load_word memory;    /* bytes of clients and subscriptions */
 	load_word ended;     /* 1: left its loop in order; 2: gave up, error says why */

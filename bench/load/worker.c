@@ -14,9 +14,10 @@
 #include "base/clock.h"
 #include "local.h"
 
-#define LOOK_NS    20000u     /* busy: no longer without looking at phase and publishers */
-#define SLEEP_NS   10000000u  /* nor asleep */
-#define ACCOUNT_NS 100000000u /* between two looks at the thread's clocks */
+#define LOOK_NS  20000u    /* busy: no longer without looking at phase and publishers */
+#define SLEEP_NS 10000000u /* nor asleep */
+/* Between two looks at the thread's clocks: what they are off by at the ends of a window, of which a short one must still show 95 %. */
+#define ACCOUNT_NS 10000000u
 /* When a publisher's connection ends, the clients' may be ending, too: so long they are looked at before the worker gives up. */
 #define BREAK_NS  200000000u
 #define FIRES_MAX 1024u /* timers of one turn */
