@@ -17,6 +17,7 @@ STARTS = 3  # of the start-up case, in each round
 
 class Outcome:
     """Of one run. figures is empty when there are none; then note says why, and again whether another try may have some.
+    With figures, note is what the generator has to say of them.
     waited: (share of the window, who)"""
 
     def __init__(self, figures, note="", waited=(0.0, ""), again=False):
@@ -94,9 +95,12 @@ def take_down(case, status, result, said):
     if not fit or result is None:
         notes = (result or {}).get("notes") or [(said.splitlines() or ["the generator said nothing"])[-1]]
         return Outcome({}, f"{verdict}: {notes[0]}", again=verdict == "limited")
+    # A loss that the server owns up to is one all the same: the others are set up to lose nothing.
+    if figure(result, ("told",)):
+        return Outcome({}, f"the server left out {result['told']:,} events and said so")
     figures = {key: figure(result, where) for key, where in case.figures.items()}
-    return Outcome({key: value for key, value in figures.items() if value is not None}, "",
-                   (0.0, "") if case.memory else waited(result))
+    figures = {key: value for key, value in figures.items() if value is not None}
+    return Outcome(figures) if case.memory else Outcome(figures, " ".join(result["notes"]), waited(result))
 
 
 def once(case, server, generator, cpus, certificate):

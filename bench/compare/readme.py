@@ -86,6 +86,10 @@ def text(result):
                if "skipped" not in r and not r["median"] and r["notes"]]
     if without:
         lines += ["", "No figure: " + "; ".join(without) + "."]
+    remarks = [f"{case['name']}, {r['server']}, {note.rstrip('.')}" for case in result["cases"] for r in case["rows"]
+               if "skipped" not in r and r["median"] for note in r["notes"] if ": disturbed, " not in note]
+    if remarks:
+        lines += ["", "To be known of the figures: " + "; ".join(remarks) + "."]
     disturbed = sorted({f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
                         if marked(r)})
     if disturbed:

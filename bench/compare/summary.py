@@ -54,7 +54,7 @@ def notes(outcomes):
     for index, outcome in enumerate(outcomes):
         if outcome.note:
             found.append(f"round {index + 1}: {outcome.note}")
-        elif outcome.disturbed:
+        if outcome.disturbed:
             found.append(f"round {index + 1}: disturbed, {outcome.disturbed}")
     return found
 

@@ -173,6 +173,16 @@ def test_generator_is_told_where_the_server_is(fake, folder):
     assert flags["--url"].startswith("ws://127.0.0.1:") and flags["--publish-url"].startswith("ingest://127.0.0.1:")
 
 
+def test_a_server_that_leaves_out_events_has_no_figure_even_if_it_says_so(fake, folder):
+    lossy = answer(changed(told=17, notes=["The server left out 17 events and said so."]))
+    behind = answer(changed(told=0, notes=["The server did not keep up."]))
+    result, _ = result_of(folder, fake(ringcast=[lossy], floor=[behind]), "--rounds", 1)
+    ringcast, floor = (rows(result)[name] for name in ("ringcast", "floor-coalesce"))
+    assert ringcast["median"] == {} and "left out 17 events" in ringcast["notes"][0]
+    assert floor["median"] and floor["notes"] == ["round 1: The server did not keep up."]
+    assert "fanout-64-128, floor-coalesce, round 1: The server did not keep up." in readme.text(result)
+
+
 def test_a_limited_or_faulty_run_has_a_reason_and_no_figure(fake, folder):
     limited = answer(changed(verdict="limited", notes=["the generator used all of its CPU"]), 3)
     faulty = answer(changed(verdict="faulty", notes=["3 events were lost"]), 1)
