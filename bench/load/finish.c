@@ -199,20 +199,6 @@ static void finish_generator(struct load_conductor *c, const struct load_totals 
 	}
 }
 
-/* What was due and could not leave has no latency: the longest waits are missing in the figures. */
-static void tell_held(struct load_result *r)
-{
-	uint64_t held = 0;
-
-	for (uint32_t i = 0; i < r->plan->groups; i++)
-		held += load_get(&r->group[i].sum.held);
-	if (held)
-		load_note(r,
-			"The server did not keep up: about %llu events that were due in the window could not leave "
-			"before its end, and their waits are missing in the latency.",
-			(unsigned long long)held);
-}
-
 void load_finish(struct load_conductor *c)
 {
 	struct load_totals *last = c->next;
@@ -254,7 +240,6 @@ void load_finish(struct load_conductor *c)
 		load_worsen(r, LOAD_FAULTY);
 		load_note(r, "Not all clients that dropped came back.");
 	}
-	tell_held(r);
 	if (r->told)
 		load_note(r, "The server left out %llu events and said so.",
 			(unsigned long long)r->told);

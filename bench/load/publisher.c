@@ -246,29 +246,14 @@ static int publish_closed(struct load_publisher *p, uint64_t *next_ns, struct rc
 	return rc;
 }
 
-/*
- * The window is over, and what was due in it waits for the server: it will not be sent, so no latency tells of it. That of the events
- * before looks better than it is, which must be said.
- */
-static void count_held(struct load_publisher *p)
-{
-	uint64_t since = RC_MAX(p->pace.next_ns, p->window_from);
-
-	if (p->begun && p->group->rate > 0 && since < p->window_to && load_link_room(&p->link) == 0)
-		load_add(&p->counts->held,
-			1 + (p->window_to - 1 - since) / RC_MAX(p->pace.step_ns, 1u));
-}
-
 /* The phase is the caller's; its beginning is of the same phase or a later one. */
 static void follow_phase(struct load_publisher *p, enum load_phase phase)
 {
 	p->measuring = phase == LOAD_MEASURE;
 	if (p->measuring && p->window_from == UINT64_MAX)
 		p->window_from = load_get(&p->shared->start_ns);
-	if (phase >= LOAD_DRAIN && p->window_to == UINT64_MAX) {
+	if (phase >= LOAD_DRAIN && p->window_to == UINT64_MAX)
 		p->window_to = load_get(&p->shared->start_ns);
-		count_held(p);
-	}
 }
 
 static void begin(struct load_publisher *p)

@@ -44,8 +44,6 @@ struct load_group_stats {
 	load_word lost, duplicated, reordered, corrupted, foreign;
 	load_word published, published_bytes, acked, refused;
 	load_word
-		held; /* due in an open loop's window, and never sent: the server took no more until its end */
-	load_word
 		expected; /* deliveries that `published` must lead to, by the subscribers at that time */
 	load_word latency[RC_HIST_BUCKETS]; /* ns, window only */
 	load_word connect[RC_HIST_BUCKETS]; /* ns from connect() to subscribed */

@@ -159,40 +159,6 @@ static void wait_for_the_window_counts_as_latency_and_not_as_late(void **state)
 }
 
 /* The longest waits end after the window: to leave them out would be to say that they were short. */
-static void what_the_server_held_back_until_the_windows_end_is_counted(void **state)
-{
-	struct rig *r = rig_open(LOAD_INGEST);
-	uint64_t start;
-
-	(void)state;
-	r->plan.group[0].rate = 1000;
-	rig_begin(r);
-	rig_greet(r, 5);
-	rig_phase(r, LOAD_MEASURE);
-	/* 501 events are due, and the window is 5. */
-	start = rc_clock_mono_ns() - 500000000;
-	atomic_store(&r->shared->start_ns, start);
-	rig_until(r, load_get(&rig_counts(r)->published) == 5);
-	rig_phase(r, LOAD_DRAIN);
-	atomic_store(&r->shared->start_ns, start + 500000001);
-	rig_linger(r);
-	assert_int_equal(load_get(&rig_counts(r)->published), 5);
-	assert_int_equal(load_get(&rig_counts(r)->held), 501 - 5);
-	rig_close(r);
-
-	/* With room in the window it is this thread that was late, for which there is another figure. */
-	r = rig_open(LOAD_INGEST);
-	r->plan.group[0].rate = 0.001;
-	rig_begin(r);
-	rig_greet(r, 5);
-	rig_phase(r, LOAD_MEASURE);
-	rig_until(r, load_get(&rig_counts(r)->published) == 1);
-	rig_phase(r, LOAD_DRAIN);
-	rig_linger(r);
-	assert_int_equal(load_get(&rig_counts(r)->held), 0);
-	rig_close(r);
-}
-
 static void acknowledgement_after_the_window_counts_for_what_was_due_in_it(void **state)
 {
 	struct rig *r = rig_open(LOAD_INGEST);
@@ -499,7 +465,6 @@ int main(void)
 		cmocka_unit_test(due_events_leave_in_a_batch_and_a_single_one_alone),
 		cmocka_unit_test(next_call_is_wanted_when_the_next_event_is_due),
 		cmocka_unit_test(wait_for_the_window_counts_as_latency_and_not_as_late),
-		cmocka_unit_test(what_the_server_held_back_until_the_windows_end_is_counted),
 		cmocka_unit_test(acknowledgement_after_the_window_counts_for_what_was_due_in_it),
 		cmocka_unit_test(
 			acknowledgement_in_the_window_of_what_was_due_before_it_does_not_count),
