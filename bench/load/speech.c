@@ -65,7 +65,8 @@ static void acknowledged(
 		int len = snprintf(recovered, sizeof(recovered), "\"%s\":true", name);
 
 		/* Nothing may be missing then: the track simply goes on. */
-		goes_on = memmem(text.ptr, text.len, recovered, (size_t)len) != NULL;
+		goes_on =
+			text.len > 0 && memmem(text.ptr, text.len, recovered, (size_t)len) != NULL;
 	}
 	if (goes_on)
 		sub->flags &= ~(uint32_t)LOAD_SUB_BACK;

@@ -25,12 +25,11 @@ void load_worker_fail(struct load_worker *w, const char *format, ...)
 {
 	va_list args;
 
-	if (w->failed)
-		return;
-	w->failed = true;
 	va_start(args, format);
-	(void)vsnprintf(w->err.text, sizeof(w->err.text), format, args);
+	if (!w->failed)
+		(void)vsnprintf(w->err.text, sizeof(w->err.text), format, args);
 	va_end(args);
+	w->failed = true;
 }
 
 void load_worker_publisher_broke(struct load_worker *w)
