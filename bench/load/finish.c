@@ -4,8 +4,6 @@
  */
 #include "conductor.h"
 
-#include <sched.h>
-#include <stdlib.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -130,16 +128,17 @@ static void add_channel(struct load_result *r, uint32_t channel, const struct lo
 	r->faulty[at].faults.foreign += f->foreign;
 }
 
-static int worse_first(const void *a, const void *b)
+/* The worst first; at most LOAD_FAULTY_MAX of them. */
+static void sort_channels(struct load_result *r)
 {
-	const struct load_faults *fa =
-		(const void *)((const char *)a +
-			       offsetof(__typeof__(((struct load_result *)0)->faulty[0]), faults));
-	const struct load_faults *fb =
-		(const void *)((const char *)b +
-			       offsetof(__typeof__(((struct load_result *)0)->faulty[0]), faults));
+	for (uint32_t i = 0; i < r->faulty_channels; i++)
+		for (uint32_t n = i + 1; n < r->faulty_channels; n++)
+			if (weight(&r->faulty[n].faults) > weight(&r->faulty[i].faults)) {
+				__typeof__(r->faulty[0]) spare = r->faulty[i];
 
-	return weight(fa) < weight(fb) ? 1 : weight(fa) > weight(fb) ? -1 : 0;
+				r->faulty[i] = r->faulty[n];
+				r->faulty[n] = spare;
+			}
 }
 
 static void finish_channels(struct load_conductor *c)
@@ -157,7 +156,7 @@ static void finish_channels(struct load_conductor *c)
 			if (channel && weight(&faults))
 				add_channel(c->r, (uint32_t)(channel - 1), &faults);
 		}
-	qsort(c->r->faulty, c->r->faulty_channels, sizeof(c->r->faulty[0]), worse_first);
+	sort_channels(c->r);
 }
 
 static void finish_server(struct load_conductor *c)
@@ -209,6 +208,7 @@ void load_finish(struct load_conductor *c)
 	uint64_t accounted, window_ns = c->window_ns ? c->window_ns : rc_clock_mono_ns();
 
 	load_totals_take(last, c->plan, c->shared);
+	load_timeline_extend(r, c->last, last);
 	/* Interrupted before the window's end: what was counted until then. */
 	for (uint32_t i = 0; i < c->plan->groups; i++)
 		finish_group(c, i, last);

@@ -10,10 +10,10 @@ from rcload import FAULTS, assert_faults, assert_ok, assert_refused
 pytestmark = pytest.mark.one_shard
 
 # On a busy machine the generator may be the limit of what it measures, which these are not about.
-SHORT = ["--warm", "0.1", "--seconds", "0.6", "--drain", "0.7", "--quiet", "--own-limit"]
+SHORT = ["--warm", "0.1", "--seconds", "0.4", "--drain", "0.5", "--quiet", "--own-limit"]
 # Two clients with a channel each, which some faults need; 200 events a second in all.
-TWO = ["users", "--clients", "2", "--rate", "300", *SHORT]
-ONE = ["fanout", "--clients", "3", "--rate", "200", *SHORT]
+TWO = ["users", "--clients", "2", "--rate", "400", *SHORT]
+ONE = ["fanout", "--clients", "3", "--rate", "300", *SHORT]
 
 
 def channel_of(event):
@@ -118,7 +118,7 @@ def test_two_that_changed_places_are_one_reordered_and_none_lost(load):
     assert_faults(r, reordered=1, channels=channel_of(fault.done))
 
 
-@pytest.mark.parametrize("place", [9, 15, 20, 30, 45, 57, 64, -1], ids=lambda p: f"byte {p}")
+@pytest.mark.parametrize("place", [9, 20, 30, 57, 64, -1], ids=lambda p: f"byte {p}")
 def test_a_flipped_byte_is_corruption(load, place):
     fault = wrong.FlipPayload(client=0, nth=20, place=place)
     with Server(fault) as s:
@@ -127,7 +127,7 @@ def test_a_flipped_byte_is_corruption(load, place):
     assert_faults(r, lost=1, corrupted=1)
 
 
-@pytest.mark.parametrize("place", [0, 3, 7], ids=lambda p: f"byte {p}")
+@pytest.mark.parametrize("place", [0, 7], ids=lambda p: f"byte {p}")
 def test_an_event_that_can_no_longer_be_recognized_is_lost(load, place):
     fault = wrong.FlipPayload(client=0, nth=20, place=place)
     with Server(fault) as s:
@@ -167,6 +167,20 @@ def test_a_client_that_is_closed_is_counted_and_faulty(load, fault):
     assert r.clients["open"] == 2, str(r)
 
 
+def test_an_end_that_comes_with_the_last_event_is_seen(load):
+    class Farewell(wrong.Honest):
+        def deliver(self, client, event):
+            client.send_event(event)
+            if event.offset == 20:
+                client.transport.close()
+
+    with Server(Farewell()) as s:
+        r = load("fanout", "--clients", "100", "--rate", "300", *SHORT, *s.urls)
+    assert r.status == 1, str(r)
+    assert r.clients["closed"] == 100 and r.clients["open"] == 0, str(r)
+    assert all(r.faults[kind] == 0 for kind in FAULTS), str(r)
+
+
 def test_a_client_with_a_fault_does_not_hide_those_of_others(load):
     class Both(wrong.Drop):
         def deliver(self, client, event):
@@ -194,10 +208,11 @@ def test_more_channels_with_faults_than_it_keeps_apart_are_all_counted(load):
     assert 10 <= len(r.faults["channels"]) <= 64
 
 
+@pytest.mark.tsan
 def test_faults_are_found_by_several_threads(load):
     fault = wrong.Drop(client=3, nth=20)
     with Server(fault) as s:
-        r = load("fanout", "--clients", "8", "--rate", "200", "--threads", "2", *SHORT, *s.urls)
+        r = load("fanout", "--clients", "8", "--rate", "300", "--threads", "2", *SHORT, *s.urls)
     assert_faults(r, lost=1, channels=channel_of(fault.done))
 
 

