@@ -10,7 +10,7 @@ import pytest
 from deadline import eventually
 from load_faults import Stall
 from load_server import Honest, Server
-from rcload import assert_ok, gateway_urls
+from rcload import assert_ok, children_of, gateway_urls
 
 pytestmark = pytest.mark.one_shard
 
@@ -92,7 +92,7 @@ def test_an_interrupted_run_of_several_processes(load):
     with Server() as s:
         running = load.start("fanout", "--clients", 4, "--rate", 200, "--processes", 2, "--threads", 2, *LONG, *s.urls)
         started(s)
-        children = subprocess.run(["ps", "--ppid", str(running.process.pid), "-o", "pid="], capture_output=True, text=True).stdout.split()
+        children = children_of(running.process.pid)
         running.interrupt()
         r = running.wait(20)
     assert r.status == 130, str(r)
@@ -139,7 +139,7 @@ def test_its_other_processes_do_not_outlive_it(load):
     with Server() as s:
         running = load.start("fanout", "--clients", 4, "--rate", 200, "--processes", 3, *LONG, *s.urls)
         started(s)
-        children = subprocess.run(["ps", "--ppid", str(running.process.pid), "-o", "pid="], capture_output=True, text=True).stdout.split()
+        children = children_of(running.process.pid)
         assert len(children) == 2 or len(children) == 3, children
         running.kill()
         eventually(lambda: not any(os.path.exists(f"/proc/{child}") for child in children), "its processes end")
@@ -149,7 +149,7 @@ def test_a_worker_process_that_dies(load):
     with Server() as s:
         running = load.start("fanout", "--clients", 4, "--rate", 200, "--processes", 2, *LONG, *s.urls)
         started(s)
-        children = subprocess.run(["ps", "--ppid", str(running.process.pid), "-o", "pid="], capture_output=True, text=True).stdout.split()
+        children = children_of(running.process.pid)
         os.kill(int(children[-1]), signal.SIGKILL)
         r = running.wait(20)
     assert r.status in (1, 2), str(r)
