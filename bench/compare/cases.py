@@ -10,6 +10,10 @@ FAN_OUT = {
     "p99": ("latency", "p99"),
     "p999": ("latency", "p999"),
 }
+INGEST = {
+    "published_per_second": ("window", "published_per_second"),
+    "cpu_ns_per_event": ("server", "cpu_ns_per_event"),
+}
 EVENTS_A_SECOND = 100  # of the latency case: 100,000 deliveries to 1,000 clients
 
 
@@ -65,8 +69,7 @@ def all_cases(clients, idle, idle_tls):
         Case("memory-tls", f"The same over TLS, {idle_tls:,} clients", "bytes", "rss_per_client", "lower",
              ["ringcast", *PEERS], memory, "idle", clients=idle_tls, tls=True, memory=True, rounds=1, seconds=0.5),
         Case("ingest", "Events of 128 B taken from one connection, nobody subscribed", "events/s", "published_per_second", "higher",
-             ["ringcast", "nats-server"], {"published_per_second": ("window", "published_per_second")},
-             "publish", payload=128, in_flight=1024),
+             ["ringcast", "nats-server"], INGEST, "publish", payload=128, in_flight=4000),
         Case("startup", "From exec to the first WebSocket", "seconds", "startup_seconds", "lower",
              ["ringcast", *PEERS], {}, scenario=""),
     ]
