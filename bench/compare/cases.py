@@ -66,7 +66,7 @@ def all_cases(clients, idle, idle_tls):
              clients=clients, payload=128, rate=EVENTS_A_SECOND),
         Case("memory", f"User-space memory for each of {idle:,} idle clients with one channel", "bytes", "rss_per_client", "lower",
              ["ringcast", *PEERS], memory, "idle", clients=idle, memory=True, rounds=1, seconds=0.5),
-        Case("memory-tls", f"The same over TLS, {idle_tls:,} clients", "bytes", "rss_per_client", "lower",
+        Case("memory-tls", f"User-space memory for each of {idle_tls:,} idle clients over TLS", "bytes", "rss_per_client", "lower",
              ["ringcast", *PEERS], memory, "idle", clients=idle_tls, tls=True, memory=True, rounds=1, seconds=0.5),
         Case("ingest", "Events of 128 B taken from one connection, nobody subscribed", "events/s", "published_per_second", "higher",
              ["ringcast", "nats-server"], INGEST, "publish", payload=128, in_flight=4000),
