@@ -149,7 +149,8 @@ int load_conduct(const struct load_plan *plan, struct load_result *r, struct rc_
 		if (rc < 0 && flowed) {
 			/* What was measured until then stands beside the reason. */
 			load_worsen(r, LOAD_FAULTY);
-			load_note(r, "The run broke off: %s.", err->text);
+			if (!c->server_gone)
+				load_note(r, "The run broke off: %s.", err->text);
 			c->inexact = true;
 			rc = 0;
 		}

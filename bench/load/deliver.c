@@ -2,6 +2,8 @@
  *
  * What arrived on an upgraded connection, taken apart: each event verified, tracked and timed.
  */
+#include <stdio.h>
+
 #include "local.h"
 #include "proto/websocket.h"
 
@@ -141,6 +143,13 @@ static void on_control(void *ctx, uint8_t opcode, struct rc_str payload)
 	struct reading *r = ctx;
 
 	if (opcode == RC_WS_CLOSE) {
+		const unsigned char *code = (const unsigned char *)payload.ptr;
+		size_t reason = payload.len > 2 ? payload.len - 2 : 0;
+
+		(void)snprintf(r->w->goodbye, sizeof(r->w->goodbye),
+			"the server closed the connection: %d %.*s. Look into its log",
+			payload.len >= 2 ? code[0] << 8 | code[1] : 1005, (int)reason,
+			reason ? payload.ptr + 2 : "");
 		r->gone = true;
 		r->c->stream.stopped = true;
 	} else if (opcode == RC_WS_PING) {
@@ -191,9 +200,7 @@ void load_deliver(struct load_worker *w, struct load_client *c, unsigned char *b
 		on_corrupt(&r);
 		load_client_lost(w, c, r.broken);
 	} else if (r.gone) {
-		load_client_lost(w, c,
-			"the server closed the connection with a close frame. "
-			"Look into its log");
+		load_client_lost(w, c, w->goodbye);
 	} else if (r.echo && c->state == LOAD_OPEN) {
 		load_echo_more(w, c);
 	}

@@ -208,6 +208,7 @@ void load_finish(struct load_conductor *c)
 	uint64_t accounted, window_ns = c->window_ns ? c->window_ns : rc_clock_mono_ns();
 
 	load_totals_take(last, c->plan, c->shared);
+	load_timeline_extend(r, c->last, last);
 	/* Interrupted before the window's end: what was counted until then. */
 	for (uint32_t i = 0; i < c->plan->groups; i++)
 		finish_group(c, i, last);

@@ -99,6 +99,8 @@ void load_client_lost(struct load_worker *w, struct load_client *c, const char *
 	if (c->state <= LOAD_WAITING || c->state == LOAD_GONE)
 		return;
 	disconnect(w, c, false);
+	/* Shown if it matters in the end. */
+	(void)snprintf(w->stats->error, sizeof(w->stats->error), "%s", why);
 	if (was_open) {
 		closed(w, c);
 		load_add(&m->stats->closed, 1);
@@ -112,8 +114,6 @@ void load_client_lost(struct load_worker *w, struct load_client *c, const char *
 		load_worker_fail(w, "no client reached %s:%u: %s", url->host, url->port, why);
 		return;
 	}
-	/* Shown if it matters in the end. */
-	(void)snprintf(w->stats->error, sizeof(w->stats->error), "%s", why);
 	c->state = LOAD_AWAY;
 	rc_wheel_set(&w->wheel, load_slot(w, c), load_tick(w, w->now_ns + LOAD_RETRY_NS));
 }

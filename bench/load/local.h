@@ -82,6 +82,7 @@ struct load_worker {
 		*buffers; /* LOAD_BATCH, and one for TLS, of LOAD_STREAM_HEADROOM + LOAD_BUFFER */
 	char *scratch;    /* LOAD_SPEECH_MAX */
 	uint32_t batch[LOAD_BATCH];
+	char goodbye[200]; /* the last close frame, in words */
 	struct rc_error err;
 	bool reached;       /* a client of this worker was open once */
 	bool failed;        /* err says why */

@@ -10,6 +10,7 @@
 #define SECOND UINT64_C(1000000000)
 /* Rates of a shorter stretch are noise. */
 #define SHORT_SECONDS 0.05
+#define MOMENT_NS     200000000
 
 static void show(struct load_conductor *c, const struct load_glance *g, bool at_once)
 {
@@ -73,7 +74,7 @@ static void look_at_storm(struct load_conductor *c, const struct load_glance *g)
 int load_pulse_tick(
 	struct load_conductor *c, uint64_t pause_ns, struct load_glance *g, struct rc_error *err)
 {
-	const struct timespec pause = {.tv_nsec = (long)pause_ns};
+	const struct timespec pause = {.tv_nsec = (long)pause_ns}, moment = {.tv_nsec = MOMENT_NS};
 	int rc;
 
 	nanosleep(&pause, NULL);
@@ -93,5 +94,9 @@ int load_pulse_tick(
 	} else {
 		show(c, g, false);
 	}
-	return c->server_gone;
+	if (!c->server_gone)
+		return 0;
+	/* Clients are closed one after the other; each that is shall be counted. */
+	nanosleep(&moment, NULL);
+	return 1;
 }

@@ -202,6 +202,10 @@ static int option_read(
 		rc_error_set(err, "%s needs a value: %s %s", what, what, o->argument);
 		return -EINVAL;
 	}
+	if ((s->by_user >> row & 1) && o->kind != LOAD_OPTION_PID) {
+		rc_error_set(err, "%s was given twice; give it once", what);
+		return -EINVAL;
+	}
 	s->by_user |= UINT64_C(1) << row;
 	if (o->kind == LOAD_OPTION_COMPARE) {
 		const char *b = next(c);

@@ -69,7 +69,7 @@ struct load_worker_stats {
 	load_word waited_ns; /* ready, and another ran */
 	load_word memory;    /* bytes of clients and subscriptions */
 	load_word ended;     /* 1: left its loop in order; 2: gave up, error says why */
-	char error[256]; /* why it gave up; before that, why the last attempt of a client failed */
+	char error[256]; /* why it gave up; before that, why the last client was lost or failed */
 	struct load_faulty_channel faulty[LOAD_FAULTY_MAX];
 	struct load_group_stats group[LOAD_GROUPS_MAX];
 };

@@ -133,6 +133,28 @@ static void halve(struct load_result *r)
 	r->samples = out;
 }
 
+static void add_counts(struct load_sample *s, const struct load_plan *plan,
+	const struct load_totals *from, const struct load_totals *to)
+{
+	for (uint32_t g = 0; g < plan->groups; g++) {
+		const struct load_group_stats *a = &from->group[g], *b = &to->group[g];
+
+		s->deliveries += load_get(&b->deliveries) - load_get(&a->deliveries);
+		s->published += load_get(&b->published) - load_get(&a->published);
+		s->bytes += load_get(&b->delivery_bytes) - load_get(&a->delivery_bytes);
+		s->connects += load_get(&b->opened) - load_get(&b->feeding) -
+			       (load_get(&a->opened) - load_get(&a->feeding));
+	}
+	s->seconds += (double)(to->at_ns - from->at_ns) / 1e9;
+}
+
+void load_timeline_extend(
+	struct load_result *r, const struct load_totals *from, const struct load_totals *to)
+{
+	if (r->samples)
+		add_counts(&r->timeline[r->samples - 1], r->plan, from, to);
+}
+
 void load_timeline_add(struct load_result *r, const struct load_totals *from,
 	const struct load_totals *to, uint64_t start_ns, double server_cpu, uint64_t server_rss)
 {
@@ -145,19 +167,14 @@ void load_timeline_add(struct load_result *r, const struct load_totals *from,
 		halve(r);
 	s = &r->timeline[r->samples++];
 	*s = (struct load_sample){.t = ((double)from->at_ns - (double)start_ns) / 1e9,
-		.seconds = (double)(to->at_ns - from->at_ns) / 1e9,
 		.server_cpu = server_cpu,
 		.server_rss = server_rss};
+	add_counts(s, plan, from, to);
 	s->generator_cpu = load_totals_cpu(from, to, workers) / RC_MAX(s->seconds, 1e-9);
 	for (uint32_t g = 0; g < plan->groups; g++) {
 		const struct load_group_stats *a = &from->group[g], *b = &to->group[g];
 
 		s->clients += load_get(&b->open) - load_get(&b->feeding);
-		s->deliveries += load_get(&b->deliveries) - load_get(&a->deliveries);
-		s->published += load_get(&b->published) - load_get(&a->published);
-		s->bytes += load_get(&b->delivery_bytes) - load_get(&a->delivery_bytes);
-		s->connects += load_get(&b->opened) - load_get(&b->feeding) -
-			       (load_get(&a->opened) - load_get(&a->feeding));
 		for (uint32_t n = 0; n < RC_HIST_BUCKETS && !plan->group[g].may_lose; n++)
 			latency[n] += load_get(&b->latency[n]) - load_get(&a->latency[n]);
 	}

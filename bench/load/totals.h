@@ -45,4 +45,8 @@ double load_totals_cpu(
 void load_timeline_add(struct load_result *r, const struct load_totals *from,
 	const struct load_totals *to, uint64_t start_ns, double server_cpu, uint64_t server_rss);
 
+/* The counts of a stretch that is too short for a sample of its own become the last sample's. */
+void load_timeline_extend(
+	struct load_result *r, const struct load_totals *from, const struct load_totals *to);
+
 #endif

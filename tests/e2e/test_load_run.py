@@ -123,7 +123,7 @@ def test_echo(against):
     assert_ok(r)
     assert r.total["deliveries"] == r.total["published"] > 0
     # Those that were due in the window, and those that came in it.
-    assert r.latency["count"] == pytest.approx(r.window["deliveries"], rel=0.02)
+    assert r.latency["count"] == pytest.approx(r.window["deliveries"], rel=0.25)
 
 
 def test_echo_in_an_open_loop(against):
@@ -139,7 +139,7 @@ def test_publish(against, shared_gateway):
     assert r.total["published"] > 0
     shared_gateway.until_counter("events_published", before + r.total["published"])
     assert r.window["acked"] > 0
-    assert r.ack["count"] == pytest.approx(r.window["acked"], rel=0.02)
+    assert r.ack["count"] == pytest.approx(r.window["acked"], rel=0.25)
 
 
 def test_mixed(against, shared_gateway, folder):

@@ -95,7 +95,7 @@ static void a_preset_is_what_its_table_says(void **state)
 static void what_the_user_says_replaces_what_the_preset_says(void **state)
 {
 	(void)state;
-	build("fanout --clients 9 --clients 7 --payload=1K --rate 2.5e3 --seconds 0.5 --json --busy");
+	build("fanout --clients 7 --payload=1K --rate 2.5e3 --seconds 0.5 --json --busy");
 	assert_int_equal(settings.plan.group[0].clients, 7);
 	assert_int_equal(settings.plan.group[0].payload, 1024);
 	assert_true(settings.plan.group[0].rate == 2500);
@@ -184,6 +184,7 @@ static void a_wrong_line_is_refused_with_a_sentence_that_helps(void **state)
 	refused("fanout --seconds inf", "not a number from 0.1");
 	refused("fanout --payload 63", "from 64 to 1048576");
 	refused("fanout --payload 2M", "from 64 to 1048576");
+	refused("fanout --clients 3 --clients 4", "given twice");
 	refused("fanout clients", "is no option");
 	refused("fanout --spread fair", "none of even, zipf, own");
 	refused("fanout --busy=maybe", "neither yes nor no");
