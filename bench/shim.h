@@ -26,11 +26,12 @@ struct micro_case {
 	void (*close)(void *state);
 };
 
-#define MICRO_TABLES(X)                                                                            \
-	X(spsc)                                                                                    \
-	X(cores)                                                                                   \
-	X(log) X(flush) X(memory) X(channels) X(patterns) X(wheel) X(hist) X(hash) X(utf8) X(text) \
-		X(json) X(http) X(websocket) X(mask) X(ingest)
+/* clang-format 14 never agrees with itself on how to break this. */
+/* clang-format off */
+#define MICRO_TABLES(X) \
+	X(spsc) X(cores) X(log) X(flush) X(memory) X(channels) X(patterns) X(wheel) X(hist) X(hash) \
+	X(utf8) X(text) X(json) X(http) X(websocket) X(mask) X(ingest)
+/* clang-format on */
 
 #define MICRO_DECLARE(name) extern const struct micro_case micro_##name[];
 MICRO_TABLES(MICRO_DECLARE)

@@ -23,11 +23,11 @@
 
 struct state {
 	struct rc_spsc there, back;
-	bool answers;
-	cpu_set_t before;
-	pthread_t thread;
 	_Alignas(RC_FALSE_SHARING) _Atomic uint64_t taken;
-	_Alignas(RC_FALSE_SHARING) uint64_t sent;
+	uint64_t sent;
+	pthread_t thread;
+	cpu_set_t before;
+	bool answers;
 	_Atomic bool stop;
 };
 
