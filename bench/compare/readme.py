@@ -82,10 +82,10 @@ def text(result):
     skipped = {f"{case['name']}, {r['server']}: {r['skipped']}" for case in result["cases"] for r in case["rows"] if "skipped" in r}
     if skipped:
         lines += ["", "Not measured: " + "; ".join(sorted(skipped)) + "."]
-    without = [f"{case['name']}, {r['server']}: {r['notes'][0]}" for case in result["cases"] for r in case["rows"]
-               if "skipped" not in r and not r["median"] and r["notes"]]
+    without = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
+               if "skipped" not in r and not r["median"]]
     if without:
-        lines += ["", "No figure: " + "; ".join(without) + "."]
+        lines += ["", "Without a figure, for the reasons in results.json: " + "; ".join(without) + "."]
     disturbed = sorted({f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
                         if marked(r)})
     if disturbed:
