@@ -87,6 +87,13 @@ def waited(result):
     return max(((figure(result, (who, "waited_seconds")) or 0) / seconds, who) for who in ("server", "generator"))
 
 
+def add_cpu_per_event(result):
+    """Where nothing is delivered, what an event costs the server is not among the generator's figures."""
+    seconds, events = figure(result, ("server", "cpu_seconds")), figure(result, ("window", "published"))
+    if seconds is not None and events:
+        result["server"]["cpu_ns_per_event"] = seconds * 1e9 / events
+
+
 def take_down(case, status, result, said):
     verdict = VERDICTS.get(status, f"status {status}")
     # How much memory a client takes does not depend on how fast the generator was.
@@ -94,6 +101,7 @@ def take_down(case, status, result, said):
     if not fit or result is None:
         notes = (result or {}).get("notes") or [(said.splitlines() or ["the generator said nothing"])[-1]]
         return Outcome({}, f"{verdict}: {notes[0]}", again=verdict == "limited")
+    add_cpu_per_event(result)
     figures = {key: figure(result, where) for key, where in case.figures.items()}
     return Outcome({key: value for key, value in figures.items() if value is not None}, "",
                    (0.0, "") if case.memory else waited(result))
