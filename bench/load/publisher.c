@@ -38,6 +38,7 @@ struct load_publisher {
 	struct load_closed closed;
 	bool begun, measuring;
 	uint64_t window_from, window_to; /* UINT64_MAX: not yet */
+	uint64_t overdue_told;           /* our part of the word */
 	uint64_t now_ns;                 /* of the call that we are in */
 	uint64_t free_since_ns;          /* window and socket have let us since then */
 	/* Put, and not yet in the words that others see. */
@@ -268,11 +269,27 @@ static void follow_phase(struct load_publisher *p, enum load_phase phase)
 		p->window_to = load_get(&p->shared->start_ns);
 }
 
-/* The window is over, and events that were due in it have not left. */
-static bool has_backlog(const struct load_publisher *p, enum load_phase phase)
+static uint64_t overdue(const struct load_publisher *p)
 {
-	return phase == LOAD_DRAIN && p->begun && p->group->rate > 0 &&
-	       p->pace.next_ns < p->window_to;
+	if (p->pace.next_ns >= p->window_to)
+		return 0;
+	return (p->window_to - 1 - p->pace.next_ns) / RC_MAX(p->pace.step_ns, 1u) + 1;
+}
+
+/* How many events of the window have not left; not only this publisher's count is in the word. */
+static void tell_overdue(struct load_publisher *p)
+{
+	uint64_t count = overdue(p);
+
+	load_add(&p->counts->overdue, count - p->overdue_told);
+	p->overdue_told = count;
+}
+
+/* The window is over, events that were due in it have not left, and it is not too late for them. */
+static bool has_backlog(const struct load_publisher *p, enum load_phase phase, uint64_t now_ns)
+{
+	return phase == LOAD_DRAIN && p->begun && p->group->rate > 0 && overdue(p) > 0 &&
+	       now_ns < p->window_to + (uint64_t)(p->plan->drain * 1e9);
 }
 
 static void begin(struct load_publisher *p)
@@ -304,7 +321,7 @@ int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_
 		return rc < 0 ? say_who(p, rc, err) : 0;
 	}
 	if (p->draw.count == 0 ||
-		!(phase == LOAD_WARM || phase == LOAD_MEASURE || has_backlog(p, phase)))
+		!(phase == LOAD_WARM || phase == LOAD_MEASURE || has_backlog(p, phase, now_ns)))
 		return 0;
 	/* The worker's time is that of the beginning of its turn, and what it did since counts against it. */
 	p->now_ns = RC_MAX(now_ns, rc_clock_mono_ns());
@@ -315,6 +332,8 @@ int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_
 	else
 		rc = publish_closed(p, &now_ns, err);
 	*next_ns = RC_MIN(*next_ns, now_ns);
+	if (phase == LOAD_DRAIN)
+		tell_overdue(p);
 	return rc < 0 ? say_who(p, rc, err) : 0;
 }
 
