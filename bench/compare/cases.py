@@ -10,6 +10,10 @@ FAN_OUT = {
     "p99": ("latency", "p99"),
     "p999": ("latency", "p999"),
 }
+INGEST = {
+    "published_per_second": ("window", "published_per_second"),
+    "cpu_ns_per_event": ("server", "cpu_ns_per_event"),
+}
 EVENTS_A_SECOND = 100  # of the latency case: 100,000 deliveries to 1,000 clients
 
 
@@ -62,11 +66,10 @@ def all_cases(clients, idle, idle_tls):
              clients=clients, payload=128, rate=EVENTS_A_SECOND),
         Case("memory", f"User-space memory for each of {idle:,} idle clients with one channel", "bytes", "rss_per_client", "lower",
              ["ringcast", *PEERS], memory, "idle", clients=idle, memory=True, rounds=1, seconds=0.5),
-        Case("memory-tls", f"The same over TLS, {idle_tls:,} clients", "bytes", "rss_per_client", "lower",
+        Case("memory-tls", f"User-space memory for each of {idle_tls:,} idle clients over TLS", "bytes", "rss_per_client", "lower",
              ["ringcast", *PEERS], memory, "idle", clients=idle_tls, tls=True, memory=True, rounds=1, seconds=0.5),
         Case("ingest", "Events of 128 B taken from one connection, nobody subscribed", "events/s", "published_per_second", "higher",
-             ["ringcast", "nats-server"], {"published_per_second": ("window", "published_per_second")},
-             "publish", payload=128, in_flight=1024),
+             ["ringcast", "nats-server"], INGEST, "publish", payload=128, in_flight=4000),
         Case("startup", "From exec to the first WebSocket", "seconds", "startup_seconds", "lower",
              ["ringcast", *PEERS], {}, scenario=""),
     ]

@@ -82,13 +82,22 @@ def figure(result, where):
     return result
 
 
-def waited(result):
+def waited(result, server):
     """The larger share of the window that the server or the generator had to wait for its CPU, and which of them it was."""
     seconds = figure(result, ("window", "seconds")) or 1
-    return max(((figure(result, (who, "waited_seconds")) or 0) / seconds, who) for who in ("server", "generator"))
+    # What threads of a server wait for each other can't be told from what they wait for others.
+    whose = ["generator"] if server.threads_meet else ["generator", "server"]
+    return max(((figure(result, (who, "waited_seconds")) or 0) / seconds, who) for who in whose)
 
 
-def take_down(case, status, result, said):
+def add_cpu_per_event(result):
+    """Where nothing is delivered, what an event costs the server is not among the generator's figures."""
+    seconds, events = figure(result, ("server", "cpu_seconds")), figure(result, ("window", "published"))
+    if seconds is not None and events:
+        result["server"]["cpu_ns_per_event"] = seconds * 1e9 / events
+
+
+def take_down(case, server, status, result, said):
     verdict = VERDICTS.get(status, f"status {status}")
     # How much memory a client takes does not depend on how fast the generator was.
     fit = verdict == "ok" or (verdict == "limited" and case.memory)
@@ -98,9 +107,10 @@ def take_down(case, status, result, said):
     # A loss that the server owns up to is one all the same: the others are set up to lose nothing.
     if figure(result, ("told",)):
         return Outcome({}, f"the server left out {result['told']:,} events and said so")
+    add_cpu_per_event(result)
     figures = {key: figure(result, where) for key, where in case.figures.items()}
     figures = {key: value for key, value in figures.items() if value is not None}
-    return Outcome(figures) if case.memory else Outcome(figures, " ".join(result["notes"]), waited(result))
+    return Outcome(figures) if case.memory else Outcome(figures, " ".join(result["notes"]), waited(result, server))
 
 
 def once(case, server, generator, cpus, certificate):
@@ -111,7 +121,7 @@ def once(case, server, generator, cpus, certificate):
                 times.append(running.startup_seconds)
         return Outcome({"startup_seconds": statistics.median(times)})
     with server.start(cpus, certificate) as running:
-        return take_down(case, *generator.run(case, server, running))
+        return take_down(case, server, *generator.run(case, server, running))
 
 
 class Patience:

@@ -32,6 +32,7 @@ class Nats(Debian):
     name = "nats-server"
     target = "nats"
     packages, files = ("nats-server",), ("usr/sbin/nats-server",)
+    threads_meet = True
 
     def command(self, running):
         tls = "no_tls: true"
@@ -153,6 +154,7 @@ protocol websockets
 
 class Node(Server):
     publish_scheme, publish_port = "ws", False
+    threads_meet = True
     major = 0
 
     def prepare(self, install_it):

@@ -37,14 +37,14 @@ def columns(result):
 
 def heading(case, key):
     what = {"deliveries_per_second": "million deliveries a second", "published_per_second": "million events a second",
-            "cpu_ns_per_delivery": "server CPU a delivery, µs", "startup_seconds": "ms",
+            "cpu_ns_per_delivery": "server CPU a delivery, µs", "cpu_ns_per_event": "server CPU an event, ns", "startup_seconds": "ms",
             "rss_per_client": "bytes"}.get(key, unit(key))
     return f"{case['title']}: {what}"
 
 
 def keys_of(case):
     """The primary figure, and for fan-out the other one that is compared."""
-    more = {"deliveries_per_second": ["cpu_ns_per_delivery"], "p99": ["p50"]}.get(case["primary"], [])
+    more = {"deliveries_per_second": ["cpu_ns_per_delivery"], "p99": ["p50"], "published_per_second": ["cpu_ns_per_event"]}.get(case["primary"], [])
     return [case["primary"], *more]
 
 
@@ -82,10 +82,10 @@ def text(result):
     skipped = {f"{case['name']}, {r['server']}: {r['skipped']}" for case in result["cases"] for r in case["rows"] if "skipped" in r}
     if skipped:
         lines += ["", "Not measured: " + "; ".join(sorted(skipped)) + "."]
-    without = [f"{case['name']}, {r['server']}: {r['notes'][0]}" for case in result["cases"] for r in case["rows"]
-               if "skipped" not in r and not r["median"] and r["notes"]]
+    without = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
+               if "skipped" not in r and not r["median"]]
     if without:
-        lines += ["", "No figure: " + "; ".join(without) + "."]
+        lines += ["", "Without a figure, for the reasons in results.json: " + "; ".join(without) + "."]
     remarks = [f"{case['name']}, {r['server']}, {note.rstrip('.')}" for case in result["cases"] for r in case["rows"]
                if "skipped" not in r and r["median"] for note in r["notes"] if ": disturbed, " not in note]
     if remarks:

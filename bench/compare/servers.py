@@ -183,6 +183,7 @@ class Server:
     publish_path = ""
     no_tls = ""         # why there is no TLS
     cpus_needed = 1
+    threads_meet = False  # it has several threads, which wait for each other on its one CPU
 
     def prepare(self, install):
         """Makes sure that it can be started; raises Missing."""

@@ -7,6 +7,7 @@ SHOWN = {
     "deliveries_per_second": ("million/s", 1e6, 3),
     "published_per_second": ("million/s", 1e6, 3),
     "cpu_ns_per_delivery": ("CPU µs", 1e3, 3),
+    "cpu_ns_per_event": ("CPU ns", 1, 0),
     "p50": ("p50 ms", 1e6, 2),
     "p99": ("p99 ms", 1e6, 2),
     "p999": ("p99.9 ms", 1e6, 2),

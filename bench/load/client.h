@@ -40,6 +40,7 @@ enum {
 	LOAD_COUNTED = 8,    /* in shared->subscribers */
 	LOAD_ONCE = 16,      /* was open before */
 	LOAD_THROTTLED = 32, /* reads again when its timer fires */
+	LOAD_ENDING = 64,    /* behind what is there to read is the end */
 };
 
 struct load_client {

@@ -234,6 +234,14 @@ void load_finish(struct load_conductor *c)
 			(unsigned long long)glance.to_ack,
 			(unsigned long long)(glance.to_ack - glance.acked - glance.refused));
 	}
+	if (glance.overdue > 0) {
+		load_worsen(r, LOAD_FAULTY);
+		load_note(r,
+			"%llu events were due in the window and could not leave within %g s after it: the server "
+			"does not take so many a second, and the latencies are without them. Ask for a lower "
+			"--rate.",
+			(unsigned long long)glance.overdue, c->plan->drain);
+	}
 	if (r->failed && load_finish_reason(c, reason))
 		load_note(r, "The last attempt that failed: %.200s", reason);
 	if (c->storm_ns && r->storm_seconds < 0 && r->verdict != LOAD_INTERRUPTED) {

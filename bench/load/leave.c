@@ -31,7 +31,7 @@ static void disconnect(struct load_worker *w, struct load_client *c, bool abrupt
 	load_client_drop_extra(w, c);
 	c->fd = -1;
 	c->generation++;
-	c->flags &= (uint8_t) ~(LOAD_WATCHED | LOAD_AWAITED | LOAD_THROTTLED);
+	c->flags &= (uint8_t) ~(LOAD_WATCHED | LOAD_AWAITED | LOAD_THROTTLED | LOAD_ENDING);
 	c->stream.stopped = true;
 	if (w->fed != c) {
 		w->extra_bytes -= load_stream_memory(&c->stream);

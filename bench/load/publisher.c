@@ -38,6 +38,7 @@ struct load_publisher {
 	struct load_closed closed;
 	bool begun, measuring;
 	uint64_t window_from, window_to; /* UINT64_MAX: not yet */
+	uint64_t overdue_told;           /* our part of the word */
 	uint64_t now_ns;                 /* of the call that we are in */
 	uint64_t free_since_ns;          /* window and socket have let us since then */
 	/* Put, and not yet in the words that others see. */
@@ -188,6 +189,15 @@ static int send_put(struct load_publisher *p, struct rc_error *err)
 	return load_link_flush(&p->link, err);
 }
 
+/*
+ * What is due before the window's end leaves even after it: a server that stands still across the end would otherwise keep
+ * the events out of every latency that it held back itself.
+ */
+static bool is_due(const struct load_publisher *p)
+{
+	return p->pace.next_ns <= p->now_ns && p->pace.next_ns < p->window_to;
+}
+
 /* Everything that is due, each with its own time. */
 static int publish_open(struct load_publisher *p, uint64_t *next_ns, struct rc_error *err)
 {
@@ -195,14 +205,14 @@ static int publish_open(struct load_publisher *p, uint64_t *next_ns, struct rc_e
 	uint32_t put_now = 0;
 	int rc = 0;
 
-	while (rc == 0 && put_now < room && p->pace.next_ns <= p->now_ns) {
+	while (rc == 0 && put_now < room && is_due(p)) {
 		uint64_t due_ns = p->pace.next_ns;
 		uint64_t could_ns = RC_MAX(due_ns, p->free_since_ns);
 		uint32_t index = load_draw_next(&p->draw);
 
 		load_pace_step(&p->pace);
 		put_now++;
-		rc = put(p, index, due_ns, put_now < room && p->pace.next_ns <= p->now_ns, err);
+		rc = put(p, index, due_ns, put_now < room && is_due(p), err);
 		if (p->measuring)
 			load_add(&p->stats->late[rc_hist_bucket(
 					 p->now_ns > could_ns ? p->now_ns - could_ns : 0)],
@@ -211,7 +221,10 @@ static int publish_open(struct load_publisher *p, uint64_t *next_ns, struct rc_e
 	if (rc == 0)
 		rc = send_put(p, err);
 	/* Without room it is input, or the socket, that is waited for. */
-	*next_ns = load_link_room(&p->link) > 0 ? p->pace.next_ns : UINT64_MAX;
+	if (load_link_room(&p->link) > 0 && p->pace.next_ns < p->window_to)
+		*next_ns = p->pace.next_ns;
+	else
+		*next_ns = UINT64_MAX;
 	return rc;
 }
 
@@ -256,6 +269,29 @@ static void follow_phase(struct load_publisher *p, enum load_phase phase)
 		p->window_to = load_get(&p->shared->start_ns);
 }
 
+static uint64_t overdue(const struct load_publisher *p)
+{
+	if (p->pace.next_ns >= p->window_to)
+		return 0;
+	return (p->window_to - 1 - p->pace.next_ns) / RC_MAX(p->pace.step_ns, 1u) + 1;
+}
+
+/* How many events of the window have not left; not only this publisher's count is in the word. */
+static void tell_overdue(struct load_publisher *p)
+{
+	uint64_t count = overdue(p);
+
+	load_add(&p->counts->overdue, count - p->overdue_told);
+	p->overdue_told = count;
+}
+
+/* The window is over, events that were due in it have not left, and it is not too late for them. */
+static bool has_backlog(const struct load_publisher *p, enum load_phase phase, uint64_t now_ns)
+{
+	return phase == LOAD_DRAIN && p->begun && p->group->rate > 0 && overdue(p) > 0 &&
+	       now_ns < p->window_to + (uint64_t)(p->plan->drain * 1e9);
+}
+
 static void begin(struct load_publisher *p)
 {
 	p->begun = true;
@@ -284,7 +320,8 @@ int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_
 		rc = load_link_check(&p->link, now_ns, err);
 		return rc < 0 ? say_who(p, rc, err) : 0;
 	}
-	if ((phase != LOAD_WARM && phase != LOAD_MEASURE) || p->draw.count == 0)
+	if (p->draw.count == 0 ||
+		!(phase == LOAD_WARM || phase == LOAD_MEASURE || has_backlog(p, phase, now_ns)))
 		return 0;
 	/* The worker's time is that of the beginning of its turn, and what it did since counts against it. */
 	p->now_ns = RC_MAX(now_ns, rc_clock_mono_ns());
@@ -295,6 +332,8 @@ int load_publisher_turn(struct load_publisher *p, enum load_phase phase, uint64_
 	else
 		rc = publish_closed(p, &now_ns, err);
 	*next_ns = RC_MIN(*next_ns, now_ns);
+	if (phase == LOAD_DRAIN)
+		tell_overdue(p);
 	return rc < 0 ? say_who(p, rc, err) : 0;
 }
 

@@ -14,7 +14,8 @@ struct load_publisher;
 
 /*
  * number: of the group's publishers. Begins to connect. 0, or -errno with a sentence. On success *out lives until close.
- * stats: the worker's. Publishing begins when the phase is WARM or MEASURE and stops when it is DRAIN.
+ * stats: the worker's. Publishing begins when the phase is WARM or MEASURE and ends with DRAIN: an open loop still
+ * sends what was due before, a closed one nothing more.
  */
 int load_publisher_open(struct load_publisher **out, const struct load_plan *plan,
 	struct load_shared *shared, struct load_worker_stats *stats, uint32_t group,

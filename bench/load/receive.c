@@ -116,8 +116,8 @@ static void received(struct load_worker *w, uint32_t i, uint32_t generation, int
 	} else if ((uint32_t)result == cap) {
 		load_add(&w->stats->full_reads, 1);
 	}
-	/* Less than it could take is all there was; what comes later is told by the poll. */
-	if ((uint32_t)result >= cap)
+	/* Less than it could take is all there was; what comes later is told by the poll. But not an end that it has told. */
+	if ((uint32_t)result >= cap || c->flags & LOAD_ENDING)
 		load_ready(w, c);
 	if (c->state == LOAD_UPGRADING)
 		load_speech_http(w, c, load_buffer(w, i), (size_t)result);
@@ -125,7 +125,8 @@ static void received(struct load_worker *w, uint32_t i, uint32_t generation, int
 		load_deliver(w, c, load_buffer(w, i), (size_t)result);
 }
 
-static void readable(struct load_worker *w, struct load_client *c, uint64_t tag, uint32_t flags)
+static void readable(
+	struct load_worker *w, struct load_client *c, uint64_t tag, int events, uint32_t flags)
 {
 	const struct load_group *g = load_members_of(w, c)->group;
 
@@ -134,6 +135,8 @@ static void readable(struct load_worker *w, struct load_client *c, uint64_t tag,
 
 		load_ring_watch(&w->ring, c->fd, never ? POLLRDHUP : POLLIN | POLLRDHUP, tag);
 	}
+	if (events > 0 && events & (POLLRDHUP | POLLHUP | POLLERR))
+		c->flags |= LOAD_ENDING;
 	load_ready(w, c);
 }
 
@@ -175,7 +178,7 @@ void load_receive_completions(struct load_worker *w)
 				c->fd < 0)
 				break;
 			if (load_tag_op(tag) == LOAD_OP_READABLE)
-				readable(w, c, tag, cqe->flags);
+				readable(w, c, tag, cqe->res, cqe->flags);
 			else
 				load_client_writable(w, c);
 			break;

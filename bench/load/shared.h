@@ -44,6 +44,8 @@ struct load_group_stats {
 	load_word lost, duplicated, reordered, corrupted, foreign;
 	load_word published, published_bytes, acked, refused;
 	load_word
+		overdue; /* events of an open loop that were due in the window and have not left, known in DRAIN */
+	load_word
 		expected; /* deliveries that `published` must lead to, by the subscribers at that time */
 	load_word latency[RC_HIST_BUCKETS]; /* ns, window only */
 	load_word connect[RC_HIST_BUCKETS]; /* ns from connect() to subscribed */

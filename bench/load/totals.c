@@ -62,6 +62,7 @@ static void glance_at(
 	g->to_ack += group->echo ? 0 : load_get(&s->published);
 	g->acked += load_get(&s->acked);
 	g->refused += load_get(&s->refused);
+	g->overdue += load_get(&s->overdue);
 	if (!group->may_lose) {
 		g->deliveries += load_get(&s->deliveries);
 		g->told += load_get(&s->told);

@@ -27,7 +27,7 @@ struct load_glance {
 	uint64_t deliveries, expected, told, missed_away, lost;
 	uint64_t
 		to_ack; /* published by publishers, which the server may acknowledge; echoes are not */
-	uint64_t acked, refused;
+	uint64_t acked, refused, overdue;
 	uint64_t storm_open, storm_wanted, storm_dropped,
 		storm_returned; /* of groups with a storm */
 };

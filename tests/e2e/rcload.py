@@ -25,6 +25,20 @@ def gateway_urls(gateway):
             "--echo-url", f"ws://127.0.0.1:{http}/echo"]
 
 
+def children_of(pid):
+    """The ids of the processes that it started."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as f:
+                parent = int(f.read().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == pid:
+            found.append(int(name))
+    return sorted(found)
+
+
 class Result:
     """What one run wrote. .json is None when it wrote no result."""
 

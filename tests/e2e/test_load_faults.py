@@ -167,6 +167,20 @@ def test_a_client_that_is_closed_is_counted_and_faulty(load, fault):
     assert r.clients["open"] == 2, str(r)
 
 
+def test_an_end_that_comes_with_the_last_event_is_seen(load):
+    class Farewell(wrong.Honest):
+        def deliver(self, client, event):
+            client.send_event(event)
+            if event.offset == 20:
+                client.transport.close()
+
+    with Server(Farewell()) as s:
+        r = load("fanout", "--clients", "100", "--rate", "300", *SHORT, *s.urls)
+    assert r.status == 1, str(r)
+    assert r.clients["closed"] == 100 and r.clients["open"] == 0, str(r)
+    assert all(r.faults[kind] == 0 for kind in FAULTS), str(r)
+
+
 def test_a_client_with_a_fault_does_not_hide_those_of_others(load):
     class Both(wrong.Drop):
         def deliver(self, client, event):

@@ -71,6 +71,7 @@ static inline struct rig *rig_open(enum load_scheme scheme)
 	strcpy(to->url.path, "/pub");
 	to->protocol = to->headers = to->greeting = to->welcome = to->ack = to->ping = "";
 	r->plan = (struct load_plan){
+		.drain = 5,
 		.target = &r->target,
 		.groups = 1,
 		.channels = RIG_CHANNELS,

@@ -436,10 +436,16 @@ static void publisher_without_channels_connects_and_says_nothing(void **state)
 	rig_close(r);
 }
 
-static void publishing_stops_with_the_drain(void **state)
+/* An event every microsecond: those whose moment lies in the window. */
+static uint64_t due_between(uint64_t from_ns, uint64_t to_ns)
+{
+	return (to_ns - from_ns + 999) / 1000;
+}
+
+static void publishing_ends_with_what_was_due_before_the_drain(void **state)
 {
 	struct rig *r = rig_open(LOAD_INGEST);
-	uint64_t published;
+	uint64_t start, due;
 
 	(void)state;
 	r->plan.group[0].rate = 1e6;
@@ -448,13 +454,70 @@ static void publishing_stops_with_the_drain(void **state)
 	rig_linger(r);
 	assert_int_equal(load_get(&rig_counts(r)->published), 0);
 	rig_phase(r, LOAD_WARM);
+	start = load_get(&r->shared->start_ns);
 	rig_until(r, load_get(&rig_counts(r)->published) > 0);
 	rig_phase(r, LOAD_DRAIN);
-	published = load_get(&rig_counts(r)->published);
+	due = due_between(start, load_get(&r->shared->start_ns));
+	rig_until(r, load_get(&rig_counts(r)->published) >= due);
 	rig_linger(r);
-	assert_int_equal(load_get(&rig_counts(r)->published), published);
-	rig_ack(r, published);
+	assert_int_equal(load_get(&rig_counts(r)->published), due);
+	rig_ack(r, due);
 	rig_until(r, load_publisher_idle(r->p));
+	rig_close(r);
+}
+
+/* A server that stands still across the end of the window does not get rid of the events that it held back. */
+static void what_a_full_window_held_back_leaves_in_the_drain(void **state)
+{
+	struct rig *r = rig_open(LOAD_INGEST);
+	uint64_t start, due, acked = 0;
+
+	(void)state;
+	r->plan.group[0].rate = 1e6;
+	rig_begin(r);
+	rig_greet(r, 10);
+	rig_phase(r, LOAD_MEASURE);
+	start = load_get(&r->shared->start_ns);
+	rig_until(r, load_get(&rig_counts(r)->published) == 10);
+	rig_linger(r);
+	rig_phase(r, LOAD_DRAIN);
+	due = due_between(start, load_get(&r->shared->start_ns));
+	assert_true(due > 10);
+	rig_until(r, load_get(&rig_counts(r)->overdue) == due - 10);
+	while (acked < RC_MIN(due, 1000)) {
+		acked = RC_MIN(acked + 10, due);
+		rig_ack(r, acked);
+		rig_until(r, load_get(&rig_counts(r)->published) == RC_MIN(acked + 10, due));
+	}
+	assert_int_equal(
+		load_get(&rig_counts(r)->overdue), due - load_get(&rig_counts(r)->published));
+	/* Each has its acknowledgement's time counted from the moment that it was due. */
+	rig_until(r, load_get(&rig_counts(r)->acked) == acked);
+	assert_int_equal(rig_total(rig_counts(r)->ack), acked);
+	rig_close(r);
+}
+
+/* A rate that nobody could take ends after a while, and what did not leave is said. */
+static void what_is_overdue_for_too_long_never_leaves(void **state)
+{
+	struct rig *r = rig_open(LOAD_INGEST);
+
+	(void)state;
+	r->plan.group[0].rate = 1e6;
+	r->plan.drain = 0.05;
+	rig_begin(r);
+	rig_greet(r, 10);
+	rig_phase(r, LOAD_MEASURE);
+	rig_until(r, load_get(&rig_counts(r)->published) == 10);
+	rig_linger(r);
+	rig_phase(r, LOAD_DRAIN);
+	rig_until(r, load_get(&rig_counts(r)->overdue) > 0);
+	rig_until(r, rc_clock_mono_ns() > load_get(&r->shared->start_ns) + 60000000);
+	rig_ack(r, 10);
+	rig_until(r, load_get(&rig_counts(r)->acked) == 10);
+	rig_linger(r);
+	assert_int_equal(load_get(&rig_counts(r)->published), 10);
+	assert_true(load_get(&rig_counts(r)->overdue) > 0);
 	rig_close(r);
 }
 
@@ -480,7 +543,9 @@ int main(void)
 		cmocka_unit_test(
 			temporary_refusals_are_counted_where_only_acknowledgements_are_measured),
 		cmocka_unit_test(publisher_without_channels_connects_and_says_nothing),
-		cmocka_unit_test(publishing_stops_with_the_drain),
+		cmocka_unit_test(publishing_ends_with_what_was_due_before_the_drain),
+		cmocka_unit_test(what_a_full_window_held_back_leaves_in_the_drain),
+		cmocka_unit_test(what_is_overdue_for_too_long_never_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
