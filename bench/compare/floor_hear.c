@@ -72,7 +72,8 @@ static void acknowledge(int fd, uint64_t sequence)
 	floor_send_all(fd, out, rc_ingest_ack_encode(out, sizeof(out), &ack));
 }
 
-static void obey(int fd, const struct rc_ingest_frame *frame)
+/* *last: the sequence to acknowledge when all that is there was read, as the gateway does it; 0: none. */
+static void obey(int fd, const struct rc_ingest_frame *frame, uint64_t *last)
 {
 	struct rc_ingest_publish event;
 	struct rc_ingest_batch batch;
@@ -91,14 +92,14 @@ static void obey(int fd, const struct rc_ingest_frame *frame)
 		if (rc_ingest_publish_parse(frame->body, &event))
 			floor_die("a PUBLISH can't be read");
 		floor_ring_append(&event);
-		acknowledge(fd, event.sequence);
+		*last = event.sequence;
 		return;
 	case RINGCAST_FRAME_BATCH:
 		if (rc_ingest_batch_begin(frame->body, &batch))
 			floor_die("a BATCH can't be read");
 		while (rc_ingest_batch_next(&batch, &event) > 0)
 			floor_ring_append(&event);
-		acknowledge(fd, event.sequence);
+		*last = event.sequence;
 		return;
 	default:
 		return;
@@ -108,6 +109,7 @@ static void obey(int fd, const struct rc_ingest_frame *frame)
 bool floor_hear_feed(int fd, struct floor_feed *feed)
 {
 	struct rc_ingest_frame frame;
+	uint64_t last = 0;
 	bool alive;
 	size_t at = 0;
 	ssize_t n;
@@ -121,9 +123,11 @@ bool floor_hear_feed(int fd, struct floor_feed *feed)
 	}
 	alive = n > 0 || (n < 0 && errno == EAGAIN);
 	while ((rc = rc_ingest_frame(feed->bytes + at, feed->len - at, FRAME_MAX, &frame)) == 0) {
-		obey(fd, &frame);
+		obey(fd, &frame, &last);
 		at += frame.total;
 	}
+	if (last)
+		acknowledge(fd, last);
 	feed->len -= at;
 	memmove(feed->bytes, feed->bytes + at, feed->len);
 	return alive && rc >= 0;

@@ -15,6 +15,7 @@ struct reading {
 	uint64_t deliveries, bytes;
 	uint64_t owed;      /* to be added to `expected`, see shared.h */
 	uint64_t uncounted; /* 1: nobody expected deliveries to this client */
+	bool awaited;       /* a closed loop may wait for them */
 	const char *broken;
 	bool echo, gone; /* the server said goodbye */
 };
@@ -60,6 +61,9 @@ static void delivered(struct reading *r, const struct load_event *event)
 	r->deliveries++;
 	r->bytes += event->len;
 	r->owed += r->uncounted;
+	if (r->awaited)
+		load_add(&w->stats->slot_arrived[load_event_slot(event->channel, event->sequence)],
+			1);
 	if (event->time_ns >= w->window_from && event->time_ns < w->window_to) {
 		uint64_t now = w->now_ns;
 		uint64_t ns = now > event->time_ns ? now - event->time_ns : 0;
@@ -176,7 +180,8 @@ void load_deliver(struct load_worker *w, struct load_client *c, unsigned char *b
 		.c = c,
 		.m = m,
 		.echo = m->group->echo,
-		.uncounted = !(c->flags & LOAD_COUNTED) && !m->group->may_lose};
+		.uncounted = !(c->flags & LOAD_COUNTED) && !m->group->may_lose,
+		.awaited = (c->flags & LOAD_COUNTED) && !m->group->may_lose};
 	bool sse = !r.echo && (scheme == LOAD_SSE || scheme == LOAD_SSES);
 	uint64_t kept = load_stream_memory(&c->stream);
 

@@ -234,7 +234,7 @@ void load_finish(struct load_conductor *c)
 			(unsigned long long)glance.to_ack,
 			(unsigned long long)(glance.to_ack - glance.acked - glance.refused));
 	}
-	if (glance.overdue > 0) {
+	if (glance.overdue > 0 && r->verdict != LOAD_INTERRUPTED) {
 		load_worsen(r, LOAD_FAULTY);
 		load_note(r,
 			"%llu events were due in the window and could not leave within %g s after it: the server "

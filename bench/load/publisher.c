@@ -131,7 +131,11 @@ int load_publisher_open(struct load_publisher **out, const struct load_plan *pla
 		load_publisher_close(p);
 		return rc;
 	}
-	load_closed_open(&p->closed, plan, shared, group, p->link.talk.acks);
+	rc = load_closed_open(&p->closed, plan, shared, group, number, p->link.talk.acks);
+	if (rc < 0) {
+		load_publisher_close(p);
+		return load_talk_no_memory(err);
+	}
 	*out = p;
 	return 0;
 }
@@ -141,6 +145,7 @@ void load_publisher_close(struct load_publisher *p)
 	if (p == NULL)
 		return;
 	load_link_close(&p->link);
+	load_closed_close(&p->closed);
 	load_draw_close(&p->draw);
 	load_names_close(&p->names);
 	free(p);
@@ -241,7 +246,10 @@ static int publish_closed(struct load_publisher *p, uint64_t *next_ns, struct rc
 	while (rc == 0 && more) {
 		uint32_t index = load_draw_next(&p->draw);
 
-		load_closed_sent(&p->closed, subscribers_of(p, index));
+		uint32_t channel = load_draw_channel(&p->draw, index);
+
+		load_closed_sent(&p->closed, p->stats, channel,
+			load_get(&p->shared->sequence[channel]) + 1, subscribers_of(p, index));
 		put_now++;
 		more = put_now < room && load_closed_allows(&p->closed);
 		rc = put(p, index, rc_clock_mono_ns(), more, err);

@@ -57,6 +57,17 @@ struct load_faulty_channel {
 	load_word lost, duplicated, reordered, corrupted, foreign;
 };
 
+/*
+ * What a closed loop waits for, event by event: sums over all the events of a slot, which never go down. An event is with everybody
+ * when its slot has as many deliveries as were due there when it left; one that shares the slot can only make it wait longer.
+ */
+#define LOAD_SLOTS 1024u
+
+static inline uint32_t load_event_slot(uint32_t channel, uint64_t sequence)
+{
+	return (uint32_t)(channel * 61u + sequence) % LOAD_SLOTS;
+}
+
 struct load_worker_stats {
 	_Alignas(RC_FALSE_SHARING) load_word turns;
 	load_word bytes;      /* received, all */
@@ -73,6 +84,10 @@ struct load_worker_stats {
 	load_word ended;     /* 1: left its loop in order; 2: gave up, error says why */
 	char error[256]; /* why it gave up; before that, why the last client was lost or failed */
 	struct load_faulty_channel faulty[LOAD_FAULTY_MAX];
+	load_word slot_due
+		[LOAD_SLOTS]; /* by this worker's publishers: deliveries that their events lead to */
+	load_word
+		slot_arrived[LOAD_SLOTS]; /* to this worker's clients, of those that are expected */
 	struct load_group_stats group[LOAD_GROUPS_MAX];
 };
 
