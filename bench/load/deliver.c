@@ -92,11 +92,12 @@ static __attribute__((noinline)) void irregular(struct reading *r, const struct 
 		if (event->sequence > sub->track.last) {
 			uint64_t missed = event->sequence - sub->track.last - 1;
 
-			load_add(&r->m->stats->missed_away, missed);
-			r->owed += r->uncounted * missed;
+			faults.lost = load_sub_owed(sub, missed);
+			load_add(&r->m->stats->missed_away, missed - faults.lost);
+			r->owed += r->uncounted * (missed - faults.lost);
 			load_track_begin(&sub->track, event->sequence);
 		}
-		sub->flags &= ~(uint32_t)LOAD_SUB_BACK;
+		load_sub_settled(sub);
 	}
 	if (load_track_take(&sub->track, event->sequence, &faults))
 		delivered(r, event);

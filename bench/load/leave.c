@@ -68,8 +68,10 @@ static void closed(struct load_worker *w, struct load_client *c)
 			sequence = load_get(&w->shared->sequence[sub->channel]);
 			load_add(&m->stats->expected, 0 - (sequence - sub->track.last));
 		}
-		if (begun)
+		if (begun) {
+			load_sub_settled(sub);
 			sub->flags |= LOAD_SUB_BACK;
+		}
 	}
 	c->flags &= (uint8_t)~LOAD_COUNTED;
 	load_add(&m->stats->open, UINT64_MAX);
@@ -149,9 +151,12 @@ void load_client_settle(struct load_worker *w, struct load_client *c)
 
 		if (lacks == 0)
 			continue;
-		if (sub->flags & LOAD_SUB_BACK)
-			load_add(&m->stats->missed_away, lacks);
-		else if (sub->track.last > 0 || sub->flags & LOAD_SUB_BEGUN)
+		if (sub->flags & LOAD_SUB_BACK) {
+			faults.lost = load_sub_owed(sub, lacks);
+			load_add(&m->stats->missed_away, lacks - faults.lost);
+			if (faults.lost > 0)
+				load_count_faults(w, c, sub->channel, &faults);
+		} else if (sub->track.last > 0 || sub->flags & LOAD_SUB_BEGUN)
 			load_count_faults(w, c, sub->channel, &faults);
 	}
 }

@@ -68,9 +68,17 @@ static void acknowledged(
 		goes_on =
 			text.len > 0 && memmem(text.ptr, text.len, recovered, (size_t)len) != NULL;
 	}
-	if (goes_on)
-		sub->flags &= ~(uint32_t)LOAD_SUB_BACK;
-	else if (place)
+	if (goes_on) {
+		load_sub_settled(sub);
+	} else if (sub->flags & LOAD_SUB_BACK && text.len > 0) {
+		uint64_t missed = load_get(&w->shared->sequence[channel]) - sub->track.last;
+
+		/* What is sent from here on it is owed again. */
+		load_sub_settled(sub);
+		sub->flags |= LOAD_SUB_BACK | LOAD_SUB_AGAIN |
+			      (uint32_t)RC_MIN(missed, LOAD_SUB_MAY_MISS_MAX) * LOAD_SUB_MAY_MISS;
+	}
+	if (!goes_on && place)
 		(void)load_place_read(place, text, named);
 	if (!(sub->flags & LOAD_SUB_BACK) && sub->track.last == 0 && text.len > 0 &&
 		load_get(&w->shared->sequence[channel]) == 0) {

@@ -13,7 +13,12 @@
 enum {
 	LOAD_SUB_BEGUN = 1, /* acknowledged before the first event: it is owed all of them */
 	LOAD_SUB_BACK = 2,  /* came back, and what it missed is not known until the next event */
+	LOAD_SUB_AGAIN = 4, /* and this subscription was acknowledged: */
+	/* the bits from here up are how many events, behind the last seen, it may miss: those before the acknowledgement */
+	LOAD_SUB_MAY_MISS = 8,
 };
+
+#define LOAD_SUB_MAY_MISS_MAX (UINT32_MAX / LOAD_SUB_MAY_MISS)
 
 struct load_sub {
 	uint32_t channel;
@@ -33,6 +38,22 @@ struct load_subs {
 		*place; /* [0] of the client's first, then of sub[0], …; NULL: not asked for */
 	struct load_sub sub[]; /* by channel */
 };
+
+/* It is not known any more that it came back. */
+static inline void load_sub_settled(struct load_sub *sub)
+{
+	sub->flags &= LOAD_SUB_BEGUN;
+}
+
+/* Of so many events that a client which came back did not get: those that it should have. */
+static inline uint64_t load_sub_owed(const struct load_sub *sub, uint64_t missed)
+{
+	uint64_t may_miss = sub->flags / LOAD_SUB_MAY_MISS;
+
+	if (!(sub->flags & LOAD_SUB_AGAIN) || may_miss == LOAD_SUB_MAY_MISS_MAX)
+		return 0;
+	return missed > may_miss ? missed - may_miss : 0;
+}
 
 /* The subscription to this channel among `more`, or NULL. */
 struct load_sub *load_subs_search(struct load_subs *more, uint32_t channel);

@@ -247,6 +247,17 @@ class NeverSubscribed(Honest):
         pass
 
 
+class DeafToTheReturned(Honest):
+    """Who is not among the first `clients` connections is acknowledged and gets nothing."""
+
+    def __init__(self, clients):
+        self.clients = clients
+
+    def deliver(self, client, event):
+        if client.number < self.clients:
+            client.send_event(event)
+
+
 class Forgetful(Honest):
     """Says that everything was recovered, and leaves out the first event that was missed."""
 

@@ -334,6 +334,17 @@ STORM = ["storm", "--clients", "10", "--channels", "1", "--rate", "1000", "--sha
          "--seconds", "1", "--drain", "0.7", "--quiet", "--own-limit"]
 
 
+def test_who_came_back_and_was_acknowledged_is_owed_what_follows(load):
+    """Being away excuses only what was published until the new subscription was acknowledged."""
+    with Server(wrong.DeafToTheReturned(10)) as s:
+        r = load(*STORM, *s.urls)
+    assert r.status == 1, r
+    assert r.clients["returned"] == 10
+    # 700 ms of the window and nothing for anybody.
+    assert r.faults["lost"] > 10 * 100, r.faults
+    assert r.missed_away < r.faults["lost"]
+
+
 def test_a_storm_with_recovery_misses_nothing(load):
     with Server() as s:
         r = load(*STORM, "--recover", *s.urls)
