@@ -91,7 +91,7 @@ def debian(packages, paths, install):
         raise Missing(f"{' and '.join(packages)}: no {' or '.join(p for p in paths if not find(p))} in the packages")
 
 
-def library_path():
+def shared_objects():
     """For LD_LIBRARY_PATH: libraries that were unpacked beside a peer."""
     folders = glob.glob(os.path.join(UNPACKED, "usr/lib/*-linux-*")) + glob.glob(os.path.join(UNPACKED, "lib/*-linux-*"))
     return ":".join(folders)

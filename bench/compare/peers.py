@@ -24,7 +24,7 @@ class Debian(Server):
         return install.find(self.files[index])
 
     def environment(self, running):
-        path = [p for p in (install.library_path(), os.environ.get("LD_LIBRARY_PATH")) if p]
+        path = [p for p in (install.shared_objects(), os.environ.get("LD_LIBRARY_PATH")) if p]
         return {**os.environ, "LD_LIBRARY_PATH": ":".join(path)}
 
 

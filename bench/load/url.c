@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "config/address.h"
 #include "target.h"
 
 static const struct scheme {
@@ -57,17 +58,7 @@ static void bare_host(char out[256], const char *host)
 
 static bool take_port(struct rc_str text, uint16_t *port)
 {
-	uint32_t value = 0;
-
-	if (text.len == 0 || text.len > 5)
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return false;
-		value = value * 10 + (uint32_t)(text.ptr[i] - '0');
-	}
-	*port = (uint16_t)value;
-	return value > 0 && value <= UINT16_MAX;
+	return rc_port_parse(text, port) && *port > 0;
 }
 
 /* A sentence, or NULL. */

@@ -148,7 +148,7 @@ uint32_t rc_wheel_advance(struct rc_wheel *w, uint32_t tick, uint32_t budget,
 			w->tick = tick;
 			break;
 		}
-		/* Already the new tick while its timers fire: what fire sets for now goes to the tick after. */
+		/* The new tick holds while its timers fire: a timer that one of them sets to fire at once goes to the next tick. */
 		w->tick += ahead;
 		cascade(w);
 		const uint32_t *head = &w->head[0][w->tick & SLOT_MASK];

@@ -8,7 +8,7 @@
 
 #include "config/address.h"
 
-static bool parse_port(struct rc_str text, uint16_t *port)
+bool rc_port_parse(struct rc_str text, uint16_t *port)
 {
 	uint32_t value = 0;
 
@@ -47,7 +47,7 @@ int rc_address_parse(struct rc_address *a, struct rc_str text, const char **why)
 	bracketed = host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
 	if (!bracketed && host.len && memchr(host.ptr, ':', host.len))
 		return refuse(why, "an IPv6 address needs brackets, for example [::1]:8080");
-	if (!parse_port(port, &parsed.port))
+	if (!rc_port_parse(port, &parsed.port))
 		return refuse(why, "the port must be 0 to 65535, for example 127.0.0.1:8080");
 
 	if (bracketed) {

@@ -20,6 +20,8 @@ struct rc_address {
 
 /* 0, or -1 with the reason in *why (a static sentence). */
 int rc_address_parse(struct rc_address *a, struct rc_str text, const char **why) RC_MUST_USE;
+/* One to five decimal digits, 0 to 65535. */
+bool rc_port_parse(struct rc_str text, uint16_t *port) RC_MUST_USE;
 void rc_address_format(const struct rc_address *a, char out[RC_ADDRESS_TEXT_SIZE]);
 /* 127.0.0.0/8, ::1, and ::ffff:127.0.0.0/104. */
 bool rc_address_is_loopback(const struct rc_address *a);

@@ -35,17 +35,17 @@ static void too_long_a_text_is_cut_at_its_end(void **state)
 	struct rc_error err;
 	char longer[sizeof(err.text) + 100];
 	(void)state;
-	memset(longer, 'x', sizeof(longer));
+	memset(longer, 'y', sizeof(longer));
 	longer[sizeof(longer) - 1] = '\0';
 
 	rc_error_set(&err, "%s", longer);
 	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
 	rc_error_prefix(&err, "context");
 	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
-	assert_memory_equal(err.text, "context: xxx", 12);
+	assert_memory_equal(err.text, "context: yyy", 12);
 	rc_error_prefix(&err, "%s", longer);
 	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
-	assert_int_equal(err.text[sizeof(err.text) - 2], 'x');
+	assert_int_equal(err.text[sizeof(err.text) - 2], 'y');
 	rc_error_prefix(&err, "%.1022s", longer);
 	assert_int_equal(err.text[sizeof(err.text) - 2], ':');
 }
