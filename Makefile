@@ -41,7 +41,7 @@ endif
 CPPFLAGS_ALL := -D_GNU_SOURCE -DRC_VERSION='"$(VERSION)"' -Isrc -Iinclude -Ibench $(CPPFLAGS)
 CFLAGS_ALL   := -std=gnu11 $(WARN) -g -pthread -fno-strict-aliasing -fno-common
 LDFLAGS_ALL  := -pthread $(LDFLAGS)
-LDLIBS_ALL   := -luring -linih $(LDLIBS)
+LDLIBS_ALL   := -luring -linih -lssl -lcrypto $(LDLIBS)
 
 # src/mem/seal.h: a data-path thread that allocates after start ends the process.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
@@ -74,7 +74,7 @@ CFLAGS_ALL += $(CFLAGS)
 
 # ---- what is built ------------------------------------------------------------------------------
 
-LAYERS := base mem sync io proto config ops conn hub serve shard
+LAYERS := base mem sync io tls proto config ops conn hub serve shard
 CORE_SRC   := $(sort $(foreach d,$(LAYERS),$(wildcard src/$(d)/*.c)))
 CLIENT_SRC := $(sort $(wildcard src/client/*.c))
 PROG_SRC   := $(sort $(wildcard src/main.c src/cli/*.c))
@@ -198,10 +198,9 @@ $(CLIENT_LIB): $(CLIENT_OBJ)
 	$(SAY) "  AR   $@"
 	$(Q)$(AR) rcs $@ $^
 
-# OpenSSL: the generator's wss clients.
 $(LOAD): $(LOAD_MAIN) $(LOAD_LIB) $(CORE_LIB)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto -lm
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) -lm
 
 $(LOAD_LIB): $(LOAD_OBJ)
 	@mkdir -p $(@D)
@@ -212,12 +211,12 @@ $(LOAD_LIB): $(LOAD_OBJ)
 $(BUILD)/unit/load/%: $(BUILD)/obj/tests/unit/load/%.o $(LOAD_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $^ -lcmocka $(LDLIBS_ALL) -lssl -lcrypto -lm
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SEAL) -o $@ $^ -lcmocka $(LDLIBS_ALL) -lm
 
 $(BUILD)/fuzz/fuzz_load%: $(BUILD)/obj/tests/fuzz/fuzz_load%.o $(LOAD_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL) -lssl -lcrypto -lm
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL) -lm
 
 # What is built in with .incbin is no #include.
 $(call obj,bench/load/target_list.c): $(wildcard bench/load/targets/*.ini)

@@ -143,11 +143,11 @@ void rc_io_accept(struct rc_io *io, int listener, struct rc_io_tag tag)
 	io->accept[tag.slot] = tag;
 }
 
-void rc_io_recv(
-	struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group, bool multishot)
+void rc_io_recv(struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group,
+	enum rc_io_recv_how how)
 {
 	(void)group;
-	*place_of(io, fd) = (struct place){tag, true, multishot};
+	*place_of(io, fd) = (struct place){tag, true, how != RC_IO_ONCE};
 }
 
 void rc_io_send(struct rc_io *io, int fd, struct rc_io_tag tag, const void *bytes, uint32_t len)
@@ -166,6 +166,12 @@ void rc_io_poll_out(struct rc_io *io, int fd, struct rc_io_tag tag)
 {
 	(void)fd;
 	*add(io) = (struct rc_io_event){.op = RC_IO_POLLOUT, .tag = tag, .res = 4};
+}
+
+void rc_io_poll_readable(struct rc_io *io, int fd, struct rc_io_tag tag)
+{
+	(void)fd;
+	*add(io) = (struct rc_io_event){.op = RC_IO_READABLE, .tag = tag, .res = 1};
 }
 
 void rc_io_poll_in(struct rc_io *io, int fd, struct rc_io_tag tag)

@@ -41,6 +41,9 @@ enum rc_config_slow {
 	RC_CONFIG_SLOW_LATEST,
 };
 
+enum rc_config_ask { RC_CONFIG_ASK_NO, RC_CONFIG_ASK_OPTIONAL, RC_CONFIG_ASK_REQUIRED };
+enum rc_config_kernel { RC_CONFIG_KERNEL_AUTO, RC_CONFIG_KERNEL_YES, RC_CONFIG_KERNEL_NO };
+
 enum rc_config_huge { RC_CONFIG_HUGE_AUTO, RC_CONFIG_HUGE_YES, RC_CONFIG_HUGE_NO };
 
 enum rc_config_source {
@@ -117,6 +120,24 @@ struct rc_config {
 	uint32_t ingest_window;
 	uint32_t ingest_frame_max;
 	bool ingest_open;
+
+	/* [tls]: on when a certificate is named */
+	struct rc_address tls_listen;        /* family 0 = none */
+	struct rc_address tls_ingest_listen; /* family 0 = none */
+	char tls_certificate[RC_CONFIG_TEXT_SIZE];
+	char tls_key[RC_CONFIG_TEXT_SIZE];
+	char tls_certificate_folder[RC_CONFIG_TEXT_SIZE];
+	char tls_ocsp[RC_CONFIG_TEXT_SIZE];
+	char tls_client_ca[RC_CONFIG_TEXT_SIZE];
+	uint32_t tls_clients;     /* enum rc_config_ask */
+	uint32_t tls_publishers;  /* enum rc_config_ask */
+	uint32_t tls_min_version; /* 0 = 1.2, 1 = 1.3 */
+	uint32_t tls_kernel;      /* enum rc_config_kernel */
+	uint32_t tls_ticket_lifetime_ms;
+	uint32_t tls_max_handshakes; /* all shards together */
+	uint32_t tls_max_handshakes_per_address;
+	uint32_t tls_handshake_budget_us; /* per turn of a shard */
+	uint32_t tls_renew_records;
 
 	/* [echo] */
 	bool echo;

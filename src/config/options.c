@@ -19,6 +19,7 @@
 #define FIELD(type, field)  .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
 #define SERVER(name, field) .section = "server", .key = name, FIELD(struct rc_config, field)
 #define INGEST(name, field) .section = "ingest", .key = name, FIELD(struct rc_config, field)
+#define TLS(name, field)    .section = "tls", .key = name, FIELD(struct rc_config, tls_##field)
 #define ECHO(name, field)   .section = "echo", .key = name, FIELD(struct rc_config, field)
 #define NAMESPACE(name, field) \
 	.section = "namespace", .key = name, FIELD(struct rc_config_namespace, field)
@@ -33,6 +34,12 @@
 #define STANDARD(text) .standard = (text)
 
 static const char *const huge_words[] = {"auto", "yes", "no", NULL};
+static const char *const kernel_words[] = {
+	[RC_CONFIG_KERNEL_AUTO] = "auto",
+	[RC_CONFIG_KERNEL_YES] = "yes",
+	[RC_CONFIG_KERNEL_NO] = "no",
+	NULL,
+};
 static const char *const log_levels[] = {
 	[RC_LEVEL_ERROR] = "error",
 	[RC_LEVEL_WARN] = "warn",
@@ -41,6 +48,15 @@ static const char *const log_levels[] = {
 	NULL,
 };
 
+static const char *const ask_words[] = {
+	[RC_CONFIG_ASK_NO] = "no",
+	[RC_CONFIG_ASK_OPTIONAL] = "optional",
+	[RC_CONFIG_ASK_REQUIRED] = "required",
+	NULL,
+};
+
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+
 static const char *const slow_policies[] = {
 	[RC_CONFIG_SLOW_DISCONNECT] = "disconnect",
 	[RC_CONFIG_SLOW_SKIP] = "skip",
@@ -48,7 +64,7 @@ static const char *const slow_policies[] = {
 	NULL,
 };
 
-const char *const rc_option_sections[] = {"server", "ingest", "echo", "namespace", NULL};
+const char *const rc_option_sections[] = {"server", "ingest", "tls", "echo", "namespace", NULL};
 
 /* One row, one paragraph. */
 /* clang-format off */
@@ -182,6 +198,56 @@ const struct rc_option rc_options[] = {
 	{INGEST("open", ingest_open), .type = RC_OPTION_BOOL, STANDARD("no"),
 		.help = "allow another address than loopback without a token",
 		.why = "Everybody who reaches the port can then publish anything. Only on a network that you trust."},
+
+	{TLS("listen", listen), .type = RC_OPTION_ADDRESS, .zero = true, STANDARD("127.0.0.1:8443"),
+		.help = "where clients connect over TLS (wss, https); none = nowhere",
+		.why = "Opened when a certificate is named."},
+	{TLS("ingest_listen", ingest_listen), .type = RC_OPTION_ADDRESS, .zero = true,
+		STANDARD("none"), .help = "where publishers connect over TLS; none = nowhere",
+		.why = "Another address than loopback needs a token, or publishers = required."},
+	{TLS("certificate", certificate), FILE_PATH, STANDARD(""),
+		.help = "PEM file: the server's certificate, then its chain; empty = no TLS",
+		.why = "Read at start and at SIGHUP (`systemctl reload`); one that is wrong leaves the old one in place."},
+	{TLS("key", key), FILE_PATH, STANDARD(""),
+		.help = "PEM file of its private key; empty = in the certificate's file",
+		.why = "Readable by the gateway's user only. EC keys (P-256) cost a tenth of RSA's handshake."},
+	{TLS("certificate_folder", certificate_folder), FILE_PATH, STANDARD(""),
+		.help = "further certificates, chosen by the name that a client asks for",
+		.why = "NAME.pem with NAME.key beside it or the key within, and NAME.ocsp where there is one. Which names a "
+		       "certificate serves stands in it."},
+	{TLS("ocsp", ocsp), FILE_PATH, STANDARD(""),
+		.help = "OCSP response (DER) that is stapled to the certificate",
+		.why = "Fetched by a cron job of yours, then SIGHUP; the gateway asks nobody."},
+	{TLS("client_ca", client_ca), FILE_PATH, STANDARD(""),
+		.help = "PEM file of the authorities whose client certificates are accepted",
+		.why = "Needed by clients and publishers = optional or required."},
+	{TLS("clients", clients), ONE_OF(ask_words), STANDARD("no"),
+		.help = "whether clients are asked for a certificate",
+		.why = "Browsers then ask their user to choose one."},
+	{TLS("publishers", publishers), ONE_OF(ask_words), STANDARD("no"),
+		.help = "whether publishers are asked for a certificate",
+		.why = "The common name in it, else its first alternative name, is then the publisher's id."},
+	{TLS("min_version", min_version), ONE_OF(tls_versions), STANDARD("1.2"),
+		.help = "the oldest version that is spoken", .why = "1.2 is still needed by older libraries, by no browser."},
+	{TLS("kernel", kernel), ONE_OF(kernel_words), STANDARD("auto"),
+		.help = "whether the kernel encrypts (kTLS) once the handshake is over",
+		.why = "auto: where it can. yes: refuse to start where it can't. no: always in user space."},
+	{TLS("ticket_lifetime", ticket_lifetime_ms), MILLIS(1 * MINUTE, 7 * 24 * HOUR), STANDARD("12h"),
+		.help = "how long a client may resume its session without a full handshake",
+		.why = "Ticket keys live in memory only and are renewed twice in this time."},
+	{TLS("max_handshakes", max_handshakes), COUNT(16, 100000), STANDARD("1024"),
+		.help = "handshakes under way at once, all shards together; more wait their turn",
+		.why = "Each needs up to 50 KiB while it lasts."},
+	{TLS("max_handshakes_per_address", max_handshakes_per_address), COUNT(1, 100000),
+		STANDARD("256"), .help = "connections of one address that have not completed their handshake",
+		.why = "One more is closed at once. Many people behind one address (NAT, a proxy) need more."},
+	{TLS("handshake_budget", handshake_budget_us), MICROS(50, 1000000), STANDARD("1ms"),
+		.help = "time for handshakes in each turn of a shard",
+		.why = "In a storm of reconnects more of it lets people in faster and delays those who are in."},
+	{TLS("renew_records", renew_records), COUNT(16, 16777216), STANDARD("8388608"),
+		.help = "records sent with one key before it is renewed",
+		.why = "AES-GCM must not go beyond about 23 million. Keys are renewed in place where that is possible, else the "
+		       "client is asked to reconnect."},
 
 	{ECHO("enabled", echo), .type = RC_OPTION_BOOL, STANDARD("no"),
 		.help = "the echo endpoint, which sends every message back; also `echo = yes` in [server]",

@@ -242,6 +242,10 @@ int rc_value_parse(
 	case RC_OPTION_PATH:
 		return parse_text(o, field, text, why);
 	case RC_OPTION_ADDRESS:
+		if (o->zero && strcmp(text, "none") == 0) {
+			memset(field, 0, sizeof(struct rc_address));
+			return 0;
+		}
 		if (rc_address_parse(field, rc_str_of(text), &reason) < 0)
 			return refuse(why, reason);
 		return 0;
@@ -314,7 +318,10 @@ void rc_value_format(const struct rc_option *o, const void *field, char out[RC_V
 		text = field;
 		break;
 	case RC_OPTION_ADDRESS:
-		rc_address_format(field, out);
+		if (((const struct rc_address *)field)->family)
+			rc_address_format(field, out);
+		else
+			snprintf(out, RC_VALUE_TEXT_SIZE, "none");
 		return;
 	case RC_OPTION_CPUS:
 		rc_cpus_format(field, out, RC_VALUE_TEXT_SIZE);
@@ -366,7 +373,7 @@ void rc_value_describe(const struct rc_option *o, char out[RC_VALUE_WHY_SIZE])
 		text = "a path";
 		break;
 	case RC_OPTION_ADDRESS:
-		text = "HOST:PORT";
+		text = o->zero ? "HOST:PORT, or none" : "HOST:PORT";
 		break;
 	case RC_OPTION_CPUS:
 		text = "a list of CPU numbers";

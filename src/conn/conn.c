@@ -92,13 +92,14 @@ static void release(struct rc_conns *cs, struct rc_conn *c)
 
 /* ---- input -------------------------------------------------------------------------------------- */
 
-void rc_conn_recv(struct rc_conns *cs, struct rc_conn *c, enum rc_io_group group, bool multishot)
+void rc_conn_recv(
+	struct rc_conns *cs, struct rc_conn *c, enum rc_io_group group, enum rc_io_recv_how how)
 {
 	if (c->state == RC_CONN_DEAD || (c->flags & RC_CONN_RECV_ARMED))
 		return;
 	c->flags |= RC_CONN_RECV_ARMED;
 	c->inflight++;
-	rc_io_recv(cs->io, c->fd, tag_of(cs, c), group, multishot);
+	rc_io_recv(cs->io, c->fd, tag_of(cs, c), group, how);
 }
 
 void rc_conn_recv_ended(struct rc_conn *c)
@@ -327,7 +328,7 @@ void rc_conn_flushed(struct rc_conns *cs, struct rc_conn *c)
 	rc_conn_timer(cs, c, cs->linger_ms);
 	/* Somebody must notice the peer's end, also where input was held back. */
 	if (!(c->flags & RC_CONN_RECV_ARMED))
-		rc_conn_recv(cs, c, RC_IO_SMALL, false);
+		rc_conn_recv(cs, c, RC_IO_SMALL, RC_IO_ONCE);
 }
 
 void rc_conn_kill(struct rc_conns *cs, struct rc_conn *c)

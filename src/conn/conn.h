@@ -123,7 +123,8 @@ struct rc_conn *rc_conn_get(const struct rc_conns *cs, uint32_t slot, uint32_t g
 /* The connection that a completion is for; NULL when it is not there any more. */
 struct rc_conn *rc_conn_of(const struct rc_conns *cs, struct rc_io_tag tag);
 
-void rc_conn_recv(struct rc_conns *cs, struct rc_conn *c, enum rc_io_group group, bool multishot);
+void rc_conn_recv(
+	struct rc_conns *cs, struct rc_conn *c, enum rc_io_group group, enum rc_io_recv_how how);
 /* The receive ended (no F_MORE). */
 void rc_conn_recv_ended(struct rc_conn *c);
 

@@ -19,13 +19,20 @@ enum rc_io_op {
 	RC_IO_ACCEPT = 1, /* multishot; res = new descriptor */
 	RC_IO_RECV,       /* res = bytes in ev->data, 0 = end */
 	RC_IO_SEND,
-	RC_IO_POLLOUT, /* one-shot */
-	RC_IO_POLLIN,  /* multishot, for eventfds */
-	RC_IO_WAKE,    /* another shard rang */
+	RC_IO_POLLOUT,  /* one-shot */
+	RC_IO_READABLE, /* one-shot */
+	RC_IO_POLLIN,   /* multishot, for eventfds */
+	RC_IO_WAKE,     /* another shard rang */
 };
 
 /* Two pools of registered receive buffers. */
 enum rc_io_group { RC_IO_SMALL, RC_IO_LARGE, RC_IO_GROUPS };
+
+enum rc_io_recv_how {
+	RC_IO_ONCE,
+	RC_IO_MULTISHOT, /* one completion per arrival until told otherwise */
+	RC_IO_RECORDS, /* multishot, on a socket of kernel TLS: each completion tells the record's type */
+};
 
 struct rc_io_tag {
 	uint32_t slot;
@@ -37,6 +44,7 @@ struct rc_io_event {
 	struct rc_io_tag tag;
 	int32_t res;
 	bool more;           /* a multishot operation goes on; without it, it must be armed again */
+	uint8_t record;      /* RC_IO_RECORDS with res > 0: the TLS record's type; else 0 */
 	unsigned char *data; /* RECV with res > 0: borrowed until the handler returns */
 };
 
@@ -64,11 +72,11 @@ int rc_io_ring_fd(const struct rc_io *io);
 const char *rc_io_features(const struct rc_io *io);
 
 void rc_io_accept(struct rc_io *io, int listener, struct rc_io_tag tag);
-/* multishot: one completion per arrival until told otherwise. */
-void rc_io_recv(
-	struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group, bool multishot);
+void rc_io_recv(struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group,
+	enum rc_io_recv_how how);
 void rc_io_send(struct rc_io *io, int fd, struct rc_io_tag tag, const void *bytes, uint32_t len);
 void rc_io_poll_out(struct rc_io *io, int fd, struct rc_io_tag tag);
+void rc_io_poll_readable(struct rc_io *io, int fd, struct rc_io_tag tag);
 void rc_io_poll_in(struct rc_io *io, int fd, struct rc_io_tag tag);
 /* Ends the accept that was armed with this tag. */
 void rc_io_cancel_accept(struct rc_io *io, struct rc_io_tag tag);

@@ -299,12 +299,12 @@ void rc_io_cancel_accept(struct rc_io *io, struct rc_io_tag tag)
 	sqe->user_data = 0;
 }
 
-void rc_io_recv(
-	struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group, bool multishot)
+void rc_io_recv(struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group group,
+	enum rc_io_recv_how how)
 {
 	struct io_uring_sqe *sqe = next_sqe(io);
 
-	if (multishot)
+	if (how != RC_IO_ONCE)
 		io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
 	else
 		io_uring_prep_recv(sqe, fd, NULL, 0, 0);
@@ -327,6 +327,14 @@ void rc_io_poll_out(struct rc_io *io, int fd, struct rc_io_tag tag)
 
 	io_uring_prep_poll_add(sqe, fd, POLLOUT);
 	sqe->user_data = pack(RC_IO_POLLOUT, tag);
+}
+
+void rc_io_poll_readable(struct rc_io *io, int fd, struct rc_io_tag tag)
+{
+	struct io_uring_sqe *sqe = next_sqe(io);
+
+	io_uring_prep_poll_add(sqe, fd, POLLIN);
+	sqe->user_data = pack(RC_IO_READABLE, tag);
 }
 
 void rc_io_poll_in(struct rc_io *io, int fd, struct rc_io_tag tag)

@@ -56,6 +56,37 @@ RC_COUNTER(upgrades_refused_capacity, COUNTER, "requests",
 	"Upgrades answered 503: the client limit was reached.")
 RC_COUNTER(upgrades_refused_origin, COUNTER, "requests", "Upgrades refused for their Origin.")
 
+/* TLS */
+RC_COUNTER(tls_handshaking, GAUGE, "connections", "Connections whose TLS handshake is not over.")
+RC_COUNTER(tls_kernel, GAUGE, "connections", "Connections whose records the kernel makes.")
+RC_COUNTER(tls_user, GAUGE, "connections", "Connections whose records are made in user space.")
+RC_COUNTER(tls_full, COUNTER, "handshakes", "TLS handshakes done in full.")
+RC_COUNTER(tls_resumed, COUNTER, "handshakes", "TLS handshakes that resumed a session.")
+/* one per reason, in the order of enum rc_tls_failure and without a gap */
+RC_COUNTER(tls_failed_plain, COUNTER, "handshakes", "Failed: what came was no TLS.")
+RC_COUNTER(tls_failed_version, COUNTER, "handshakes", "Failed: no TLS version in common.")
+RC_COUNTER(tls_failed_cipher, COUNTER, "handshakes", "Failed: no cipher or group in common.")
+RC_COUNTER(tls_failed_client_cert, COUNTER, "handshakes",
+	"Failed: client certificate missing or not accepted.")
+RC_COUNTER(tls_failed_alert, COUNTER, "handshakes",
+	"Failed: the client refused, mostly our certificate.")
+RC_COUNTER(tls_failed_closed, COUNTER, "handshakes", "Failed: the client went away.")
+RC_COUNTER(tls_failed_protocol, COUNTER, "handshakes", "Failed: malformed or against the protocol.")
+RC_COUNTER(tls_failed_timeout, COUNTER, "handshakes", "Failed: not over within handshake_timeout.")
+RC_COUNTER(tls_refused_address, COUNTER, "connections",
+	"Closed at once: too many unfinished handshakes of one address.")
+RC_COUNTER(tls_waited, COUNTER, "handshakes", "Handshakes that waited for one of max_handshakes.")
+RC_COUNTER(tls_on_plain_port, COUNTER, "connections", "TLS hellos that came to a plain port.")
+RC_COUNTER(
+	tls_bad_records, COUNTER, "connections", "Ended for a record that was forged or malformed.")
+RC_COUNTER(tls_bad_messages, COUNTER, "connections",
+	"Ended for a message that has no place after the handshake, renegotiation included.")
+RC_COUNTER(tls_truncated, COUNTER, "connections", "Ended by the peer without a close_notify.")
+RC_COUNTER(tls_key_updates, COUNTER, "times", "Keys renewed in place, by the peer's wish or ours.")
+RC_COUNTER(tls_renewed, COUNTER, "connections",
+	"Asked to reconnect because their keys could not be renewed in place.")
+RC_COUNTER(tls_reloads, COUNTER, "times", "Times that this shard took up reloaded certificates.")
+
 /* receiving */
 RC_COUNTER(recv_bytes, COUNTER, "bytes", "Bytes received from clients and publishers.")
 RC_COUNTER(recv_starved, COUNTER, "times", "Receives that found the buffer ring empty (ENOBUFS).")

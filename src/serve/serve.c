@@ -56,16 +56,16 @@ void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c)
 		return;
 	switch (c->kind) {
 	case RC_CONN_WS:
-		rc_conn_recv(sv->conns, c, RC_IO_SMALL, true);
+		rc_conn_recv(sv->conns, c, RC_IO_SMALL, RC_IO_MULTISHOT);
 		break;
 	case RC_CONN_INGEST:
 		if (sv->busy && c->state == RC_CONN_OPEN)
 			rc_ingest_hold(sv, c);
 		else
-			rc_conn_recv(sv->conns, c, RC_IO_LARGE, false);
+			rc_conn_recv(sv->conns, c, RC_IO_LARGE, RC_IO_ONCE);
 		break;
 	default:
-		rc_conn_recv(sv->conns, c, RC_IO_SMALL, false);
+		rc_conn_recv(sv->conns, c, RC_IO_SMALL, RC_IO_ONCE);
 	}
 }
 

@@ -132,7 +132,7 @@ static void handle(void *ctx, const struct rc_io_event *ev)
 			memcpy(received + received_len, ev->data, (size_t)ev->res);
 			received_len += (uint32_t)ev->res;
 			if (!ev->more)
-				rc_conn_recv(&cs, c, RC_IO_SMALL, false);
+				rc_conn_recv(&cs, c, RC_IO_SMALL, RC_IO_ONCE);
 		} else {
 			rc_conn_kill(&cs, c);
 		}
@@ -271,7 +271,7 @@ static void a_stale_pair_of_slot_and_generation_names_nobody(void **state)
 	assert_null(rc_conn_get(&cs, 0, 1));
 	assert_null(rc_conn_get(&cs, 1, 0));
 	assert_ptr_equal(rc_conn_of(&cs, (struct rc_io_tag){0, 0}), c);
-	rc_conn_recv(&cs, c, RC_IO_SMALL, true);
+	rc_conn_recv(&cs, c, RC_IO_SMALL, RC_IO_MULTISHOT);
 	rc_conn_kill(&cs, c);
 	/* Dead: whoever looks for a client finds none; completions still find it. */
 	assert_null(rc_conn_get(&cs, 0, 0));
@@ -291,7 +291,7 @@ static void generations_wrap_at_24_bits(void **state)
 	begin();
 	struct rc_conn *c = open_pair(&peer);
 	c->generation = 0xffffff;
-	rc_conn_recv(&cs, c, RC_IO_SMALL, true);
+	rc_conn_recv(&cs, c, RC_IO_SMALL, RC_IO_MULTISHOT);
 	turns(1);
 	assert_int_equal(write(peer, "x", 1), 1);
 	rc_conn_kill(&cs, c);
@@ -585,8 +585,8 @@ static void a_kill_waits_for_all_that_the_kernel_holds(void **state)
 	(void)state;
 	begin();
 	struct rc_conn *c = open_pair(&peer);
-	rc_conn_recv(&cs, c, RC_IO_SMALL, true);
-	rc_conn_recv(&cs, c, RC_IO_SMALL, true);
+	rc_conn_recv(&cs, c, RC_IO_SMALL, RC_IO_MULTISHOT);
+	rc_conn_recv(&cs, c, RC_IO_SMALL, RC_IO_MULTISHOT);
 	assert_int_equal(c->inflight, 1);
 	/* More than the arena's blocks allow at once is not needed: the socket takes less. */
 	while (!(c->flags & RC_CONN_BLOCKED)) {
@@ -622,7 +622,7 @@ static void a_finish_sends_what_waits_and_then_says_the_end(void **state)
 	(void)state;
 	begin();
 	struct rc_conn *c = open_pair(&peer);
-	rc_conn_recv(&cs, c, RC_IO_SMALL, true);
+	rc_conn_recv(&cs, c, RC_IO_SMALL, RC_IO_MULTISHOT);
 	turns(1);
 	assert_true(rc_conn_write(&cs, c, "bye", 3, 100));
 	rc_conn_finish(&cs, c);
@@ -815,7 +815,8 @@ static void any_order_of_doings_ends_with_everything_given_back(void **state)
 			peer[slot] = fd[1];
 			opened++;
 			if (what < 80)
-				rc_conn_recv(&cs, fresh, RC_IO_SMALL, what < 40);
+				rc_conn_recv(&cs, fresh, RC_IO_SMALL,
+					what < 40 ? RC_IO_MULTISHOT : RC_IO_ONCE);
 		} else if (what < 40) {
 			(void)!rc_conn_write(
 				&cs, c[i], bytes, 1 + rc_prng_below(&prng, sizeof(bytes)), 60000);

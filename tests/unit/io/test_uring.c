@@ -219,7 +219,7 @@ static void a_multishot_receive_goes_on_until_the_end(void **state)
 	(void)state;
 	ring_open(&ring, &rings_options);
 	ring_pair(fd);
-	rc_io_recv(ring.io, fd[0], TAG(5, 0xabcdef), RC_IO_SMALL, true);
+	rc_io_recv(ring.io, fd[0], TAG(5, 0xabcdef), RC_IO_SMALL, RC_IO_MULTISHOT);
 	rc_io_submit(ring.io);
 	for (uint32_t i = 0; i < 100; i++) {
 		char text[16];
@@ -252,8 +252,8 @@ static void both_groups_give_their_own_buffers(void **state)
 	/* Often enough that each buffer of each group comes round a few times. */
 	for (uint32_t i = 0; i < 40; i++) {
 		ring_forget(&ring);
-		rc_io_recv(ring.io, a[0], TAG(1, i), RC_IO_SMALL, false);
-		rc_io_recv(ring.io, b[0], TAG(2, i), RC_IO_LARGE, false);
+		rc_io_recv(ring.io, a[0], TAG(1, i), RC_IO_SMALL, RC_IO_ONCE);
+		rc_io_recv(ring.io, b[0], TAG(2, i), RC_IO_LARGE, RC_IO_ONCE);
 		assert_int_equal(write(b[1], big, sizeof(big)), sizeof(big));
 		assert_int_equal(write(a[1], "aaaa", 4), 4);
 		ring_until(&ring, ring_has, 2);
@@ -285,7 +285,7 @@ static void what_is_larger_than_a_buffer_comes_in_pieces_and_in_order(void **sta
 		sent[i] = (unsigned char)(i * 7 + i / 256);
 	assert_int_equal(write(fd[1], sent, sizeof(sent)), sizeof(sent));
 	(void)close(fd[1]);
-	rc_io_recv(ring.io, fd[0], TAG(3, 1), RC_IO_SMALL, true);
+	rc_io_recv(ring.io, fd[0], TAG(3, 1), RC_IO_SMALL, RC_IO_MULTISHOT);
 	for (;;) {
 		ring_until(&ring, ring_has, ring.count + 1);
 		const struct ring_event *e = &ring.event[ring.count - 1];
@@ -294,7 +294,7 @@ static void what_is_larger_than_a_buffer_comes_in_pieces_and_in_order(void **sta
 		/* Buffers ran out: normal life, it is armed again. */
 		if (!e->more) {
 			assert_true(e->res == -ENOBUFS || e->res > 0);
-			rc_io_recv(ring.io, fd[0], TAG(3, 1), RC_IO_SMALL, true);
+			rc_io_recv(ring.io, fd[0], TAG(3, 1), RC_IO_SMALL, RC_IO_MULTISHOT);
 		}
 	}
 	assert_int_equal(ring.bytes, sizeof(sent));
@@ -318,7 +318,7 @@ static void many_readers_share_few_buffers(void **state)
 		char bytes[300];
 		memset(bytes, (int)i, sizeof(bytes));
 		assert_int_equal(write(fd[i][1], bytes, sizeof(bytes)), sizeof(bytes));
-		rc_io_recv(ring.io, fd[i][0], TAG(i, i), RC_IO_SMALL, true);
+		rc_io_recv(ring.io, fd[i][0], TAG(i, i), RC_IO_SMALL, RC_IO_MULTISHOT);
 	}
 	while (left > 0) {
 		ring_until(&ring, ring_has, seen + 1);
@@ -333,7 +333,8 @@ static void many_readers_share_few_buffers(void **state)
 			}
 			starved |= e->res == -ENOBUFS;
 			if (!e->more)
-				rc_io_recv(ring.io, fd[i][0], TAG(i, i), RC_IO_SMALL, true);
+				rc_io_recv(
+					ring.io, fd[i][0], TAG(i, i), RC_IO_SMALL, RC_IO_MULTISHOT);
 		}
 	}
 	assert_true(starved);
@@ -352,7 +353,7 @@ static void a_shutdown_ends_an_armed_receive_and_poll(void **state)
 	(void)state;
 	ring_open(&ring, &rings_options);
 	ring_pair(fd);
-	rc_io_recv(ring.io, fd[0], TAG(1, 1), RC_IO_SMALL, true);
+	rc_io_recv(ring.io, fd[0], TAG(1, 1), RC_IO_SMALL, RC_IO_MULTISHOT);
 	while (write(fd[0], filling, sizeof(filling)) > 0)
 		;
 	rc_io_poll_out(ring.io, fd[0], TAG(1, 2));
@@ -484,7 +485,7 @@ static void sends_are_told_before_anything_else(void **state)
 	ring_pair(a);
 	ring_pair(b);
 	assert_int_equal(write(a[1], "x", 1), 1);
-	rc_io_recv(ring.io, a[0], TAG(1, 1), RC_IO_SMALL, false);
+	rc_io_recv(ring.io, a[0], TAG(1, 1), RC_IO_SMALL, RC_IO_ONCE);
 	rc_io_poll_out(ring.io, b[0], TAG(2, 2));
 	rc_io_send(ring.io, b[0], TAG(3, 3), "y", 1);
 	rc_io_submit(ring.io);
@@ -539,7 +540,7 @@ static void late_data_after_a_close_comes_under_the_old_tag(void **state)
 	(void)state;
 	ring_open(&ring, &rings_options);
 	ring_pair(fd);
-	rc_io_recv(ring.io, fd[0], TAG(4, 1), RC_IO_SMALL, true);
+	rc_io_recv(ring.io, fd[0], TAG(4, 1), RC_IO_SMALL, RC_IO_MULTISHOT);
 	rc_io_submit(ring.io);
 	/* The reason why slots are freed only when nothing is in flight: the request outlives the descriptor. */
 	rc_io_close_fd(ring.io, fd[0]);
@@ -570,7 +571,7 @@ static void a_handler_may_ask_for_more_than_fits_the_queue(void **state)
 	ring_open(&ring, &rings_options);
 	ring.also = rearm;
 	ring_pair(fd);
-	rc_io_recv(ring.io, fd[0], TAG(1, 1), RC_IO_SMALL, true);
+	rc_io_recv(ring.io, fd[0], TAG(1, 1), RC_IO_SMALL, RC_IO_MULTISHOT);
 	rc_io_submit(ring.io);
 	assert_int_equal(write(fd[1], "one", 3), 3);
 	ring_until(&ring, ring_has, 101);
@@ -631,7 +632,7 @@ static void pending_tells_what_could_be_made_to_complete(void **state)
 	(void)state;
 	ring_open(&ring, &rings_options);
 	ring_pair(fd);
-	rc_io_recv(ring.io, fd[0], TAG(1, 1), RC_IO_SMALL, true);
+	rc_io_recv(ring.io, fd[0], TAG(1, 1), RC_IO_SMALL, RC_IO_MULTISHOT);
 	ring_drain(&ring);
 	assert_false(rc_io_pending(ring.io));
 	assert_int_equal(write(fd[1], "x", 1), 1);
