@@ -44,4 +44,21 @@ static inline unsigned char *filled(size_t len)
 	return bytes;
 }
 
+/* Keys of both ends without a handshake. */
+static inline void made_up_keys(enum rc_tls_version version, enum rc_tls_cipher cipher,
+	struct rc_tls_keys *ours, struct rc_tls_keys *theirs)
+{
+	struct rc_tls_keys *ends[] = {ours, theirs};
+	uint8_t a[48], b[48];
+
+	memset(a, 0x11, sizeof(a));
+	memset(b, 0x22, sizeof(b));
+	for (int i = 0; i < 2; i++) {
+		if (version == RC_TLS_1_3)
+			assert_int_equal(rc_tls_keys_13(ends[i], cipher, a, b, 32, 0, i == 0), 0);
+		else
+			assert_int_equal(rc_tls_keys_12(ends[i], cipher, 32, a, a, b, i == 0), 0);
+	}
+}
+
 #endif

@@ -21,23 +21,6 @@ static uint32_t hex(const char *text, uint8_t *out, uint32_t max)
 	return len;
 }
 
-/* Keys of both ends without a handshake. */
-static void made_up_keys(enum rc_tls_version version, enum rc_tls_cipher cipher,
-	struct rc_tls_keys *ours, struct rc_tls_keys *theirs)
-{
-	struct rc_tls_keys *ends[] = {ours, theirs};
-	uint8_t a[48], b[48];
-
-	memset(a, 0x11, sizeof(a));
-	memset(b, 0x22, sizeof(b));
-	for (int i = 0; i < 2; i++) {
-		if (version == RC_TLS_1_3)
-			assert_int_equal(rc_tls_keys_13(ends[i], cipher, a, b, 32, 0, i == 0), 0);
-		else
-			assert_int_equal(rc_tls_keys_12(ends[i], cipher, 32, a, a, b, i == 0), 0);
-	}
-}
-
 static const uint8_t rfc_client_secret[32] = {0x9e, 0x40, 0x64, 0x6c, 0xe7, 0x9a, 0x7f, 0x9d, 0xc0,
 	0x5a, 0xf8, 0x88, 0x9b, 0xce, 0x65, 0x52, 0x87, 0x5a, 0xfa, 0x0b, 0x06, 0xdf, 0x00, 0x87,
 	0xf7, 0x92, 0xeb, 0xb7, 0xc1, 0x75, 0x04, 0xa5};
@@ -464,57 +447,6 @@ static void only_data_may_be_empty_in_12(void **state)
 	}
 }
 
-static void what_records_that_are_no_data_ask_for(void **state)
-{
-	enum {
-		UNEXPECTED = -RC_TLS_ALERT_UNEXPECTED_MESSAGE,
-		DECODE = -RC_TLS_ALERT_DECODE_ERROR,
-		ILLEGAL = -RC_TLS_ALERT_ILLEGAL_PARAMETER
-	};
-	static const struct {
-		uint8_t type;
-		const char *data;
-		uint32_t len;
-		int in_12, in_13;
-	} rows[] = {
-		{21, "\1\0", 2, RC_TLS_ASKS_CLOSE, RC_TLS_ASKS_CLOSE},
-		{21, "\2\0", 2, RC_TLS_ASKS_END, RC_TLS_ASKS_CLOSE},
-		{21, "\1\x5a", 2, RC_TLS_ASKS_NOTHING, RC_TLS_ASKS_NOTHING},
-		{21, "\2\x5a", 2, RC_TLS_ASKS_END, RC_TLS_ASKS_NOTHING},
-		{21, "\1\x64", 2, RC_TLS_ASKS_NOTHING, RC_TLS_ASKS_END},
-		{21, "\2\x14", 2, RC_TLS_ASKS_END, RC_TLS_ASKS_END},
-		{21, "\1\x2a", 2, RC_TLS_ASKS_END, RC_TLS_ASKS_END},
-		{21, "\3\x14", 2, ILLEGAL, RC_TLS_ASKS_END},
-		{21, "\1", 1, DECODE, DECODE},
-		{21, "\1\0\1\0", 4, DECODE, DECODE},
-		{21, "", 0, UNEXPECTED, UNEXPECTED},
-		{22, "", 0, UNEXPECTED, UNEXPECTED},
-		{22, "\x18\0\0\1\0", 5, UNEXPECTED, RC_TLS_ASKS_UPDATE},
-		{22, "\x18\0\0\1\1", 5, UNEXPECTED, RC_TLS_ASKS_UPDATE_BOTH},
-		{22, "\x18\0\0\1\2", 5, UNEXPECTED, ILLEGAL},
-		{22, "\x18\0\0\2\0", 5, UNEXPECTED, DECODE},
-		{22, "\x18\1\0\1\0", 5, UNEXPECTED, DECODE},
-		{22, "\x18\0\0\1", 4, UNEXPECTED, UNEXPECTED},
-		{22, "\x18\0\0\1\0\x18\0\0\1\0", 10, UNEXPECTED, UNEXPECTED},
-		{22, "\1\0\0\1\0", 5, -RC_TLS_ALERT_NO_RENEGOTIATION, UNEXPECTED},
-		{22, "\1", 1, -RC_TLS_ALERT_NO_RENEGOTIATION, UNEXPECTED},
-		{22, "\0\0\0\0", 4, UNEXPECTED, UNEXPECTED},
-		{22, "\x0b\0\0\0", 4, UNEXPECTED, UNEXPECTED},
-		{20, "\1", 1, UNEXPECTED, UNEXPECTED},
-		{24, "\1\0\1x", 4, UNEXPECTED, UNEXPECTED},
-		{0, "\1", 1, UNEXPECTED, UNEXPECTED},
-	};
-
-	(void)state;
-	for (uint32_t i = 0; i < RC_ARRAY_LEN(rows); i++) {
-		const unsigned char *data = (const unsigned char *)rows[i].data;
-		assert_int_equal(
-			rc_tls_asks(RC_TLS_1_2, rows[i].type, data, rows[i].len), rows[i].in_12);
-		assert_int_equal(
-			rc_tls_asks(RC_TLS_1_3, rows[i].type, data, rows[i].len), rows[i].in_13);
-	}
-}
-
 /* Another connection, cipher and direction at every call: no context keeps anything of the call before. */
 static void connections_take_turns(void **state)
 {
@@ -558,7 +490,6 @@ int main(void)
 		cmocka_unit_test(a_wrong_header_is_refused_before_the_record_is_there),
 		cmocka_unit_test(padding_is_taken_off_and_the_type_must_be_there),
 		cmocka_unit_test(only_data_may_be_empty_in_12),
-		cmocka_unit_test(what_records_that_are_no_data_ask_for),
 		cmocka_unit_test(connections_take_turns),
 	};
 
