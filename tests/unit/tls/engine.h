@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What both tests of record.c start with: the engine, the table of versions and ciphers, bytes.
+ * What the tests of record.c start with: the engine, the table of versions and ciphers, bytes.
  */
 #ifndef RC_TESTS_UNIT_TLS_ENGINE_H
 #define RC_TESTS_UNIT_TLS_ENGINE_H
