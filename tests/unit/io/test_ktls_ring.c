@@ -268,7 +268,7 @@ static void what_is_no_record_ends_it(void **state)
 		{"forged", {23, 3, 3, 0, 40, 1, 2, 3}, 45, -EBADMSG},
 		{"plain text", "GET / HTTP/1.1\r\nHost: here\r\n\r\n", 30, -EINVAL},
 		{"too long", {23, 3, 3, 0xff, 0xff, 1, 2, 3}, 45, -EMSGSIZE},
-		{"too short", {23, 3, 3, 0, 4, 1, 2, 3, 4}, 9, -EBADMSG},
+		{"too short", {23, 3, 3, 0, 4, 1, 2, 3, 4}, 45, -EBADMSG},
 	};
 	int fd[2];
 
