@@ -160,3 +160,33 @@ void rc_socket_reset_on_close(int fd)
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
+
+static ssize_t receive(int fd, void *out, size_t size, int flags)
+{
+	ssize_t n;
+
+	do
+		n = recv(fd, out, size, MSG_DONTWAIT | flags);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t rc_socket_read(int fd, void *out, size_t size)
+{
+	return receive(fd, out, size, 0);
+}
+
+ssize_t rc_socket_peek(int fd, void *out, size_t size)
+{
+	return receive(fd, out, size, MSG_PEEK);
+}
+
+ssize_t rc_socket_write(int fd, const void *bytes, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}

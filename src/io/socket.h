@@ -45,4 +45,12 @@ void rc_socket_shutdown_write(int fd);
 /* Makes the next close a reset: for peers that must not hold a port or a buffer any longer. */
 void rc_socket_reset_on_close(int fd);
 
+/*
+ * What is there and what fits, at once: > 0 bytes, 0 the peer sends no more (read only), -EAGAIN, or -errno. For libraries
+ * that want to do their reading and writing themselves; peek leaves the bytes where they are.
+ */
+ssize_t rc_socket_read(int fd, void *out, size_t size);
+ssize_t rc_socket_peek(int fd, void *out, size_t size);
+ssize_t rc_socket_write(int fd, const void *bytes, size_t len);
+
 #endif
