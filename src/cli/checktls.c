@@ -69,7 +69,7 @@ static void hear(void *ctx, bool warning, const char *text)
 static void look_at_certificates(
 	struct rc_check_tls *t, const struct rc_config *c, struct rc_config_report *r)
 {
-	struct rc_tls_options options = rc_cli_tls_options(c);
+	struct rc_tls_options options = rc_tls_options_of(c);
 	struct rc_tls_tickets *tickets = rc_tls_tickets_open(c->tls_ticket_lifetime_ms / 1000);
 	struct hearing hearing = {t, r};
 	struct rc_tls_context *context;
@@ -92,10 +92,10 @@ void rc_check_tls_look(
 	struct rc_check_tls *t, const struct rc_config *c, struct rc_config_report *r)
 {
 	look_at_kernel(t, c);
-	t->path = rc_cli_tls_path(c, &t->ability, t->says);
-	if (r->errors || t->path == RC_CLI_TLS_OFF)
+	t->path = rc_tls_path(c, &t->ability, t->says);
+	if (r->errors || t->path == RC_TLS_PATH_OFF)
 		return;
-	if (c->tls_kernel == RC_CONFIG_KERNEL_YES && t->path == RC_CLI_TLS_USER)
+	if (c->tls_kernel == RC_CONFIG_KERNEL_YES && t->path == RC_TLS_PATH_USER)
 		rc_config_report_error(r,
 			"[tls] kernel = yes can't be kept: %s; mend that, or set kernel = auto",
 			t->ability.why_not);
@@ -116,10 +116,10 @@ void rc_check_tls_print(const struct rc_check_tls *t, bool configured)
 {
 	printf("TLS\n  %s\n", OpenSSL_version(OPENSSL_VERSION));
 	for (int v = 0; v < 2 && t->host.any; v++) {
-		printf("  kernel, %s:", rc_cli_tls_version_name(v));
+		printf("  kernel, %s:", rc_tls_path_version_name(v));
 		for (int i = 0; i < RC_KTLS_CIPHERS; i++)
 			printf("%s %s %s", i ? "," : "",
-				rc_cli_tls_cipher_name((enum rc_ktls_cipher)i),
+				rc_tls_path_cipher_name((enum rc_ktls_cipher)i),
 				ways(t->ability.send[v][i], t->ability.receive[v][i]));
 		putchar('\n');
 	}
@@ -143,19 +143,19 @@ static void json_text(const char *key, const char *text)
 
 void rc_check_tls_json(const struct rc_check_tls *t, bool configured)
 {
-	static const char *const paths[] = {[RC_CLI_TLS_OFF] = "off",
-		[RC_CLI_TLS_KERNEL] = "kernel",
-		[RC_CLI_TLS_MIXED] = "mixed",
-		[RC_CLI_TLS_USER] = "user"};
+	static const char *const paths[] = {[RC_TLS_PATH_OFF] = "off",
+		[RC_TLS_PATH_KERNEL] = "kernel",
+		[RC_TLS_PATH_MIXED] = "mixed",
+		[RC_TLS_PATH_USER] = "user"};
 
 	printf("\"tls\":{");
 	json_text("openssl", OpenSSL_version(OPENSSL_VERSION));
 	printf(",\"kernel\":{");
 	for (int v = 0; v < 2; v++) {
-		printf("%s\"%s\":{", v ? "," : "", rc_cli_tls_version_name(v));
+		printf("%s\"%s\":{", v ? "," : "", rc_tls_path_version_name(v));
 		for (int i = 0; i < RC_KTLS_CIPHERS; i++)
 			printf("%s\"%s\":{\"send\":%s,\"receive\":%s}", i ? "," : "",
-				rc_cli_tls_cipher_name((enum rc_ktls_cipher)i),
+				rc_tls_path_cipher_name((enum rc_ktls_cipher)i),
 				t->ability.send[v][i] ? "true" : "false",
 				t->ability.receive[v][i] ? "true" : "false");
 		putchar('}');

@@ -6,7 +6,7 @@
 #ifndef RC_CLI_CHECKTLS_H
 #define RC_CLI_CHECKTLS_H
 
-#include "cli/tls.h"
+#include "shard/tlspath.h"
 #include "ops/hostcheck.h"
 
 #define RC_CHECK_TLS_LINES     64
@@ -15,8 +15,8 @@
 struct rc_check_tls {
 	struct rc_ktls_ability ability;
 	struct rc_host_tls host; /* the same for the table of checks */
-	enum rc_cli_tls_path path;
-	char says[RC_CLI_TLS_PATH_SIZE];
+	enum rc_tls_path path;
+	char says[RC_TLS_PATH_SIZE];
 	uint32_t certificates; /* counted on beyond the lines that are kept */
 	char line[RC_CHECK_TLS_LINES][RC_CHECK_TLS_LINE_SIZE];
 };

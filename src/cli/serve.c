@@ -13,7 +13,7 @@
 
 #include "base/logline.h"
 #include "cli/cli.h"
-#include "cli/tls.h"
+#include "shard/tlspath.h"
 #include "io/socket.h"
 #include "ops/hostcheck.h"
 #include "shard/shard.h"
@@ -176,7 +176,7 @@ int rc_cli_serve(int argc, char **argv)
 		struct rc_error err;
 		if (rc_gateway_plan(&plan, &config, &budget, &err) < 0 ||
 			rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0 ||
-			rc_cli_tls_try(&config, &err) < 0) {
+			rc_tls_options_try(&config, &err) < 0) {
 			(void)fprintf(stderr, "error: %s\n", err.text);
 			return 1;
 		}

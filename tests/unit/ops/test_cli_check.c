@@ -10,7 +10,6 @@
 #include "cli/check.c"
 #include "cli/checktls.c"
 #include "cli/json.c"
-#include "cli/tls.c"
 
 static char root[TREE_PATH];
 static char out[65536];

@@ -2,7 +2,7 @@
  *
  * The path is decided for each connection by its version and cipher; here it is told for all of them together.
  */
-#include "cli/tls.h"
+#include "shard/tlspath.h"
 
 #include <stdio.h>
 
@@ -11,7 +11,7 @@ _Static_assert((int)RC_CONFIG_ASK_NO == (int)RC_TLS_ASK_NO &&
 		       (int)RC_CONFIG_ASK_REQUIRED == (int)RC_TLS_ASK_REQUIRED,
 	"the configuration's words are the layer's");
 
-struct rc_tls_options rc_cli_tls_options(const struct rc_config *c)
+struct rc_tls_options rc_tls_options_of(const struct rc_config *c)
 {
 	return (struct rc_tls_options){
 		.certificate = c->tls_certificate,
@@ -25,9 +25,9 @@ struct rc_tls_options rc_cli_tls_options(const struct rc_config *c)
 	};
 }
 
-int rc_cli_tls_try(const struct rc_config *c, struct rc_error *err)
+int rc_tls_options_try(const struct rc_config *c, struct rc_error *err)
 {
-	struct rc_tls_options options = rc_cli_tls_options(c);
+	struct rc_tls_options options = rc_tls_options_of(c);
 	struct rc_tls_tickets *tickets;
 	struct rc_tls_context *context;
 	int rc;
@@ -44,12 +44,12 @@ int rc_cli_tls_try(const struct rc_config *c, struct rc_error *err)
 	return rc;
 }
 
-const char *rc_cli_tls_version_name(bool tls13)
+const char *rc_tls_path_version_name(bool tls13)
 {
 	return tls13 ? "TLS 1.3" : "TLS 1.2";
 }
 
-const char *rc_cli_tls_cipher_name(enum rc_ktls_cipher cipher)
+const char *rc_tls_path_cipher_name(enum rc_ktls_cipher cipher)
 {
 	static const char *const names[RC_KTLS_CIPHERS] = {
 		[RC_KTLS_AES_128_GCM] = "AES-128-GCM",
@@ -76,40 +76,39 @@ static uint32_t list(const struct rc_ktls_ability *a, bool only_13, char *out, s
 			}
 			if (!named)
 				used += (size_t)snprintf(out + used, size - used, "%s%s",
-					used ? ", " : "", rc_cli_tls_version_name(v));
+					used ? ", " : "", rc_tls_path_version_name(v));
 			used += (size_t)snprintf(out + used, size - used, " %s",
-				rc_cli_tls_cipher_name((enum rc_ktls_cipher)i));
+				rc_tls_path_cipher_name((enum rc_ktls_cipher)i));
 			named = true;
 		}
 	}
 	return lacking;
 }
 
-enum rc_cli_tls_path rc_cli_tls_path(
-	const struct rc_config *c, const struct rc_ktls_ability *a, char out[RC_CLI_TLS_PATH_SIZE])
+enum rc_tls_path rc_tls_path(
+	const struct rc_config *c, const struct rc_ktls_ability *a, char out[RC_TLS_PATH_SIZE])
 {
 	bool only_13 = c->tls_min_version == 1;
 	char both[160];
 
 	if (!c->tls_certificate[0]) {
-		(void)snprintf(
-			out, RC_CLI_TLS_PATH_SIZE, "TLS: off: no certificate is named in [tls]");
-		return RC_CLI_TLS_OFF;
+		(void)snprintf(out, RC_TLS_PATH_SIZE, "TLS: off: no certificate is named in [tls]");
+		return RC_TLS_PATH_OFF;
 	}
 	if (c->tls_kernel == RC_CONFIG_KERNEL_NO) {
-		(void)snprintf(out, RC_CLI_TLS_PATH_SIZE, "TLS: user space: [tls] kernel = no");
-		return RC_CLI_TLS_USER;
+		(void)snprintf(out, RC_TLS_PATH_SIZE, "TLS: user space: [tls] kernel = no");
+		return RC_TLS_PATH_USER;
 	}
 	if (list(a, only_13, both, sizeof(both)) == 0) {
-		(void)snprintf(out, RC_CLI_TLS_PATH_SIZE, "TLS: kernel (%s, every cipher)",
+		(void)snprintf(out, RC_TLS_PATH_SIZE, "TLS: kernel (%s, every cipher)",
 			only_13 ? "TLS 1.3" : "TLS 1.2 and 1.3");
-		return RC_CLI_TLS_KERNEL;
+		return RC_TLS_PATH_KERNEL;
 	}
 	if (both[0] == 0) {
-		(void)snprintf(out, RC_CLI_TLS_PATH_SIZE, "TLS: user space: %s", a->why_not);
-		return RC_CLI_TLS_USER;
+		(void)snprintf(out, RC_TLS_PATH_SIZE, "TLS: user space: %s", a->why_not);
+		return RC_TLS_PATH_USER;
 	}
-	(void)snprintf(out, RC_CLI_TLS_PATH_SIZE, "TLS: kernel (%s), the rest in user space: %s",
-		both, a->why_not);
-	return RC_CLI_TLS_MIXED;
+	(void)snprintf(out, RC_TLS_PATH_SIZE, "TLS: kernel (%s), the rest in user space: %s", both,
+		a->why_not);
+	return RC_TLS_PATH_MIXED;
 }
