@@ -37,7 +37,7 @@ const struct rc_host_check rc_host_checks[] = {
 		.cost = "io_uring is refused to some users or to all"},
 	{OWN("kernel.tls", "setsockopt(TCP_ULP), or sysctl net.ipv4.tcp_available_ulp",
 		 RC_HOST_KERNEL, tls),
-		.cost = "the gateway makes the records of TLS itself: some 220 bytes more for each client, "
+		.cost = "the gateway makes the records of TLS itself: some 270 bytes more for each client, "
 			"and a copy of what is sent"},
 	{OWN("kernel.clocksource",
 		 "/sys/devices/system/clocksource/clocksource0/current_clocksource", RC_HOST_KERNEL,
