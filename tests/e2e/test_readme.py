@@ -170,7 +170,9 @@ def test_it_is_true(shards, folder, namespace):
 
         # The terminal's way of asking: everybody in the foreground gets the signal. The gateway alone has to end well.
         reader.kill()
-        assert counters(aside)["tls_full"] == 1 and "listening http " not in second.said
+        told = counters(aside)
+        assert told["tls_full"] == 2 and told["events_published"] == 1, told
+        assert "listening http " not in second.said and "TLS: " in second.said
         for terminal, where in ((second, aside), (gateway, run)):
             gateways = [int(name.split(".")[0]) for name in os.listdir(where) if name.endswith(".counters")]
             assert len(gateways) == 1
