@@ -23,9 +23,9 @@ struct rc_client_tls {
 	SSL_SESSION *session; /* the newest that the server gave */
 	SSL *ssl;             /* NULL: no connection */
 	int fd;
-	int error; /* errno of the socket, since the last call of OpenSSL */
-	bool eof;  /* the socket has */
-	bool up;   /* the handshake is done */
+	int read_error, write_error; /* errno of the socket */
+	bool eof;                    /* the socket has */
+	bool up;                     /* the handshake is done */
 	bool broken;
 	bool wants_write;
 	bool trust_anybody;
@@ -48,10 +48,11 @@ static int socket_write(BIO *bio, const char *bytes, int len)
 	do
 		sent = send(t->fd, bytes, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
-	if (sent < 0 && errno == EAGAIN)
+	if (sent < 0 && errno != EAGAIN)
+		t->write_error = errno;
+	/* Held back for good, after an error: so reading goes on, for what the server said before it hung up. */
+	if (sent < 0)
 		BIO_set_retry_write(bio);
-	else if (sent < 0)
-		t->error = errno;
 	return (int)sent;
 }
 
@@ -69,7 +70,7 @@ static int socket_read(BIO *bio, char *room, int len)
 	else if (got < 0 && errno == EAGAIN)
 		BIO_set_retry_read(bio);
 	else if (got < 0)
-		t->error = errno;
+		t->read_error = errno;
 	return (int)got;
 }
 
@@ -100,10 +101,12 @@ static BIO_METHOD *make_socket_method(void)
 /* Nobody is asked on a terminal that may be somebody else's. */
 static int no_passphrase(char *room, int size, int writing, void *user)
 {
+	bool *asked = user;
+
 	(void)room;
 	(void)size;
 	(void)writing;
-	(void)user;
+	*asked = true;
 	return -1;
 }
 
@@ -117,18 +120,19 @@ static int session_came(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
-static int refuse_file(const char *path, char why[RC_CLIENT_TLS_WHY])
+static int refuse_file(const char *path, bool locked, char why[RC_CLIENT_TLS_WHY])
 {
 	unsigned long code = ERR_peek_error();
 	const char *reason = ERR_reason_error_string(code);
 
-	if (ERR_GET_LIB(code) == ERR_LIB_SYS)
-		reason = strerror(ERR_GET_REASON(code));
-	else if (ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ ||
-		 ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_BAD_PASSWORD_READ)
+	if (locked)
 		reason = "it is locked with a passphrase";
+	else if (ERR_GET_LIB(code) == ERR_LIB_SYS)
+		reason = strerror(ERR_GET_REASON(code));
 	else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
 		reason = "it holds no PEM block of that kind";
+	else if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER)
+		reason = "it holds no private key in PEM";
 	snprintf(why, RC_CLIENT_TLS_WHY, "%s: %s", path, reason ? reason : "it can't be read");
 	ERR_clear_error();
 	return -1;
@@ -138,19 +142,20 @@ static int read_files(
 	SSL_CTX *c, const struct rc_client_tls_options *o, char why[RC_CLIENT_TLS_WHY])
 {
 	const char *key = o->key ? o->key : o->certificate;
+	bool asked = false;
 
 	ERR_clear_error();
+	SSL_CTX_set_default_passwd_cb(c, no_passphrase);
+	SSL_CTX_set_default_passwd_cb_userdata(c, &asked);
 	if (o->ca && SSL_CTX_load_verify_locations(c, o->ca, NULL) != 1)
-		return refuse_file(o->ca, why);
+		return refuse_file(o->ca, false, why);
 	if (!o->ca && !o->trust_anybody && SSL_CTX_set_default_verify_paths(c) != 1)
-		return refuse_file("the system's certificates", why);
-	if (!o->certificate)
-		return 0;
-	if (SSL_CTX_use_certificate_chain_file(c, o->certificate) != 1)
-		return refuse_file(o->certificate, why);
-	if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1 ||
-		SSL_CTX_check_private_key(c) != 1)
-		return refuse_file(key, why);
+		return refuse_file("the system's certificates", false, why);
+	if (o->certificate && SSL_CTX_use_certificate_chain_file(c, o->certificate) != 1)
+		return refuse_file(o->certificate, asked, why);
+	if (o->certificate && (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1 ||
+				      SSL_CTX_check_private_key(c) != 1))
+		return refuse_file(key, asked, why);
 	return 0;
 }
 
@@ -172,10 +177,11 @@ static int make_context(struct rc_client_tls *t, const struct rc_client_tls_opti
 	if (!t->context || protocol_len >= sizeof(t->protocol))
 		return -1;
 	SSL_CTX_set_min_proto_version(t->context, TLS1_2_VERSION);
-	SSL_CTX_set_options(t->context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	/* An end without close_notify is told apart by t->eof; as an error it would spoil the session. */
+	SSL_CTX_set_options(t->context,
+		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(t->context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(t->context, o->trust_anybody ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_default_passwd_cb(t->context, no_passphrase);
 	SSL_CTX_set_session_cache_mode(
 		t->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(t->context, session_came);
@@ -276,6 +282,7 @@ void rc_client_tls_end(struct rc_client_tls *t)
 	t->ssl = NULL;
 	t->fd = -1;
 	t->staged = 0;
+	t->read_error = t->write_error = 0;
 	t->up = t->eof = t->broken = t->wants_write = false;
 }
 
@@ -300,11 +307,7 @@ static void say_protocol_error(struct rc_client_tls *t)
 
 	if (!reason)
 		reason = "unknown error";
-	if (number == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-		snprintf(t->why, sizeof(t->why), "%s",
-			t->up ? "the server closed the connection without ending TLS"
-			      : "the server hung up in the TLS handshake");
-	else if (!t->up && number == SSL_R_WRONG_VERSION_NUMBER)
+	if (!t->up && number == SSL_R_WRONG_VERSION_NUMBER)
 		snprintf(t->why, sizeof(t->why), "what answers there does not speak TLS");
 	else if (number > SSL_AD_REASON_OFFSET)
 		snprintf(t->why, sizeof(t->why), "the server ended TLS: %s", reason);
@@ -320,13 +323,21 @@ static int outcome(struct rc_client_tls *t, int rc)
 
 	if (error == SSL_ERROR_WANT_READ)
 		return -EAGAIN;
-	if (error == SSL_ERROR_WANT_WRITE) {
+	if (error == SSL_ERROR_WANT_WRITE && t->write_error == 0) {
 		t->wants_write = true;
 		return -EAGAIN;
 	}
+	if (error == SSL_ERROR_WANT_WRITE) {
+		snprintf(t->why, sizeof(t->why), "%ssending: %s",
+			t->up ? "" : "in the TLS handshake: ", strerror(t->write_error));
+		return -EPROTO;
+	}
 	t->broken = true;
 	if (error == SSL_ERROR_ZERO_RETURN) {
-		snprintf(t->why, sizeof(t->why), "the server closed the connection");
+		snprintf(t->why, sizeof(t->why), "the server %s",
+			!t->up   ? "hung up in the TLS handshake"
+			: t->eof ? "closed the connection without ending TLS"
+				 : "closed the connection");
 		return 0;
 	}
 	if (verdict != X509_V_OK)
@@ -335,16 +346,15 @@ static int outcome(struct rc_client_tls *t, int rc)
 		say_protocol_error(t);
 	else
 		snprintf(t->why, sizeof(t->why), "%s%s", t->up ? "" : "in the TLS handshake: ",
-			t->error ? strerror(t->error) : "the server hung up");
+			t->read_error ? strerror(t->read_error) : "the server hung up");
 	ERR_clear_error();
-	return t->up && t->eof ? 0 : -EPROTO;
+	return -EPROTO;
 }
 
 /* SSL_get_error looks at the thread's queue, so that must be empty before each call. */
 static void prepare(struct rc_client_tls *t)
 {
 	ERR_clear_error();
-	t->error = 0;
 	t->wants_write = false;
 }
 
@@ -361,8 +371,6 @@ int rc_client_tls_shake(struct rc_client_tls *t)
 		return 1;
 	}
 	rc = outcome(t, rc);
-	if (rc == 0)
-		snprintf(t->why, sizeof(t->why), "the server hung up in the TLS handshake");
 	return rc == -EAGAIN ? 0 : -1;
 }
 
