@@ -250,7 +250,7 @@ static int begin_tls(struct rc_wsclient *w, uint64_t since_ns, int timeout_ms, s
 	if (rc_client_tls_begin(w->tls, w->fd) < 0)
 		return rc_error_set(err, "out of memory");
 	while ((rc = rc_client_tls_shake(w->tls)) == 0) {
-		short events = rc_client_tls_wants_write(w->tls) ? POLLOUT : POLLIN;
+		short events = rc_client_tls_wants_write(w->tls) ? POLLIN | POLLOUT : POLLIN;
 		if (await(w->fd, events, since_ns, timeout_ms) < 0)
 			return rc_error_set(err, "the TLS handshake was not done in time");
 	}

@@ -212,7 +212,7 @@ static size_t gather(struct ringcast *r, struct iovec *pieces, size_t max, bool 
 	return count;
 }
 
-/* Bytes that were taken, or -errno. TLS that holds back what it took has none of it until the socket has. */
+/* Bytes that were taken, or -errno. */
 static ssize_t send_pieces(struct ringcast *r, struct iovec *pieces, size_t count)
 {
 	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};

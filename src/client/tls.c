@@ -17,6 +17,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+/* A record and a KeyUpdate before it; a handshake's flight may take several turns. */
+#define OUT_ROOM ((size_t)20 * 1024)
+
 struct rc_client_tls {
 	SSL_CTX *context;
 	BIO_METHOD *socket_method;
@@ -27,33 +30,62 @@ struct rc_client_tls {
 	bool eof;                    /* the socket has */
 	bool up;                     /* the handshake is done */
 	bool broken;
-	bool wants_write;
 	bool trust_anybody;
-	size_t staged; /* bytes of stage that OpenSSL holds back */
 	char *host;
 	bool host_is_address;
 	unsigned char protocol[32]; /* as ALPN has it: with its length in front */
 	char why[RC_CLIENT_TLS_WHY];
+	size_t out_begin, out_end; /* of out: what the socket has not taken yet */
+	unsigned char out[OUT_ROOM];
 	unsigned char stage[RC_CLIENT_TLS_STAGE];
 };
 
 /* ---- the socket: OpenSSL's own BIO would raise SIGPIPE ------------------------------------------ */
 
+/* What lies in out. 0: nothing does any more; -EAGAIN; -EPROTO. */
+static int send_out(struct rc_client_tls *t)
+{
+	while (t->write_error == 0 && t->out_begin < t->out_end) {
+		ssize_t sent = send(t->fd, t->out + t->out_begin, t->out_end - t->out_begin,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (sent >= 0)
+			t->out_begin += (size_t)sent;
+		else if (errno == EAGAIN)
+			return -EAGAIN;
+		else if (errno != EINTR)
+			t->write_error = errno;
+	}
+	t->out_begin = t->out_end = 0;
+	if (t->write_error == 0)
+		return 0;
+	snprintf(t->why, sizeof(t->why), "%ssending: %s",
+		t->up ? "" : "in the TLS handshake: ", strerror(t->write_error));
+	return -EPROTO;
+}
+
+/*
+ * OpenSSL must not see that the socket is full: with a record held back it can't answer a KeyUpdate (3.0, "bad length").
+ * Nor that sending failed: so reading goes on, for what the server said before it hung up.
+ */
 static int socket_write(BIO *bio, const char *bytes, int len)
 {
 	struct rc_client_tls *t = BIO_get_data(bio);
-	ssize_t sent;
+	size_t room, part;
 
 	BIO_clear_retry_flags(bio);
-	do
-		sent = send(t->fd, bytes, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (sent < 0 && errno == EINTR);
-	if (sent < 0 && errno != EAGAIN)
-		t->write_error = errno;
-	/* Held back for good, after an error: so reading goes on, for what the server said before it hung up. */
-	if (sent < 0)
+	if (send_out(t) == -EPROTO)
+		return len;
+	room = sizeof(t->out) - t->out_end;
+	part = (size_t)len < room ? (size_t)len : room;
+	if (part == 0) {
 		BIO_set_retry_write(bio);
-	return (int)sent;
+		return -1;
+	}
+	memcpy(t->out + t->out_end, bytes, part);
+	t->out_end += part;
+	(void)send_out(t);
+	return (int)part;
 }
 
 static int socket_read(BIO *bio, char *room, int len)
@@ -180,7 +212,6 @@ static int make_context(struct rc_client_tls *t, const struct rc_client_tls_opti
 	/* An end without close_notify is told apart by t->eof; as an error it would spoil the session. */
 	SSL_CTX_set_options(t->context,
 		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(t->context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(t->context, o->trust_anybody ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(
 		t->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -281,9 +312,9 @@ void rc_client_tls_end(struct rc_client_tls *t)
 	}
 	t->ssl = NULL;
 	t->fd = -1;
-	t->staged = 0;
+	t->out_begin = t->out_end = 0;
 	t->read_error = t->write_error = 0;
-	t->up = t->eof = t->broken = t->wants_write = false;
+	t->up = t->eof = t->broken = false;
 }
 
 static void say_untrusted(struct rc_client_tls *t, long verdict)
@@ -323,15 +354,8 @@ static int outcome(struct rc_client_tls *t, int rc)
 
 	if (error == SSL_ERROR_WANT_READ)
 		return -EAGAIN;
-	if (error == SSL_ERROR_WANT_WRITE && t->write_error == 0) {
-		t->wants_write = true;
+	if (error == SSL_ERROR_WANT_WRITE)
 		return -EAGAIN;
-	}
-	if (error == SSL_ERROR_WANT_WRITE) {
-		snprintf(t->why, sizeof(t->why), "%ssending: %s",
-			t->up ? "" : "in the TLS handshake: ", strerror(t->write_error));
-		return -EPROTO;
-	}
 	t->broken = true;
 	if (error == SSL_ERROR_ZERO_RETURN) {
 		snprintf(t->why, sizeof(t->why), "the server %s",
@@ -351,27 +375,23 @@ static int outcome(struct rc_client_tls *t, int rc)
 	return -EPROTO;
 }
 
-/* SSL_get_error looks at the thread's queue, so that must be empty before each call. */
-static void prepare(struct rc_client_tls *t)
-{
-	ERR_clear_error();
-	t->wants_write = false;
-}
-
 int rc_client_tls_shake(struct rc_client_tls *t)
 {
 	int rc;
 
 	if (!t->ssl || t->broken)
 		return -1;
-	prepare(t);
+	(void)send_out(t);
+	/* SSL_get_error looks at the thread's queue, so that must be empty before each call. */
+	ERR_clear_error();
 	rc = SSL_connect(t->ssl);
 	if (rc == 1) {
 		t->up = true;
 		return 1;
 	}
-	rc = outcome(t, rc);
-	return rc == -EAGAIN ? 0 : -1;
+	if (outcome(t, rc) != -EAGAIN)
+		return -1;
+	return send_out(t) == -EPROTO ? -1 : 0;
 }
 
 ssize_t rc_client_tls_read(struct rc_client_tls *t, void *room, size_t len)
@@ -381,37 +401,30 @@ ssize_t rc_client_tls_read(struct rc_client_tls *t, void *room, size_t len)
 
 	if (!t->up || t->broken)
 		return -EPROTO;
-	prepare(t);
+	ERR_clear_error();
 	rc = SSL_read_ex(t->ssl, room, len, &got);
 	return rc == 1 ? (ssize_t)got : outcome(t, rc);
 }
 
 int rc_client_tls_flush(struct rc_client_tls *t)
 {
-	size_t taken;
-	int rc;
-
-	if (!t->up || t->broken)
-		return -EPROTO;
-	if (t->staged == 0)
-		return 0;
-	prepare(t);
-	rc = SSL_write_ex(t->ssl, t->stage, t->staged, &taken);
-	if (rc == 1) {
-		t->staged = 0;
-		return 0;
-	}
-	rc = outcome(t, rc);
-	return rc == 0 ? -EPROTO : rc;
+	return !t->up || t->broken ? -EPROTO : send_out(t);
 }
 
 ssize_t rc_client_tls_write(struct rc_client_tls *t, const struct iovec *pieces, size_t count)
 {
-	size_t len = 0;
+	const void *bytes = t->stage;
+	size_t len = 0, taken;
 	int rc = rc_client_tls_flush(t);
 
 	if (rc != 0)
 		return rc;
+	if (count == 1 || pieces[0].iov_len >= sizeof(t->stage)) {
+		bytes = pieces[0].iov_base;
+		len = pieces[0].iov_len;
+		len = len < sizeof(t->stage) ? len : sizeof(t->stage);
+		count = 0;
+	}
 	for (size_t i = 0; i < count && len < sizeof(t->stage); i++) {
 		size_t room = sizeof(t->stage) - len;
 		size_t part = pieces[i].iov_len < room ? pieces[i].iov_len : room;
@@ -419,16 +432,20 @@ ssize_t rc_client_tls_write(struct rc_client_tls *t, const struct iovec *pieces,
 		memcpy(t->stage + len, pieces[i].iov_base, part);
 		len += part;
 	}
-	t->staged = len;
-	rc = rc_client_tls_flush(t);
-	return rc == -EPROTO ? rc : (ssize_t)len;
+	ERR_clear_error();
+	rc = SSL_write_ex(t->ssl, bytes, len, &taken);
+	if (rc != 1) {
+		(void)outcome(t, rc);
+		return -EPROTO;
+	}
+	return send_out(t) == -EPROTO ? -EPROTO : (ssize_t)taken;
 }
 
 void rc_client_tls_bye(struct rc_client_tls *t)
 {
-	if (!t->up || t->broken || t->staged != 0)
+	if (!t->up || t->broken)
 		return;
-	prepare(t);
+	ERR_clear_error();
 	(void)SSL_shutdown(t->ssl);
 	ERR_clear_error();
 }
@@ -440,7 +457,7 @@ bool rc_client_tls_holds(const struct rc_client_tls *t)
 
 bool rc_client_tls_wants_write(const struct rc_client_tls *t)
 {
-	return t->wants_write || t->staged != 0;
+	return t->out_end > t->out_begin;
 }
 
 const char *rc_client_tls_why(const struct rc_client_tls *t)

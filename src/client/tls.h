@@ -3,10 +3,9 @@
  * TLS for one who connects: a stream over a non-blocking socket that the caller opened and closes. One connection at a time;
  * the session of the last one is kept, so that the next begins by resuming it. Nothing here waits. One owner; no thread.
  *
- * OpenSSL writes a record whole or holds it back, and then wants the same bytes again. So that callers need not know: what
- * write takes was copied, and is sent before anything else.
+ * What the socket does not take lies in a buffer of ours, a record at most, and goes before anything else.
  *
- *	write ─▶ stage ─▶ SSL ─▶ socket (send with MSG_NOSIGNAL)
+ *	write ─▶ stage ─▶ SSL ─▶ out ─▶ socket (send with MSG_NOSIGNAL)
  */
 #ifndef RC_CLIENT_TLS_H
 #define RC_CLIENT_TLS_H
@@ -55,7 +54,7 @@ void rc_client_tls_bye(struct rc_client_tls *t);
 
 /* Bytes that a read would give although the socket has none. */
 bool rc_client_tls_holds(const struct rc_client_tls *t);
-/* Whether the socket must become writable before it can go on. */
+/* Whether something waits for the socket to become writable. It may have to become readable as well. */
 bool rc_client_tls_wants_write(const struct rc_client_tls *t);
 const char *rc_client_tls_why(const struct rc_client_tls *t);
 

@@ -29,9 +29,7 @@ int ringcast_want(const struct ringcast *r)
 {
 	if (r->fd < 0)
 		return 0;
-	if (r->shaking)
-		return rc_client_tls_wants_write(r->tls) ? RINGCAST_WANT_WRITE : RINGCAST_WANT_READ;
-	if (!r->connected)
+	if (!r->connected && !r->shaking)
 		return RINGCAST_WANT_WRITE;
 	if (r->tls && rc_client_tls_wants_write(r->tls))
 		return RINGCAST_WANT_READ | RINGCAST_WANT_WRITE;

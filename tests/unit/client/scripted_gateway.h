@@ -387,7 +387,7 @@ static inline void seen_state(void *user, enum ringcast_state state, const char 
 	s->ready += state == RINGCAST_STATE_READY;
 	s->waiting += state == RINGCAST_STATE_WAITING;
 	s->failed += state == RINGCAST_STATE_FAILED;
-	if (getenv("SAY")) fprintf(stderr, "state %d %s\n", state, text);
+	(void)text;
 }
 
 static inline void seen_error(void *user, int code, const char *text)
