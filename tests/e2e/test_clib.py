@@ -25,10 +25,10 @@ def pump_program(tmp_path_factory):
 class Pump:
     """A running pump, and what it said: .acked has (epoch, offset) by sequence."""
 
-    def __init__(self, program, folder, g, ident, client=None):
-        """client: the Pair of a certificate that it shows."""
-        pki = getattr(g, "pki", None)
-        where = [f"tls://localhost:{g.ingest[1]}", ident, pki.roots, *(client or ())] if pki else ["%s:%d" % g.ingest, ident]
+    def __init__(self, program, folder, g, ident, port=None, client=None):
+        """port: instead of the gateway's own. client: the Pair of a certificate that it shows."""
+        pki, port = getattr(g, "pki", None), port or g.ingest[1]
+        where = [f"tls://localhost:{port}", ident, pki.roots, *(client or ())] if pki else [f"127.0.0.1:{port}", ident]
         self.acked, self.refused, self.states, self.done = {}, [], [], None
         self.twice, self.words = [], []
         self.changed = threading.Condition()
