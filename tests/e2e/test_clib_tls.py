@@ -11,7 +11,7 @@ import pytest
 
 import rcgateway
 import test_clib
-from deadline import background, eventually
+from deadline import eventually
 from test_clib import PATIENT, pump, pump_program, read, subscribed  # noqa: F401 (pump and pump_program are fixtures)
 
 OVER_TLS = True
@@ -60,7 +60,7 @@ class Relay:
     def __init__(self, to):
         self.to, self.listener, self.open, self.lock = to, socket.create_server(("127.0.0.1", 0)), [], threading.Lock()
         self.port = self.listener.getsockname()[1]
-        background(self._accept)
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -68,7 +68,7 @@ class Relay:
                 pair = (self.listener.accept()[0], socket.create_connection(self.to))
                 with self.lock:
                     self.open.append(pair)
-                background(self._pass_on, *pair)
+                threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
 
     @staticmethod
     def _pass_on(one, other):
