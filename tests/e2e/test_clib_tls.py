@@ -104,7 +104,9 @@ def test_connections_that_are_cut_are_resumed_and_lose_nothing(gateway, pump):  
     with ws, contextlib.closing(relay):
         delivered = []
         p = pump(g, "cut", port=relay.port)
-        for _ in range(5):
+        for cuts in range(5):
+            # What is read may be what waited here.
+            eventually(lambda: p.states.count(2) == cuts + 1, "it is connected")
             read(ws, delivered, 300)
             relay.cut()
         read(ws, delivered, 300)
