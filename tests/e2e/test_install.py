@@ -87,8 +87,11 @@ def test_a_program_is_compiled_and_linked_with_the_shared_library(shards, root, 
 
 def test_a_program_is_compiled_and_linked_with_the_static_library(shards, root, folder):
     program = os.path.join(folder, "static")
+    # What it needs besides itself is said for who links it whole, and not pressed on who links the shared one.
+    beside = [f for f in flags(root, "--static", "--libs") if f not in flags(root, "--libs")]
+    assert beside == ["-lssl", "-lcrypto"]
     rccompile.run([*rccompile.compiler(), *rccompile.STRICT, *flags(root, "--cflags"), SOURCE,
-                   os.path.join(root, "usr/local/lib/libringcast.a"), "-o", program])
+                   os.path.join(root, "usr/local/lib/libringcast.a"), *beside, "-o", program])
     assert rccompile.run([program]).startswith("1 waiting")
 
 
@@ -109,5 +112,5 @@ def test_the_header_is_good_for_cplusplus_too(shards, root, folder):
         f.write("#include <ringcast.h>\n#include <ringcast/wire.h>\nint main() { return ringcast_strerror(0) == nullptr; }\n")
     program = os.path.join(folder, "plus")
     rccompile.run([cxx, "-std=c++17", "-Wall", "-Wextra", "-Werror", *flags(root, "--cflags"), source,
-                   os.path.join(root, "usr/local/lib/libringcast.a"), "-o", program])
+                   os.path.join(root, "usr/local/lib/libringcast.a"), "-lssl", "-lcrypto", "-o", program])
     rccompile.run([program])
