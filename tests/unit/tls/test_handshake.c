@@ -5,6 +5,7 @@
  */
 #include "shake.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -782,6 +783,37 @@ static void a_handshake_outlives_its_context(void **state)
 	shake_close(&s);
 }
 
+static void *shard(void *failed)
+{
+	struct shake_want w = {.sni = "one.example"};
+
+	for (int i = 0; i < 25; i++) {
+		struct shake s;
+
+		w.version = i % 2 ? TLS1_3_VERSION : TLS1_2_VERSION;
+		shake_open(&s, with_ec, &w);
+		*(bool *)failed = *(bool *)failed || shake_run(&s) != RC_TLS_DONE;
+		shake_close(&s);
+	}
+	return NULL;
+}
+
+static void shards_share_a_context_while_keys_rotate(void **state)
+{
+	pthread_t thread[3];
+	bool failed[3] = {false};
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(thread); i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, shard, &failed[i]), 0);
+	for (uint64_t i = 0; i < 100; i++)
+		assert_true(rc_tls_tickets_rotate(tickets, 1000000000 + i * 3600));
+	for (size_t i = 0; i < RC_ARRAY_LEN(thread); i++) {
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+		assert_false(failed[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -810,6 +842,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_mistrusts_us_is_counted_as_such),
 		cmocka_unit_test(a_client_that_goes_away_is_counted_as_such),
 		cmocka_unit_test(a_handshake_outlives_its_context),
+		cmocka_unit_test(shards_share_a_context_while_keys_rotate),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
