@@ -119,13 +119,15 @@ static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
 	size_t name_len, SSL_TICKET_STATUS status, void *unused)
 {
-	(void)ssl, (void)name, (void)name_len, (void)unused;
+	(void)name, (void)name_len, (void)unused;
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	const X509 *peer = SSL_SESSION_get0_peer(session);
 	if (peer && rc_tls_time_s(X509_get0_notAfter(peer)) <= rc_clock_wall_ms() / 1000)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+	/* Clients of 1.3 use a ticket once: without a new one every second connection would be a full handshake. */
+	bool renew = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
+	return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
 
 /* ---- the SSL_CTX ---------------------------------------------------------------------------------- */

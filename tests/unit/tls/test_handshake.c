@@ -340,6 +340,30 @@ static void a_session_outlives_one_rotation_and_not_its_lifetime(void **state)
 	}
 }
 
+/* Clients of 1.3 use a ticket once. */
+static void a_resumed_session_of_1_3_brings_the_next_ticket(void **state)
+{
+	struct shake_want w = {.version = TLS1_3_VERSION};
+	SSL_SESSION *session = session_of(with_ec, w);
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct shake s;
+
+		w.resume = session;
+		done(&s, with_ec, w);
+		assert_true(s.h.resumed);
+		assert_int_equal(s.h.keys.send.sequence, 1);
+		shake_send(&s, engine, "x");
+		SSL_SESSION_free(session);
+		session = s.session;
+		s.session = NULL;
+		assert_non_null(session);
+		shake_close(&s);
+	}
+	SSL_SESSION_free(session);
+}
+
 static void a_ticket_of_an_older_key_is_renewed(void **state)
 {
 	(void)state;
@@ -823,6 +847,7 @@ int main(void)
 		cmocka_unit_test(every_write_may_have_to_wait),
 		cmocka_unit_test(a_session_is_resumed_in_another_context_with_the_same_tickets),
 		cmocka_unit_test(a_session_outlives_one_rotation_and_not_its_lifetime),
+		cmocka_unit_test(a_resumed_session_of_1_3_brings_the_next_ticket),
 		cmocka_unit_test(a_ticket_of_an_older_key_is_renewed),
 		cmocka_unit_test(a_session_is_not_resumed_at_another_name_or_port),
 		cmocka_unit_test(the_name_chooses_the_certificate),
