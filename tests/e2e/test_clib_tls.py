@@ -177,4 +177,4 @@ def test_the_wrong_port_is_told(gateway, cli, pki):
         done = cli(command, "--server", f"{scheme}://localhost:{plain[command][1]}", "--ca", pki.roots, *more)
         assert done.returncode == NOBODY and "does not speak TLS" in done.stderr, done.stderr
         done = cli(command, "--server", f"localhost:{port[1]}", *more)
-        assert done.returncode == NOBODY, done.stderr
+        assert done.returncode in (NO, NOBODY) and (command != "publish" or "speaks TLS" in done.stderr), done.stderr
