@@ -109,6 +109,7 @@ def test_connections_that_are_cut_are_resumed_and_lose_nothing(gateway, pump):  
             eventually(lambda: p.states.count(2) == cuts + 1, "it is connected")
             read(ws, delivered, 300)
             relay.cut()
+        eventually(lambda: p.states.count(2) == 6, "it is connected")
         read(ws, delivered, 300)
         published, acked, unacked = p.end()
         assert (acked, unacked) == (published, 0)
