@@ -61,8 +61,8 @@ static void begin(void)
 	struct rc_ktls_ability a;
 
 	rc_ktls_probe(&a);
-	if (!a.any && getenv("RC_TEST_KTLS"))
-		fail_msg("RC_TEST_KTLS is set, but: %s", a.why_not);
+	if (!a.any && getenv("RINGCAST_TEST_KTLS"))
+		fail_msg("RINGCAST_TEST_KTLS is set, but: %s", a.why_not);
 	if (!a.any) {
 		print_message("skipped: %s\n", a.why_not);
 		skip();
