@@ -189,7 +189,7 @@ static void talk(struct shake *s)
 	ring_forget(&ring);
 	for (uint32_t i = 1; i <= 30; i++) {
 		assert_int_equal(SSL_write(s->client, "ping", 4), 4);
-		ring_until(&ring, ring_has_bytes, i * 4);
+		ring_until(&ring, ring_has_bytes, (uint64_t)i * 4);
 		assert_int_equal(ring.event[ring.count - 1].record, RC_TLS_DATA);
 		assert_true(ring.event[ring.count - 1].more);
 	}
