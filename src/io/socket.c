@@ -118,6 +118,25 @@ int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count)
 	return 0;
 }
 
+size_t rc_socket_peer_address(int fd, uint8_t out[16])
+{
+	struct sockaddr_storage a = {0};
+	socklen_t len = sizeof(a);
+
+	if (getpeername(fd, (struct sockaddr *)&a, &len) < 0)
+		return 0;
+	if (a.ss_family == AF_INET) {
+		memcpy(out, &((struct sockaddr_in *)&a)->sin_addr, 4);
+		return 4;
+	}
+	if (a.ss_family != AF_INET6)
+		return 0;
+	const struct in6_addr *v6 = &((struct sockaddr_in6 *)&a)->sin6_addr;
+	bool mapped = IN6_IS_ADDR_V4MAPPED(v6);
+	memcpy(out, v6->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+	return mapped ? 4 : 16;
+}
+
 void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT])
 {
 	struct sockaddr_storage a = {0};
@@ -142,6 +161,11 @@ void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT])
 		}
 	}
 	(void)snprintf(out, RC_SOCKET_TEXT, "?");
+}
+
+void rc_socket_send_now(int fd, const void *bytes, size_t len)
+{
+	(void)!send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void rc_socket_shutdown(int fd)

@@ -36,8 +36,12 @@ uint16_t rc_socket_port(int fd);
  * others by the kernel's hash. One call for the whole group. 0 or -errno.
  */
 int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count);
+/* The bytes of the other side's address, 4 or 16 (an IPv4 address that came mapped into IPv6 is given as 4); 0 when it is gone. */
+size_t rc_socket_peer_address(int fd, uint8_t out[16]);
 /* "address:port" of the other side; "?" when it is gone. */
 void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT]);
+/* A last word, as far as the socket takes it at once. */
+void rc_socket_send_now(int fd, const void *bytes, size_t len);
 /* Ends both directions, so that an armed receive completes. */
 void rc_socket_shutdown(int fd);
 /* No more to send; the peer may go on until it has read everything. */
