@@ -12,6 +12,7 @@ import threading
 import time
 
 import rccounters
+import rctls
 from deadline import SLOW, Deadline, eventually
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -60,10 +61,14 @@ class Gateway:
     """One running `ringcast serve`. .http and .ingest are (host, port)."""
 
     def __init__(self, folder, settings=None, shards=1, args=(), limits=None, env=None, config=None, before=None, wrap=(),
-                 listen="127.0.0.1:0", ingest="127.0.0.1:0", inherit=0):
+                 listen="127.0.0.1:0", ingest="127.0.0.1:0", inherit=0, pki=None):
         """settings: {"heartbeat": "1s", "namespace.chat.raw": "yes"}; limits: {resource.RLIMIT_…: (soft, hard)}; before: called in the
-        child before the program; wrap: a command before it; inherit: so many descriptors are open in it from the start."""
+        child before the program; wrap: a command before it; inherit: so many descriptors are open in it from the start. pki: speaks TLS
+        as well; .http and .ingest are then the ports that do, .plain_http and .plain_ingest the others."""
         self.folder = str(folder)
+        self.pki = pki
+        if pki:
+            settings = {**pki.settings(), **(settings or {})}
         self.lines = []
         self.changed = threading.Condition()
         self.ended = False
@@ -123,8 +128,11 @@ class Gateway:
 
     def wait_ready(self):
         self.wait_line(r"\bready$", 60)
-        self.http = self._address("http")
-        self.ingest = self._address("ingest")
+        self.http = self.plain_http = self._address("http")
+        self.ingest = self.plain_ingest = self._address("ingest")
+        if self.pki:
+            self.http = rctls.Address(self._address("https"), self.pki)
+            self.ingest = rctls.Address(self._address("ingest-tls"), self.pki)
         return self
 
     def _address(self, what):
