@@ -132,12 +132,27 @@ class Gateway:
         self.ingest = self.plain_ingest = self._address("ingest")
         if self.pki:
             self.http = rctls.Address(self._address("https"), self.pki)
-            self.ingest = rctls.Address(self._address("ingest-tls"), self.pki)
+            self.ingest = rctls.Address(self._address("ingest over TLS"), self.pki)
         return self
 
     def _address(self, what):
         host, port = self.wait_line(rf"\blistening {what} ([\d.]+):(\d+)$").groups()
         return host, int(port)
+
+    def url(self, path, scheme="ws"):
+        """Of the clients' port, for clients of other makes."""
+        if self.pki:
+            return f"{scheme}s://localhost:{self.http[1]}{path}"
+        return f"{scheme}://{self.http[0]}:{self.http[1]}{path}"
+
+    @property
+    def context(self):
+        """A client's TLS for that url, None without TLS; node takes what it is to trust from .node_trust in its environment."""
+        return self.http.context if self.pki else None
+
+    @property
+    def node_trust(self):
+        return {"NODE_EXTRA_CA_CERTS": self.pki.roots} if self.pki else {}
 
     # ---- looking at it
 

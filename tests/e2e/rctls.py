@@ -171,7 +171,7 @@ class TlsSocket:
     ended: None (not yet), "close_notify", "cut" (without one) or "reset"."""
 
     def __init__(self, sock, address, timeout=SOON, handshake=True):
-        self.raw, self.ended = sock, None
+        self.raw, self.ended, self.hold = sock, None, False
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = address.context.wrap_bio(self.incoming, self.outgoing, server_hostname=address.name, session=address.session)
         if handshake:
@@ -196,7 +196,7 @@ class TlsSocket:
             return False
         finally:
             # An alert, too.
-            self._flush()
+            self.flush()
 
     def __getattr__(self, name):
         # fileno, getsockname, settimeout, setsockopt, …
@@ -210,7 +210,10 @@ class TlsSocket:
             raise
         self.incoming.write(data) if data else self.incoming.write_eof()
 
-    def _flush(self):
+    def flush(self, held=False):
+        """Sends what TLS has to say, unless .hold says that it is to be collected."""
+        if self.hold and not held:
+            return
         data = self.outgoing.read()
         if not data:
             return
@@ -231,7 +234,7 @@ class TlsSocket:
                 data = self.tls.read(n)
             except ssl.SSLWantReadError:
                 # An answer to a KeyUpdate.
-                self._flush()
+                self.flush()
                 if parts:
                     break
                 self._feed()
@@ -252,7 +255,7 @@ class TlsSocket:
         view = memoryview(data)
         while view:
             view = view[self.tls.write(view[:1 << 16]):]
-            self._flush()
+            self.flush()
 
     def send(self, data):
         self.sendall(data)
@@ -269,7 +272,7 @@ class TlsSocket:
             self.tls.unwrap()
         except (ssl.SSLWantReadError, ssl.SSLSyscallError):
             pass
-        self._flush()
+        self.flush()
 
     def session(self):
         """What the connection may be resumed with: tickets of 1.3 come with the first data."""

@@ -146,6 +146,11 @@ class Stream:
         out, self.buffer, self.at = self.buffer[self.at:], b"", 0
         return out
 
+    def expect_end(self, timeout=SOON):
+        rest = self.read_to_end(timeout)
+        assert rest == b"", f"after the end came {rest[:200]!r}"
+        self.assert_ended_properly()
+
     def assert_ended_properly(self):
         """Over TLS: with a close_notify."""
         ended = getattr(self.sock, "ended", "close_notify")
@@ -259,11 +264,6 @@ class WebSocket(Stream):
             pass
         self.expect_end(timeout)
         return closed.code, closed.reason
-
-    def expect_end(self, timeout=SOON):
-        rest = self.read_to_end(timeout)
-        assert rest == b"", f"after the end came {rest[:200]!r}"
-        self.assert_ended_properly()
 
     def close(self, code=1000, reason="", timeout=SOON):
         """The closing handshake from this side: the same code comes back, then the end."""
