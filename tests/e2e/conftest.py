@@ -36,9 +36,9 @@ def pytest_generate_tests(metafunc):
             # Belongs to the run with one shard; the run with two alone leaves it out.
             counts = [n for n in counts if n == 1]
         metafunc.parametrize("shards", counts, ids=[f"{n}shard{'s' * (n > 1)}" for n in counts], scope="session")
-    if "path" in metafunc.fixturenames and getattr(metafunc.module, "OVER_TLS", False):
+    if "tls" in metafunc.fixturenames and getattr(metafunc.module, "OVER_TLS", False):
         paths = ["user"] if metafunc.definition.get_closest_marker("one_path") else ["user", "kernel"]
-        metafunc.parametrize("path", paths, scope="session")
+        metafunc.parametrize("tls", paths, scope="session")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config, items):
     left_out = [i for i in items if any("got empty parameter set" in m.kwargs.get("reason", "")
                                         for m in i.iter_markers("skip"))]
     # Where the kernel has no TLS, one test of each file says so.
-    without = [i for i in items if i not in left_out and hasattr(i, "callspec") and i.callspec.params.get("path") == "kernel"]
+    without = [i for i in items if i not in left_out and hasattr(i, "callspec") and i.callspec.params.get("tls") == "kernel"]
     if without and no_kernel_tls():
         modules = {i.module: i for i in reversed(without)}
         left_out += [i for i in without if modules[i.module] is not i]
@@ -115,30 +115,30 @@ def no_kernel_tls():
 
 
 @pytest.fixture(scope="session")
-def path():
+def tls():
     """Who makes the TLS records: "user" (the gateway), "kernel", "auto"; None: no TLS. A module with OVER_TLS = True is run with both; all
     others as RINGCAST_TLS says."""
     return os.environ.get("RINGCAST_TLS") or None
 
 
-def over_tls(settings, path):
+def over_tls(settings, tls):
     """(settings, pki) of a gateway that speaks TLS in this way."""
-    if not path:
+    if not tls:
         return settings, None
-    if path == "kernel" and no_kernel_tls():
+    if tls == "kernel" and no_kernel_tls():
         pytest.skip(no_kernel_tls())
-    return {"tls.kernel": {"user": "no", "kernel": "yes", "auto": "auto"}[path], **(settings or {})}, pki_of_session()
+    return {"tls.kernel": {"user": "no", "kernel": "yes", "auto": "auto"}[tls], **(settings or {})}, pki_of_session()
 
 
 @pytest.fixture
-def gateway(request, folder, shards, path):
+def gateway(request, folder, shards, tls):
     """Starts gateways: gateway({"heartbeat": "1s"}). Each is asked to end after the test, and must do so with status 0."""
     need_binary()
     running = []
 
     def start(settings=None, ready=True, **options):
         options.setdefault("shards", shards)
-        settings, pki = over_tls(settings, path)
+        settings, pki = over_tls(settings, tls)
         options.setdefault("pki", pki)
         g = rcgateway.Gateway(folder, settings, **options)
         running.append(g)
@@ -172,9 +172,9 @@ def shared_gateway(_gateway_of_module):
 
 
 @pytest.fixture(scope="module")
-def _gateway_of_module(request, shards, path):
+def _gateway_of_module(request, shards, tls):
     need_binary()
-    settings, pki = over_tls(getattr(request.module, "SETTINGS", None), path)
+    settings, pki = over_tls(getattr(request.module, "SETTINGS", None), tls)
     folder = tempfile.mkdtemp(prefix="rc-")
     g = rcgateway.Gateway(folder, settings, shards=shards, pki=pki)
     try:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates, and a TLS client below the clients of rcws.py, rcingest.py and swarm.py: an Address that is TLS makes them speak it."""
 import collections
+import contextlib
 import datetime
 import os
 import socket
@@ -171,7 +172,7 @@ class TlsSocket:
     ended: None (not yet), "close_notify", "cut" (without one) or "reset"."""
 
     def __init__(self, sock, address, timeout=SOON, handshake=True):
-        self.raw, self.ended, self.hold = sock, None, False
+        self.raw, self.ended, self.hold, self.unsent = sock, None, False, b""
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = address.context.wrap_bio(self.incoming, self.outgoing, server_hostname=address.name, session=address.session)
         if handshake:
@@ -211,20 +212,15 @@ class TlsSocket:
         self.incoming.write(data) if data else self.incoming.write_eof()
 
     def flush(self, held=False):
-        """Sends what TLS has to say, unless .hold says that it is to be collected."""
+        """Sends what TLS has to say as far as the socket takes it, unless .hold says that it is to be collected."""
         if self.hold and not held:
             return
-        data = self.outgoing.read()
-        if not data:
-            return
-        blocking = self.raw.gettimeout()
-        if blocking == 0:
-            # What is written must go out whole; the tests' own writes are small.
-            self.raw.settimeout(20 * SLOW)
-        try:
-            self.raw.sendall(data)
-        finally:
-            self.raw.settimeout(blocking)
+        self.unsent += self.outgoing.read()
+        while self.unsent:
+            try:
+                self.unsent = self.unsent[self.raw.send(self.unsent):]
+            except BlockingIOError:
+                return
 
     def recv(self, n):
         """All that is there, up to n bytes; waits as the socket's timeout says."""
@@ -233,8 +229,9 @@ class TlsSocket:
             try:
                 data = self.tls.read(n)
             except ssl.SSLWantReadError:
-                # An answer to a KeyUpdate.
-                self.flush()
+                # An answer to a KeyUpdate; who has closed does not take it any more, and may still have said something.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.flush()
                 if parts:
                     break
                 self._feed()
@@ -258,8 +255,13 @@ class TlsSocket:
             self.flush()
 
     def send(self, data):
-        self.sendall(data)
-        return len(data)
+        """As much as a record holds; BlockingIOError while the one before has not gone."""
+        self.flush()
+        if self.unsent:
+            raise BlockingIOError
+        n = self.tls.write(data[:1 << 14])
+        self.flush()
+        return n
 
     def shutdown(self, how):
         """The writing side ends: close_notify, then FIN."""

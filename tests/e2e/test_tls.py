@@ -30,7 +30,7 @@ def gauges(g):
 
 @pytest.mark.tsan
 @pytest.mark.parametrize("version", VERSIONS)
-def test_clients_and_publishers_are_served_and_counted(gateway, path, version):
+def test_clients_and_publishers_are_served_and_counted(gateway, tls, version):
     g = gateway()
     with JsonClient.greeted(g.http.using(version=version)) as ws, Publisher.greeted(g.ingest.using(version=version), "me") as p:
         assert ws.sock.tls.version() == "TLSv" + version
@@ -39,7 +39,7 @@ def test_clients_and_publishers_are_served_and_counted(gateway, path, version):
         for n in range(100):
             p.publish("a", json.dumps(n))
             assert ws.next_event()["data"] == n
-        assert gauges(g) == ((2, 0, 0) if path == "user" else (0, 2, 0))
+        assert gauges(g) == ((2, 0, 0) if tls == "user" else (0, 2, 0))
         assert g.counter("tls_full") == 2 and g.counter("tls_resumed") == 0
         ws.close()
     eventually(lambda: gauges(g) == (0, 0, 0), "nothing of TLS is left")
@@ -293,13 +293,13 @@ def test_a_ticket_of_another_gateway_is_no_harm(gateway, version):
 
 @pytest.mark.tsan
 @pytest.mark.parametrize("both", [False, True], ids=["its own", "both"])
-def test_a_clients_keyupdate_goes_on_or_is_closed_properly(gateway, publisher, path, both):
+def test_a_clients_keyupdate_goes_on_or_is_closed_properly(gateway, publisher, tls, both):
     g = gateway()
     p = publisher(g)
     with JsonClient.greeted(g.http.using(Records, version="1.3")) as ws:
         ws.subscribe("a")
         ws.sock.update(both)
-        if path == "kernel":
+        if tls == "kernel":
             # It can't give the kernel other keys: the client is told to come back at once.
             code, _ = ws.expect_close(*range(4200, 4300))
             assert code == 4202
@@ -316,12 +316,12 @@ def test_a_clients_keyupdate_goes_on_or_is_closed_properly(gateway, publisher, p
         ws.close()
 
 
-def test_a_publishers_keyupdate_goes_on_or_is_closed_properly(gateway, path):
+def test_a_publishers_keyupdate_goes_on_or_is_closed_properly(gateway, tls):
     g = gateway()
     with Publisher.greeted(g.ingest.using(Records, version="1.3")) as p:
         p.publish("a", "1")
         p.sock.update(True)
-        if path == "kernel":
+        if tls == "kernel":
             p.expect("BYE")
             p.expect_end()
             return
@@ -332,9 +332,9 @@ def test_a_publishers_keyupdate_goes_on_or_is_closed_properly(gateway, path):
         assert p.sock.updates > 0
 
 
-def test_updates_by_the_hundred_cost_one_answer_at_a_time(gateway, path):
+def test_updates_by_the_hundred_cost_one_answer_at_a_time(gateway, tls):
     """Each asks for an update of the other side; who does not read is answered no more than once."""
-    if path == "kernel":
+    if tls == "kernel":
         pytest.skip("the first one closes the connection there")
     g = gateway()
     with JsonClient.greeted(g.http.using(Records, version="1.3")) as ws:
@@ -348,14 +348,14 @@ def test_updates_by_the_hundred_cost_one_answer_at_a_time(gateway, path):
 
 
 @pytest.mark.tsan
-def test_after_renew_records_keys_are_renewed_in_13(gateway, publisher, path):
+def test_after_renew_records_keys_are_renewed_in_13(gateway, publisher, tls):
     g = gateway({"tls.renew_records": "16"})
     p = publisher(g)
     with JsonClient.greeted(g.http.using(version="1.3")) as ws, JsonClient.greeted(g.http.using(Records, version="1.3")) as raw:
         clients = [ws, raw]
         for c in clients:
             c.subscribe("a")
-        if path == "kernel":
+        if tls == "kernel":
             n = 0
             while g.counter("tls_renewed") < 2:
                 n += 1

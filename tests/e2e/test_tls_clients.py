@@ -128,9 +128,9 @@ def test_s_client_reconnects_five_times_with_one_session(gateway):
     g.until_counter("tls_resumed", 5)
 
 
-def test_s_clients_keyupdate_is_taken(shared_gateway, path):
+def test_s_clients_keyupdate_is_taken(shared_gateway, tls):
     """Its commands K and k: both sides, its own."""
-    if path == "kernel":
+    if tls == "kernel":
         pytest.skip("closes the connection there; test_tls.py looks at how")
     command = ["openssl", "s_client", *flags(shared_gateway, version="1.3"), "-brief"]
     ours, theirs = socket.socketpair()

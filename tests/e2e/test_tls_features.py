@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tests of what the plain ports offer, through TLS: the same functions, collected once more, against a gateway whose clients and
-publishers speak TLS. Those that take long, or look at what TLS does not change, are left to the plain ports."""
+"""What clients are offered on the plain port, through TLS: the tests of other files, collected once more. Those of what publishers are
+offered, and of the streams of events, are in test_tls_streams.py."""
 import test_conformance
-import test_fanout
-import test_ingest
+import test_http
 import test_json
-import test_slow
 
 OVER_TLS = True
-SETTINGS = {**test_conformance.SETTINGS}
+SETTINGS = {"echo": "yes"}
 
-WHOLE = [test_conformance]
-CHOSEN = []
-
-for _module in WHOLE:
+for _module in (test_conformance, test_json):
     for _name, _what in vars(_module).items():
-        if _name.startswith("test_"):
+        if _name.startswith("test_") and callable(_what) or _name == "echo":
             globals()[_name] = _what
-for _what in CHOSEN:
+for _what in (test_http.test_an_upgrade_may_be_cut_at_every_byte, test_http.test_a_slow_head_is_408):
     globals()[_what.__name__] = _what
