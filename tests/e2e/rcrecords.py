@@ -146,7 +146,7 @@ class Records:
         try:
             with tempfile.NamedTemporaryFile(prefix="rc-keys-") as log:
                 # A context of its own: the file is named in it.
-                mine = address.using()
+                mine = address.using(fresh=True)
                 mine.context.keylog_filename = log.name
                 t = TlsSocket(sock, mine, timeout, handshake=False)
                 deadline = Deadline(timeout)

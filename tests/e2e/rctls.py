@@ -130,9 +130,10 @@ class Pki:
         settings = {"listen": "127.0.0.1:0", "ingest_listen": "127.0.0.1:0", "certificate": pair.certificate, "key": pair.key, **more}
         return {f"tls.{k}": v for k, v in settings.items()}
 
-    def context(self, version=None, ciphers=None, client=None, trust=None):
-        """A client's context. version: "1.2" or "1.3" and no other; ciphers: of 1.2; client: its Pair."""
+    def context(self, version=None, ciphers=None, client=None, trust=None, any_name=False):
+        """A client's context. version: "1.2" or "1.3" and no other; ciphers: of 1.2; client: its Pair; any_name: whoever the server is."""
         c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        c.check_hostname = not any_name
         c.load_verify_locations(trust or self.roots)
         c.set_alpn_protocols(["http/1.1"])
         if version:
@@ -159,9 +160,12 @@ class Address(tuple):
         self._context = self._context or self.pki.context(**self.options)
         return self._context
 
-    def using(self, make=None, name=None, session=None, **options):
-        """The same place, spoken to in another way."""
-        return Address(self, self.pki, make or self.make, name or self.name, session, **{**self.options, **options})
+    def using(self, make=None, name=None, session=None, fresh=False, **options):
+        """The same place, spoken to in another way. Where that does not need another context, or fresh asks for one, it is the same."""
+        other = Address(self, self.pki, make or self.make, name or self.name, session, **{**self.options, **options})
+        if not options and not fresh:
+            other._context = self.context
+        return other
 
     def secure(self, sock, timeout=SOON):
         return self.make(sock, self, timeout)
