@@ -13,11 +13,12 @@
 
 #include "base/logline.h"
 #include "cli/cli.h"
+#include "shard/tlspath.h"
 #include "io/socket.h"
+#include "ops/hostcheck.h"
 #include "shard/shard.h"
 
-#define DESCRIPTORS_OWN 64u
-#define POLL_NS         50000000
+#define POLL_NS 50000000
 
 static void print_budget(void *ctx, const char *text)
 {
@@ -30,8 +31,7 @@ static int raise_descriptors(
 	const struct rc_gateway *g, const struct rc_config *config, struct rc_error *err)
 {
 	struct rlimit limit;
-	uint64_t need = (uint64_t)config->max_clients + config->max_publishers + DESCRIPTORS_OWN +
-			(uint64_t)g->count * 8;
+	uint64_t need = rc_host_descriptors(config, config->max_clients, g->count);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return rc_error_set(err, "RLIMIT_NOFILE can't be read: %s", strerror(errno));
@@ -196,7 +196,8 @@ int rc_cli_serve(int argc, char **argv)
 		static struct rc_budget budget;
 		struct rc_error err;
 		if (rc_gateway_plan(&plan, &config, &budget, &err) < 0 ||
-			rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0) {
+			rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0 ||
+			rc_tls_options_try(&config, &err) < 0) {
 			(void)fprintf(stderr, "error: %s\n", err.text);
 			return 1;
 		}

@@ -126,6 +126,15 @@ int rc_ktls_send_record(int fd, uint8_t type, const void *bytes, size_t len)
 	return (size_t)n == len ? 0 : -EIO;
 }
 
+void rc_ktls_clear_error(int fd)
+{
+	int error;
+	socklen_t len = sizeof(error);
+
+	/* Linux 6.12 keeps it as the socket's error, which is forgotten when it is asked for. 7.x does not. */
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+}
+
 /* The type of what was read: RECORD where the kernel named none, as on a socket without keys. */
 static ssize_t receive(int fd, void *bytes, size_t size, int flags, uint8_t *type)
 {

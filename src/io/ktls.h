@@ -41,6 +41,8 @@ int rc_ktls_engage(
 	int fd, const struct rc_ktls_key *send, const struct rc_ktls_key *receive) RC_MUST_USE;
 /* A record of another type than data, at once: 0 or -errno. */
 int rc_ktls_send_record(int fd, uint8_t type, const void *bytes, size_t len);
+/* After a receive that ended with -EBADMSG some kernels refuse to send too. Afterwards a goodbye can be sent. */
+void rc_ktls_clear_error(int fd);
 /*
  * Takes a control record that waits at the front. Returns its length and type, -EAGAIN when data, nothing or the end of the
  * stream is in front; nothing is taken then. Otherwise -errno. What is longer than size comes in pieces, each with the type.

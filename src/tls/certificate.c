@@ -277,7 +277,8 @@ static int parse_key(
 			"write it unlocked with `openssl pkey` and protect the file",
 			c->key_file);
 	}
-	if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE) {
+	/* What OpenSSL says about a file without a key differs from version to version. */
+	if (!strstr((const char *)f->bytes, "PRIVATE KEY-----")) {
 		ERR_clear_error();
 		return rc_error_set(err, "%s: %s", c->key_file,
 			is_pem(f) ? "there is no private key in it"
