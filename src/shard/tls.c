@@ -2,6 +2,7 @@
  *
  * TLS of the whole gateway: the certificates in place, their successor at a reload, the keys of the tickets.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "base/logline.h"
 #include "io/ktls.h"
 #include "shard/shard.h"
+
+#define QUIET 8u /* handshakes under way that are no crowd */
 
 static struct rc_tls_options options_of(const struct rc_config *c)
 {
@@ -131,11 +134,28 @@ int rc_gateway_tls_reload(struct rc_gateway *g, struct rc_error *err)
 	return 0;
 }
 
+/*
+ * A crowd of handshakes leaves holes in OpenSSL's heap, tens of kilobytes for each that was under way at once. When the crowd
+ * is gone, so are they.
+ */
+static void give_back(struct rc_gateway *g)
+{
+	uint64_t done = rc_counters_sum(&g->counters, RC_C_tls_full) +
+			rc_counters_sum(&g->counters, RC_C_tls_resumed);
+
+	if (done == g->tls.given_back ||
+		rc_counters_sum(&g->counters, RC_C_tls_handshaking) > QUIET)
+		return;
+	g->tls.given_back = done;
+	(void)malloc_trim(0);
+}
+
 void rc_gateway_tls_tick(struct rc_gateway *g)
 {
 	if (!g->tls.shared)
 		return;
 	let_go(g);
+	give_back(g);
 	(void)rc_tls_tickets_rotate(g->tls.tickets, rc_clock_mono_ns() / 1000000000u);
 }
 
