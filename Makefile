@@ -226,7 +226,7 @@ $(CLIENT_SO): $(CLIENT_SRC) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SAY) "  CC   $@"
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -shared \
-		-Wl,-soname,libringcast.so.0 $(LDFLAGS_ALL) -o $@ $(CLIENT_SRC)
+		-Wl,-soname,libringcast.so.0 $(LDFLAGS_ALL) -o $@ $(CLIENT_SRC) -lssl -lcrypto
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(CLIENT_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)

@@ -30,6 +30,11 @@
  * connections come back. An object belongs to one thread at a time; different
  * objects are independent. The library raises no SIGPIPE and installs no handler.
  *
+ * TLS: o.host = "tls://gateway.example:7443". The gateway's certificate is checked, its name too, or no event and no token
+ * leaves. A certificate that is not accepted, or a gateway that refuses ours, counts as a try that came to nothing: the state
+ * callback and ringcast_last_error say why, and the next try comes, for certificates are renewed. Reconnects resume the TLS
+ * session. OpenSSL allocates memory for each connection.
+ *
  * Inside a callback publishing is allowed (it does not wait and does not send by itself); ringcast_close is not, and
  * the calls that wait return RINGCAST_MISUSE.
  */
@@ -64,6 +69,8 @@ struct ringcast;
 #define RINGCAST_NO_MEMORY (-6)
 #define RINGCAST_RESOLVE   (-7) /* the host has no address */
 #define RINGCAST_MISUSE    (-8) /* not inside a callback, or a batch_end without its begin */
+#define RINGCAST_TLS \
+	(-9) /* a file of the TLS options can't be used; the state callback was told which, and why */
 
 /* Flags of an event. */
 #define RINGCAST_JSON     0x01u /* the data is one JSON text; without it, opaque bytes */
@@ -75,7 +82,7 @@ struct ringcast;
 
 enum ringcast_state {
 	RINGCAST_STATE_WAITING = 0,    /* not connected; the next try is planned */
-	RINGCAST_STATE_CONNECTING = 1, /* TCP or the greeting is under way */
+	RINGCAST_STATE_CONNECTING = 1, /* TCP, TLS or the greeting is under way */
 	RINGCAST_STATE_READY = 2,      /* events flow */
 	RINGCAST_STATE_FAILED = 3      /* given up: the gateway said that coming back can't help */
 };
@@ -99,9 +106,12 @@ struct ringcast_options {
 	/* Set by ringcast_options_init; lets the library grow without breaking you. */
 	size_t size;
 
-	/* "host", "host:port", "1.2.3.4:port", "[::1]:port"; default "127.0.0.1". */
+	/*
+	 * "host", "host:port", "1.2.3.4:port", "[::1]:port"; default "127.0.0.1". With "tls://" in front it is spoken over
+	 * TLS; a port must then be given, here or below.
+	 */
 	const char *host;
-	/* 0: the one in host, else 7400. */
+	/* 0: the one in host, else (without TLS) 7400. */
 	unsigned int port;
 	/* NULL or "": none. */
 	const char *token;
@@ -136,14 +146,33 @@ struct ringcast_options {
 	ringcast_nack_fn nack;
 	ringcast_state_fn state;
 	ringcast_error_fn error;
+
+	/*
+	 * TLS from here on, only with a host that begins with "tls://". Files are PEM and are read by ringcast_open.
+	 *
+	 * The authorities that the gateway's certificate may come from; NULL: those of the system.
+	 */
+	const char *tls_ca;
+	/* Our certificate, then its chain, for a gateway that asks for one; NULL: none. */
+	const char *tls_certificate;
+	/* Its private key, without a passphrase; NULL: in the file of the certificate. */
+	const char *tls_key;
+	/* What the gateway's certificate must be for, name or address; NULL: what host says. */
+	const char *tls_name;
+	/*
+	 * 0, or RINGCAST_TLS_TRUST_ANYBODY: the certificate is not looked at. Whoever is on the way can then read and change
+	 * everything, and gets the token. For tests on one machine.
+	 */
+	uint64_t tls_insecure;
 };
+#define RINGCAST_TLS_TRUST_ANYBODY 0x796f6279646e6121u
 
 /* size is sizeof(struct ringcast_options) as your compiler sees it. */
 RINGCAST_API void ringcast_options_init(struct ringcast_options *options, size_t size);
 
 /*
  * Allocates, resolves the host (once: for new addresses, close and open), and begins to connect. It does not wait: that
- * the gateway is not there is no error, it may come. RINGCAST_OK, INVALID, NO_MEMORY or RESOLVE.
+ * the gateway is not there is no error, it may come. RINGCAST_OK, INVALID, NO_MEMORY, RESOLVE or TLS.
  */
 RINGCAST_API int ringcast_open(struct ringcast **out, const struct ringcast_options *options);
 /*

@@ -5,6 +5,7 @@
 #include "cli/args.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/utf8.h"
 
@@ -57,6 +58,49 @@ bool rc_args_server(const char *text, char host[RC_ARGS_HOST_SIZE], uint16_t *po
 	host[len] = '\0';
 	*port = (uint16_t)n;
 	return true;
+}
+
+const char *rc_args_behind(const char *scheme, const char *text)
+{
+	size_t len = strlen(scheme);
+
+	return strncasecmp(text, scheme, len) == 0 ? text + len : NULL;
+}
+
+bool rc_args_tls_take(struct rc_args_tls *t, int option, const char *argument)
+{
+	switch (option) {
+	case RC_ARGS_CA:
+		t->ca = argument;
+		return true;
+	case RC_ARGS_CERT:
+		t->certificate = argument;
+		return true;
+	case RC_ARGS_KEY:
+		t->key = argument;
+		return true;
+	case RC_ARGS_SERVER_NAME:
+		t->name = argument;
+		return true;
+	case RC_ARGS_INSECURE:
+		t->insecure = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *rc_args_tls_wrong(const struct rc_args_tls *t, bool tls)
+{
+	if (!tls && (t->ca || t->certificate || t->key || t->name || t->insecure))
+		return "--ca, --cert, --key, --server-name and --insecure are for TLS";
+	if (t->key && !t->certificate)
+		return "--key is nothing without --cert";
+	if (t->name && (*t->name == '\0' || strlen(t->name) >= RC_ARGS_HOST_SIZE))
+		return "--server-name is a name or an address";
+	if (t->insecure && t->ca)
+		return "--ca and --insecure contradict each other; give one";
+	return NULL;
 }
 
 bool rc_args_printable(struct rc_str text)

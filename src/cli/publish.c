@@ -44,7 +44,8 @@ static const char usage[] =
 	"DATA, when standard input is a pipe or a file). Empty lines are passed over. Without any data\n"
 	"the event carries null. Ends when the gateway has acknowledged or refused everything.\n"
 	"\n"
-	"  --server HOST:PORT  the gateway's ingest port (" SERVER "; RINGCAST_INGEST_SERVER)\n"
+	"  --server HOST:PORT  the gateway's ingest port (" SERVER "; RINGCAST_INGEST_SERVER);\n"
+	"                      tls://HOST:PORT for the one that speaks TLS\n" RC_ARGS_TLS_HELP
 	"  --token TOKEN       (RINGCAST_INGEST_TOKEN, which other users can't see)\n"
 	"  --token-file PATH   the token is the first line of this file\n"
 	"  --id PUBLISHER      publish each event once even when the connection breaks; without an id,\n"
@@ -68,6 +69,8 @@ struct options {
 	const char *channel; /* NULL: broadcast */
 	const char *event;
 	struct rc_str data;
+	struct rc_args_tls tls;
+	bool over_tls;
 	int timeout_ms;
 	bool lines;
 	bool text;
@@ -82,6 +85,7 @@ struct publish {
 	uint64_t refused; /* of those, by the gateway */
 	uint64_t unsent;  /* lines that could not be sent */
 	uint64_t progress_ns;
+	char failed[256]; /* what the library said when it gave up */
 	uint64_t line_of[WINDOW];
 };
 
@@ -182,7 +186,7 @@ static int parse(struct options *o, char token[TOKEN_MAX + 2], int argc, char **
 		{"broadcast", no_argument, NULL, BROADCAST},
 		{"position", no_argument, NULL, POSITION},
 		{"timeout", required_argument, NULL, TIMEOUT}, {"quiet", no_argument, NULL, QUIET},
-		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		RC_ARGS_TLS_LONGS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	const char *env_server = getenv("RINGCAST_INGEST_SERVER");
 	const char *file = NULL;
 	bool broadcast = false;
@@ -227,12 +231,21 @@ static int parse(struct options *o, char token[TOKEN_MAX + 2], int argc, char **
 			(void)fputs(usage, stdout);
 			return -1;
 		default:
+			if (rc_args_tls_take(&o->tls, c, optarg))
+				break;
 			(void)fputs("'ringcast publish --help' says what there is\n", stderr);
 			return USAGE;
 		}
 	}
-	if (!rc_args_server(o->server, host, &port))
-		return wrong("'%s' is not a server: HOST:PORT, for example " SERVER, o->server);
+	const char *behind = rc_args_behind("tls://", o->server);
+	o->over_tls = behind != NULL;
+	if (!rc_args_server(o->over_tls ? behind : o->server, host, &port))
+		return wrong("'%s' is not a server: HOST:PORT, for example " SERVER
+			     ", or tls://HOST:PORT",
+			o->server);
+	const char *clash = rc_args_tls_wrong(&o->tls, o->over_tls);
+	if (clash != NULL)
+		return wrong("%s%s", clash, o->over_tls ? "" : ", which tls:// asks for");
 	if (o->token != NULL && file != NULL)
 		return wrong("--token and --token-file name the same thing; give one");
 	if (o->token != NULL && strlen(o->token) > TOKEN_MAX)
@@ -309,6 +322,14 @@ static void on_nack(void *user, uint64_t sequence, int code, const char *text)
 	say_refused(p->line_of[sequence % WINDOW], what, text);
 }
 
+static void on_state(void *user, enum ringcast_state state, const char *text)
+{
+	struct publish *p = user;
+
+	if (state == RINGCAST_STATE_FAILED)
+		(void)snprintf(p->failed, sizeof(p->failed), "%s", text);
+}
+
 static uint64_t acknowledged(const struct publish *p)
 {
 	return p->taken - p->refused - (p->r != NULL ? ringcast_unacked(p->r) : 0);
@@ -358,7 +379,8 @@ static int connect_once(struct publish *p)
 		if (ringcast_state(p->r) == RINGCAST_STATE_FAILED)
 			return told_no(p);
 		if (ringcast_state(p->r) == RINGCAST_STATE_WAITING && ringcast_timeout(p->r) > 0)
-			return give_up(p, "no gateway answers there");
+			return give_up(p,
+				p->o->over_tls ? "no TLS connection" : "no gateway answers there");
 		if (left == 0)
 			return give_up(p, "no answer in time");
 		(void)ringcast_poll(p->r, left);
@@ -383,11 +405,19 @@ static int open_link(struct publish *p)
 	ro.user = p;
 	ro.ack = on_ack;
 	ro.nack = on_nack;
+	ro.state = on_state;
+	ro.tls_ca = o->tls.ca;
+	ro.tls_certificate = o->tls.certificate;
+	ro.tls_key = o->tls.key;
+	ro.tls_name = o->tls.name;
+	ro.tls_insecure = o->tls.insecure ? RINGCAST_TLS_TRUST_ANYBODY : 0;
 	p->progress_ns = rc_clock_mono_ns();
 	int rc = ringcast_open(&p->r, &ro);
 	if (rc == RINGCAST_INVALID)
 		return wrong(
 			"--id has up to %d of letters, digits and _.:-", RINGCAST_PUBLISHER_ID_MAX);
+	if (rc == RINGCAST_TLS)
+		return wrong("%s", p->failed);
 	if (rc != RINGCAST_OK) {
 		(void)fprintf(
 			stderr, "ringcast publish: %s: %s\n", o->server, ringcast_strerror(rc));

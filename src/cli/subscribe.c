@@ -43,8 +43,9 @@ static const char usage[] =
 	"'channel event offset data'. Opaque data is shown as text where it is text, else as base64:...\n"
 	"The messages of a namespace with raw = yes have no channel: '- - - data'.\n"
 	"\n"
-	"  --server HOST:PORT  the gateway's HTTP port (" SERVER ")\n"
-	"  --path PATH         where its WebSocket is (/ws)\n"
+	"  --server HOST:PORT  the gateway's HTTP port (" SERVER ");\n"
+	"                      wss://HOST:PORT for the one that speaks TLS; a path may follow\n"
+	"  --path PATH         where its WebSocket is (/ws)\n" RC_ARGS_TLS_HELP
 	"  --count N           end after N events\n"
 	"  --timeout TIME      end with status 1 when no event came for so long, such as 500ms\n"
 	"  --raw               print the data alone, opaque bytes as they are\n"
@@ -62,6 +63,8 @@ struct options {
 	char host[RC_ARGS_HOST_SIZE];
 	uint16_t port;
 	const char *path;
+	bool over_tls;
+	struct rc_args_tls tls;
 	uint64_t count; /* 0: no end */
 	int timeout_ms; /* 0: none */
 	enum rc_eventline_format format;
@@ -130,6 +133,39 @@ static bool parse_count(const char *text, uint64_t *out)
 	return errno == 0 && *out > 0;
 }
 
+/* HOST:PORT, or an address with its scheme, to which a path may belong and whose port may be the usual one. */
+static int parse_server(struct options *o)
+{
+	const char *secure = rc_args_behind("wss://", o->server);
+	const char *plain = rc_args_behind("ws://", o->server);
+	const char *at = secure != NULL ? secure : plain != NULL ? plain : o->server;
+	const char *slash = at == o->server ? NULL : strchr(at, '/');
+	size_t len = slash != NULL ? (size_t)(slash - at) : strlen(at);
+	char where[RC_ARGS_HOST_SIZE + 16];
+	int written = snprintf(where, sizeof(where), "%.*s", (int)RC_MIN(len, sizeof(where)), at);
+	bool fits = written >= 0 && (size_t)written + 5 < sizeof(where);
+
+	o->over_tls = secure != NULL;
+	if (slash != NULL && o->path != NULL)
+		return say("--path: there is one in --server already");
+	if (slash != NULL)
+		o->path = slash;
+	if (o->path == NULL)
+		o->path = "/ws";
+	if (!path_valid(o->path))
+		return say("'%s' is not a path such as /ws", o->path);
+	if (!fits || !rc_args_server(where, o->host, &o->port)) {
+		if (fits && at != o->server)
+			strcat(where, o->over_tls ? ":443" : ":80");
+		if (!fits || !rc_args_server(where, o->host, &o->port))
+			return say("--server: '%s' is not HOST:PORT, for example " SERVER
+				   ", nor wss://HOST:PORT",
+				o->server);
+	}
+	const char *wrong = rc_args_tls_wrong(&o->tls, o->over_tls);
+	return wrong != NULL ? say("%s%s", wrong, o->over_tls ? "" : ", which wss:// asks for") : 0;
+}
+
 /* 0; USAGE; -1 when help was printed. */
 static int parse(struct options *o, int argc, char **argv)
 {
@@ -138,10 +174,10 @@ static int parse(struct options *o, int argc, char **argv)
 		{"path", required_argument, NULL, PATH}, {"count", required_argument, NULL, COUNT},
 		{"timeout", required_argument, NULL, TIMEOUT}, {"raw", no_argument, NULL, RAW},
 		{"json", no_argument, NULL, JSON}, {"all", no_argument, NULL, ALL},
-		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		RC_ARGS_TLS_LONGS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	bool raw = false, json = false;
 
-	*o = (struct options){.server = SERVER, .path = "/ws"};
+	*o = (struct options){.server = SERVER};
 	optind = 0; /* starts anew, also when this is not the first command line that getopt sees */
 	for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
 		switch (c) {
@@ -150,8 +186,6 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case PATH:
 			o->path = optarg;
-			if (!path_valid(optarg))
-				return say("--path: '%s' is not a path such as /ws", optarg);
 			break;
 		case COUNT:
 			if (!parse_count(optarg, &o->count))
@@ -175,6 +209,8 @@ static int parse(struct options *o, int argc, char **argv)
 			(void)fputs(usage, stdout);
 			return -1;
 		default:
+			if (rc_args_tls_take(&o->tls, c, optarg))
+				break;
 			(void)fputs("'ringcast subscribe --help' says what there is\n", stderr);
 			return USAGE;
 		}
@@ -182,8 +218,9 @@ static int parse(struct options *o, int argc, char **argv)
 	if (raw && json)
 		return say("--raw and --json contradict each other; give one");
 	o->format = raw ? RC_EVENTLINE_DATA : json ? RC_EVENTLINE_MESSAGE : RC_EVENTLINE_FIELDS;
-	if (!rc_args_server(o->server, o->host, &o->port))
-		return say("--server: '%s' is not HOST:PORT, for example " SERVER, o->server);
+	int status = parse_server(o);
+	if (status != 0)
+		return status;
 	return parse_channels(o, argc - optind, argv + optind);
 }
 
@@ -425,19 +462,39 @@ static int send_request(struct subscribe *s, struct rc_error *err)
 	return rc;
 }
 
+/* 0 with NULL when there is to be none. */
+static int prepare_tls(const struct options *o, struct rc_client_tls **tls)
+{
+	struct rc_client_tls_options t = {.host = o->tls.name != NULL ? o->tls.name : o->host,
+		.ca = o->tls.ca,
+		.certificate = o->tls.certificate,
+		.key = o->tls.key,
+		.protocol = "http/1.1",
+		.trust_anybody = o->tls.insecure};
+	char why[RC_CLIENT_TLS_WHY];
+
+	*tls = NULL;
+	return o->over_tls && rc_client_tls_open(tls, &t, why) < 0 ? say("%s", why) : 0;
+}
+
 static int run(struct subscribe *s)
 {
 	const struct options *o = s->o;
+	struct rc_client_tls *tls;
 	struct rc_error err;
 	int timeout_ms =
 		o->timeout_ms > 0 ? RC_MIN(o->timeout_ms, CONNECT_TIMEOUT_MS) : CONNECT_TIMEOUT_MS;
 
-	if (rc_wsclient_open(&s->ws, o->host, o->port, o->path, PROTOCOL, timeout_ms, &err) < 0 ||
+	int rc = prepare_tls(o, &tls);
+	if (rc != 0)
+		return rc;
+	if (rc_wsclient_open(&s->ws, tls, o->host, o->port, o->path, PROTOCOL, timeout_ms, &err) <
+			0 ||
 		send_request(s, &err) < 0) {
 		say("%s: %s", o->server, err.text);
 		return NO_GATEWAY;
 	}
-	int rc = catch_signals();
+	rc = catch_signals();
 	if (rc < 0) {
 		say("%s", strerror(-rc));
 		return NO;
@@ -460,6 +517,7 @@ int rc_cli_subscribe(int argc, char **argv)
 	if (status != 0)
 		return status < 0 ? 0 : status;
 	s = (struct subscribe){.o = &o, .status = -1};
+	rc_wsclient_init(&s.ws, -1);
 	status = run(&s);
 	rc_wsclient_deinit(&s.ws);
 	return status;

@@ -127,6 +127,9 @@ void rc_wsclient_init(struct rc_wsclient *w, int fd)
 
 void rc_wsclient_deinit(struct rc_wsclient *w)
 {
+	if (w->tls != NULL)
+		rc_client_tls_bye(w->tls);
+	rc_client_tls_close(w->tls);
 	if (w->fd >= 0)
 		(void)close(w->fd);
 	free(w->message);
@@ -201,32 +204,66 @@ static int connect_any(
 	return fd;
 }
 
-static int send_all(int fd, const void *bytes, size_t len, int timeout_ms, struct rc_error *err)
+/* What goes at once: bytes, or -errno. */
+static ssize_t send_some(struct rc_wsclient *w, const void *bytes, size_t len)
+{
+	struct iovec piece = {(void *)(uintptr_t)bytes, len};
+	ssize_t n;
+
+	if (w->tls != NULL)
+		return rc_client_tls_write(w->tls, &piece, 1);
+	n = send(w->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return n < 0 ? -errno : n;
+}
+
+static int sending_failed(const struct rc_wsclient *w, int error, struct rc_error *err)
+{
+	return rc_error_set(err, "sending: %s",
+		w->tls != NULL && error != ETIMEDOUT ? rc_client_tls_why(w->tls) : strerror(error));
+}
+
+static int send_all(
+	struct rc_wsclient *w, const void *bytes, size_t len, int timeout_ms, struct rc_error *err)
 {
 	const char *at = bytes;
 	uint64_t since = rc_clock_mono_ns();
 
-	while (len > 0) {
-		ssize_t n = send(fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	/* TLS may have taken it all and still hold the end of it back. */
+	while (len > 0 || (w->tls != NULL && rc_client_tls_wants_write(w->tls))) {
+		ssize_t n = len > 0 ? send_some(w, at, len) : rc_client_tls_flush(w->tls);
 		if (n > 0) {
 			at += n;
 			len -= (size_t)n;
-			continue;
+		} else if (n == -EAGAIN) {
+			n = await(w->fd, POLLOUT, since, timeout_ms);
 		}
-		int rc = errno == EAGAIN  ? await(fd, POLLOUT, since, timeout_ms)
-			 : errno == EINTR ? 0
-					  : -errno;
-		if (rc < 0)
-			return rc_error_set(err, "sending: %s", strerror(-rc));
+		if (n < 0 && n != -EINTR)
+			return sending_failed(w, (int)-n, err);
 	}
 	return 0;
+}
+
+static int begin_tls(struct rc_wsclient *w, uint64_t since_ns, int timeout_ms, struct rc_error *err)
+{
+	int rc;
+
+	if (rc_client_tls_begin(w->tls, w->fd) < 0)
+		return rc_error_set(err, "out of memory");
+	while ((rc = rc_client_tls_shake(w->tls)) == 0) {
+		short events = rc_client_tls_wants_write(w->tls) ? POLLIN | POLLOUT : POLLIN;
+		if (await(w->fd, events, since_ns, timeout_ms) < 0)
+			return rc_error_set(err, "the TLS handshake was not done in time");
+	}
+	return rc < 0 ? rc_error_set(err, "%s", rc_client_tls_why(w->tls)) : 0;
 }
 
 static int shake_hands(struct rc_wsclient *w, const char *request, size_t request_len,
 	const char *key, const char *protocol, uint64_t since_ns, int timeout_ms,
 	struct rc_error *err)
 {
-	if (send_all(w->fd, request, request_len, timeout_ms, err) < 0)
+	if (w->tls != NULL && begin_tls(w, since_ns, timeout_ms, err) < 0)
+		return -1;
+	if (send_all(w, request, request_len, timeout_ms, err) < 0)
 		return -1;
 	while (true) {
 		int rc = rc_wsclient_answer(
@@ -245,15 +282,17 @@ static int shake_hands(struct rc_wsclient *w, const char *request, size_t reques
 	}
 }
 
-int rc_wsclient_open(struct rc_wsclient *w, const char *host, uint16_t port, const char *target,
-	const char *protocol, int timeout_ms, struct rc_error *err)
+int rc_wsclient_open(struct rc_wsclient *w, struct rc_client_tls *tls, const char *host,
+	uint16_t port, const char *target, const char *protocol, int timeout_ms,
+	struct rc_error *err)
 {
 	uint64_t since = rc_clock_mono_ns();
 	bool v6 = strchr(host, ':') != NULL;
 	unsigned char nonce[16];
 	char key[RC_WSCLIENT_KEY_LEN + 1] = {0};
 	char request[4096];
-	static_assert(RC_WSCLIENT_IN >= HEAD_MAX, "the head is gathered in `in`");
+	static_assert(RC_WSCLIENT_IN >= HEAD_MAX + RC_CLIENT_TLS_STAGE,
+		"the head is gathered in `in`, and a record behind it");
 
 	rc_random_bytes(nonce, sizeof(nonce));
 	(void)rc_base64_encode(nonce, sizeof(nonce), key);
@@ -263,6 +302,7 @@ int rc_wsclient_open(struct rc_wsclient *w, const char *host, uint16_t port, con
 		"Sec-WebSocket-Protocol: %s\r\nUser-Agent: ringcast/" RC_VERSION "\r\n\r\n",
 		target, v6 ? "[" : "", host, v6 ? "]" : "", port, key, protocol);
 	rc_wsclient_init(w, -1);
+	w->tls = tls;
 	if (len < 0 || (size_t)len >= sizeof(request))
 		return rc_error_set(err, "the request is too long");
 	w->fd = connect_any(host, port, since, timeout_ms, err);
@@ -277,15 +317,27 @@ int rc_wsclient_receive(struct rc_wsclient *w, struct rc_error *err)
 		w->in_begin = w->in_end = 0;
 	/* The decoder takes all that it is given, so there is room whenever it says that it wants more. */
 	RC_ASSERT(w->in_end < sizeof(w->in));
-	ssize_t n = recv(w->fd, w->in + w->in_end, sizeof(w->in) - w->in_end, MSG_DONTWAIT);
+	unsigned char *at = w->in + w->in_end;
+	size_t room = sizeof(w->in) - w->in_end;
+	ssize_t n;
+	if (w->tls != NULL) {
+		/* A whole record comes out, so that poll() knows of all that is left. */
+		RC_ASSERT(room >= RC_CLIENT_TLS_STAGE);
+		n = rc_client_tls_read(w->tls, at, room);
+	} else {
+		n = recv(w->fd, at, room, MSG_DONTWAIT);
+		n = n < 0 ? -errno : n;
+	}
 	if (n > 0) {
 		w->in_end += (size_t)n;
 		return 1;
 	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN || n == -EINTR)
 		return 0;
+	if (n == 0)
+		return rc_error_set(err, "the gateway hung up without a close");
 	return rc_error_set(
-		err, "%s", n == 0 ? "the gateway hung up without a close" : strerror(errno));
+		err, "%s", w->tls != NULL ? rc_client_tls_why(w->tls) : strerror((int)-n));
 }
 
 int rc_wsclient_send(
@@ -305,7 +357,7 @@ int rc_wsclient_send(
 	if (payload.len > 0)
 		memcpy(frame + len, payload.ptr, payload.len);
 	rc_ws_mask(frame + len, payload.len, mask, 0);
-	int rc = send_all(w->fd, frame, len + payload.len, SEND_TIMEOUT_MS, err);
+	int rc = send_all(w, frame, len + payload.len, SEND_TIMEOUT_MS, err);
 	if (frame != small)
 		free(frame);
 	return rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One WebSocket from the client's side (RFC 6455), for the subcommands: connect, handshake, whole messages in, masked
- * frames out. Each step waits by poll(2) for a bounded time. One owner; not for the gateway itself.
+ * One WebSocket from the client's side (RFC 6455), over TCP or TLS, for the subcommands: connect, handshake, whole messages
+ * in, masked frames out. Each step waits by poll(2) for a bounded time. One owner; not for the gateway itself.
  *
  *   in    | taken | frames | room |	   decoder ─▶ pieces ─▶ message (only when it is in several)
  *	   in_begin	  in_end
@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "base/error.h"
+#include "client/tls.h"
 #include "proto/websocket.h"
 
 #define RC_WSCLIENT_KEY_LEN    24
@@ -21,6 +22,7 @@
 
 struct rc_wsclient {
 	int fd;
+	struct rc_client_tls *tls; /* NULL: without */
 	struct rc_ws_decoder decoder;
 	unsigned char in[RC_WSCLIENT_IN];
 	size_t in_begin, in_end;
@@ -45,10 +47,12 @@ RC_MUST_USE int rc_wsclient_answer(struct rc_str bytes, const char key[RC_WSCLIE
 /* ---- the connection */
 
 /*
- * Connects and shakes hands, all within timeout_ms. 0, or -1 with a sentence; deinit it in either case.
+ * Connects and shakes hands, all within timeout_ms. 0, or -1 with a sentence; deinit it in either case. With tls, which is
+ * then its own, over TLS; NULL: without.
  */
-RC_MUST_USE int rc_wsclient_open(struct rc_wsclient *w, const char *host, uint16_t port,
-	const char *target, const char *protocol, int timeout_ms, struct rc_error *err);
+RC_MUST_USE int rc_wsclient_open(struct rc_wsclient *w, struct rc_client_tls *tls, const char *host,
+	uint16_t port, const char *target, const char *protocol, int timeout_ms,
+	struct rc_error *err);
 /* Takes over a socket on which the handshake is done. */
 void rc_wsclient_init(struct rc_wsclient *w, int fd);
 /* Frees, and closes the socket without a word. */

@@ -245,10 +245,21 @@ static bool frame(struct ringcast *r, unsigned type, unsigned flags, struct body
 	}
 }
 
+/* An alert where a greeting should be: a length of 200 KB that no frame has. */
+static bool tls_speaks(const struct ringcast *r)
+{
+	return r->state == RINGCAST_STATE_CONNECTING && !r->tls && r->rx_len >= 3 &&
+	       r->rx[0] == 21 && r->rx[1] == 3 && r->rx[2] != 0;
+}
+
 void rc_client_answers(struct ringcast *r)
 {
 	size_t off = 0;
 
+	if (tls_speaks(r)) {
+		rc_client_disconnect(r, false, "the gateway speaks TLS there, which tls:// is for");
+		return;
+	}
 	while (r->rx_len - off >= RINGCAST_WIRE_HEADER_LEN) {
 		const unsigned char *at = r->rx + off;
 		uint64_t total = rc_client_load(at, 4) + RINGCAST_WIRE_LENGTH_LEN;

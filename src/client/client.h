@@ -6,6 +6,7 @@
  *	publish.c  encodes events into the window
  *	window.c   the window: a ring of encoded frames and a ring of records that say what is where
  *	link.c	   the connection: connect, send, receive, time-outs, coming back
+ *	tls.c	   a stream over OpenSSL; knows nothing of the others
  *	answer.c   what the gateway says
  *	tell.c	   the callbacks
  *	wait.c	   the calls that wait
@@ -32,6 +33,7 @@
 
 #include "ringcast.h"
 #include "ringcast/wire.h"
+#include "tls.h"
 
 #define RC_CLIENT_ADDRESSES 8
 /* Far more than the largest frame that a gateway of version 1 sends, so that a recv brings many. */
@@ -74,9 +76,11 @@ struct ringcast {
 	/* the connection */
 	enum ringcast_state state;
 	int fd;
-	bool connected; /* TCP is, so HELLO may go out */
-	bool draining;  /* the gateway said BYE: no new frames */
-	bool unblocked; /* the last send took all that it was given */
+	struct rc_client_tls *tls; /* NULL: without */
+	bool shaking;              /* TCP is up, TLS not yet */
+	bool connected;            /* TCP is, and TLS, so HELLO may go out */
+	bool draining;             /* the gateway said BYE: no new frames */
+	bool unblocked;            /* the last send took all that it was given */
 	bool in_callback;
 	uint32_t credit, frame_max, message_max;
 	uint32_t bye_after_ms;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The connection of libringcast: WAITING for the next try, CONNECTING (first TCP, then the greeting), READY. Nothing
+ * The connection of libringcast: WAITING for the next try, CONNECTING (first TCP, then TLS where it is wanted, then the
+ * greeting), READY. Nothing
  * here waits; wait.c does.
  */
 #include "client.h"
@@ -55,12 +56,14 @@ void rc_client_disconnect(struct ringcast *r, bool for_good, const char *why)
 	bool farewell = r->draining;
 
 	snprintf(r->why, sizeof(r->why), "%s", why);
+	if (r->tls)
+		rc_client_tls_end(r->tls);
 	if (r->fd >= 0)
 		close(r->fd);
 	if (r->state == RINGCAST_STATE_READY && now - r->ready_ms >= r->o.backoff_max_ms)
 		r->attempts = 0;
 	r->fd = -1;
-	r->connected = r->draining = false;
+	r->shaking = r->connected = r->draining = false;
 	r->unblocked = false;
 	r->ctl_len = r->ctl_off = r->rx_len = 0;
 	/* Half a frame and what was under way go again, from the first byte, on the next connection. */
@@ -90,6 +93,15 @@ static void lost(struct ringcast *r, const char *doing, int error)
 	char why[160];
 
 	snprintf(why, sizeof(why), "%s: %s", doing, strerror(error));
+	rc_client_disconnect(r, false, why);
+}
+
+/* The same over TLS. Its end forgets the words, so they are taken before. */
+static void tls_lost(struct ringcast *r)
+{
+	char why[RC_CLIENT_TLS_WHY];
+
+	snprintf(why, sizeof(why), "%s", rc_client_tls_why(r->tls));
 	rc_client_disconnect(r, false, why);
 }
 
@@ -169,10 +181,12 @@ static void refuse_what_is_too_large(struct ringcast *r)
 /* Pieces of memory for one sendmsg: of the window, from rec_send on. Returns how many. */
 static size_t gather(struct ringcast *r, struct iovec *pieces, size_t max, bool only_the_rest)
 {
-	size_t count = 0, total = 0, off = r->send_off;
+	size_t count = 0, total = 0, off = r->send_off, enough = SEND_BYTES;
 	uint32_t outstanding = r->outstanding;
 
-	for (uint64_t i = r->rec_send; total < SEND_BYTES; i++, off = 0) {
+	if (r->tls)
+		enough = RC_CLIENT_TLS_STAGE;
+	for (uint64_t i = r->rec_send; total < enough; i++, off = 0) {
 		struct rc_client_record *record = rc_client_record(r, i);
 		unsigned char *at;
 
@@ -198,15 +212,36 @@ static size_t gather(struct ringcast *r, struct iovec *pieces, size_t max, bool 
 	return count;
 }
 
-/* One sendmsg: 1, more may go; 0, nothing more goes now; -errno, the connection is broken. */
+/* Bytes that were taken, or -errno. */
+static ssize_t send_pieces(struct ringcast *r, struct iovec *pieces, size_t count)
+{
+	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+	ssize_t sent;
+
+	if (r->tls)
+		return rc_client_tls_write(r->tls, pieces, count);
+	do
+		sent = sendmsg(r->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : sent;
+}
+
+/* One send: 1, more may go; 0, nothing more goes now; -errno, the connection is broken. */
 static int send_some(struct ringcast *r)
 {
 	struct iovec pieces[SEND_PIECES];
-	struct msghdr message = {.msg_iov = pieces};
 	size_t ctl = 0, wanted = 0, count = 0;
 	bool nothing_under_way, ctl_waits;
 	ssize_t sent;
+	int rc;
 
+	rc = r->tls ? rc_client_tls_flush(r->tls) : 0;
+	if (rc != 0) {
+		r->unblocked = false;
+		return rc == -EAGAIN ? 0 : rc;
+	}
+	if (r->tls)
+		r->unblocked = true;
 	if (r->state == RINGCAST_STATE_READY)
 		refuse_what_is_too_large(r);
 	nothing_under_way = r->outstanding == 0 && r->send_off == 0;
@@ -221,13 +256,10 @@ static int send_some(struct ringcast *r)
 		wanted += pieces[i].iov_len;
 	if (wanted == 0)
 		return 0;
-	message.msg_iovlen = count;
-	do
-		sent = sendmsg(r->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (sent < 0 && errno == EINTR);
+	sent = send_pieces(r, pieces, count);
 	if (sent < 0) {
 		r->unblocked = false;
-		return errno == EAGAIN ? 0 : -errno;
+		return sent == -EAGAIN ? 0 : (int)sent;
 	}
 	if ((size_t)sent < ctl) {
 		r->ctl_off += (size_t)sent;
@@ -238,8 +270,36 @@ static int send_some(struct ringcast *r)
 	}
 	if (nothing_under_way && (r->outstanding != 0 || r->send_off != 0))
 		r->since_ms = rc_client_now_ms();
-	r->unblocked = (size_t)sent == wanted;
+	if (r->tls)
+		r->unblocked = !rc_client_tls_wants_write(r->tls);
+	else
+		r->unblocked = (size_t)sent == wanted;
 	return r->unblocked;
+}
+
+/* Bytes; 0: the gateway hung up; -errno. */
+static ssize_t receive_some(struct ringcast *r, void *at, size_t room)
+{
+	ssize_t got;
+
+	if (r->tls)
+		return rc_client_tls_read(r->tls, at, room);
+	do
+		got = recv(r->fd, at, room, MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
+static void receive_failed(struct ringcast *r, ssize_t got)
+{
+	if (got == 0 && r->draining)
+		rc_client_disconnect(r, false, "the gateway said good-bye");
+	else if (r->tls)
+		tls_lost(r);
+	else if (got == 0)
+		rc_client_disconnect(r, false, "the gateway closed the connection");
+	else
+		lost(r, "receiving", (int)-got);
 }
 
 static void receive(struct ringcast *r)
@@ -251,23 +311,17 @@ static void receive(struct ringcast *r)
 		/* Only while an answer to the gateway's pings has no room to wait in. */
 		if (room == 0)
 			return;
-		got = recv(r->fd, r->rx + r->rx_len, room, MSG_DONTWAIT);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			if (errno != EAGAIN)
-				lost(r, "receiving", errno);
+		got = receive_some(r, r->rx + r->rx_len, room);
+		if (got == -EAGAIN)
 			return;
-		}
-		if (got == 0) {
-			rc_client_disconnect(r, false,
-				r->draining ? "the gateway said good-bye"
-					    : "the gateway closed the connection");
+		if (got <= 0) {
+			receive_failed(r, got);
 			return;
 		}
 		r->rx_len += (size_t)got;
 		rc_client_answers(r);
-		if ((size_t)got < room)
+		/* One record at a time comes out of TLS, so a short read means nothing. */
+		if ((size_t)got < room && !r->tls)
 			return;
 	}
 }
@@ -281,18 +335,43 @@ void rc_client_send(struct ringcast *r)
 	if (rc < 0) {
 		/* What the gateway said before it hung up tells more than the error does. */
 		receive(r);
-		if (r->fd >= 0)
+		if (r->fd >= 0 && r->tls)
+			tls_lost(r);
+		else if (r->fd >= 0)
 			lost(r, "sending", -rc);
 	}
 }
 
 /* ---- coming and going -------------------------------------------------------------------------- */
 
-static void tcp_is_up(struct ringcast *r)
+static void stream_is_up(struct ringcast *r)
 {
+	r->shaking = false;
 	r->connected = true;
 	r->changes++;
 	say_hello(r);
+}
+
+static void shake(struct ringcast *r)
+{
+	int rc = rc_client_tls_shake(r->tls);
+
+	if (rc > 0)
+		stream_is_up(r);
+	else if (rc < 0)
+		tls_lost(r);
+}
+
+static void tcp_is_up(struct ringcast *r)
+{
+	if (!r->tls) {
+		stream_is_up(r);
+	} else if (rc_client_tls_begin(r->tls, r->fd) < 0) {
+		lost(r, "TLS", ENOMEM);
+	} else {
+		r->shaking = true;
+		shake(r);
+	}
 }
 
 static void begin(struct ringcast *r)
@@ -343,7 +422,9 @@ static void look_at_the_time(struct ringcast *r)
 
 	if (r->state == RINGCAST_STATE_CONNECTING &&
 		passed(r->since_ms, r->o.connect_timeout_ms, now))
-		rc_client_disconnect(r, false, "the gateway did not greet in time");
+		rc_client_disconnect(r, false,
+			r->shaking ? "the TLS handshake was not done in time"
+				   : "the gateway did not greet in time");
 	else if (r->state == RINGCAST_STATE_READY && rc_client_due(r) &&
 		 passed(r->since_ms, r->o.ack_timeout_ms, now))
 		rc_client_disconnect(r, false, "the gateway did not acknowledge in time");
@@ -365,7 +446,9 @@ void rc_client_step(struct ringcast *r)
 		return;
 	if (r->state == RINGCAST_STATE_WAITING && rc_client_now_ms() >= r->retry_at_ms)
 		begin(r);
-	if (r->state == RINGCAST_STATE_CONNECTING && !r->connected && r->fd >= 0)
+	if (r->state == RINGCAST_STATE_CONNECTING && r->shaking)
+		shake(r);
+	else if (r->state == RINGCAST_STATE_CONNECTING && !r->connected && r->fd >= 0)
 		look_whether_tcp_is_up(r);
 	if (r->connected)
 		receive(r);

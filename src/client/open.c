@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #define WINDOW_BYTES_MIN  4096
 /* For PONG and BYE beside a HELLO. */
 #define CTL_ROOM 1024
+#define SCHEME   "tls://"
 
 static const struct ringcast_options defaults = {
 	.size = sizeof(struct ringcast_options),
@@ -45,24 +47,44 @@ static bool publisher_valid(const char *id)
 	return strlen(id) <= RINGCAST_PUBLISHER_ID_MAX && id[strspn(id, letters)] == 0;
 }
 
+static bool tls_wanted(const char *host)
+{
+	return host && strncasecmp(host, SCHEME, strlen(SCHEME)) == 0;
+}
+
+/* TLS options without TLS: somebody believes himself safe who is not. */
+static bool tls_valid(const struct ringcast_options *o)
+{
+	if (o->tls_insecure != 0 && o->tls_insecure != RINGCAST_TLS_TRUST_ANYBODY)
+		return false;
+	if (!tls_wanted(o->host))
+		return !o->tls_ca && !o->tls_certificate && !o->tls_key && !o->tls_name &&
+		       o->tls_insecure == 0;
+	return (o->tls_certificate || !o->tls_key) && (!o->tls_name || *o->tls_name);
+}
+
 static bool options_valid(const struct ringcast_options *o)
 {
-	return (!o->publisher || publisher_valid(o->publisher)) &&
+	return tls_valid(o) && (!o->publisher || publisher_valid(o->publisher)) &&
 	       (!o->token || strlen(o->token) <= RINGCAST_TOKEN_MAX) && o->port <= 65535 &&
 	       o->window_events >= 1 && o->window_events <= WINDOW_EVENTS_MAX &&
 	       o->window_bytes >= WINDOW_BYTES_MIN && o->backoff_min_ms >= 1 &&
 	       o->backoff_min_ms <= o->backoff_max_ms;
 }
 
-/* "host", "host:port", "[v6]", "[v6]:port", or a bare v6 address, into its two parts. */
+/* "host", "host:port", "[v6]", "[v6]:port", or a bare v6 address, tls:// in front or not, into its two parts. */
 static bool split(const char *host, unsigned port, char name[HOST_MAX], char service[16])
 {
-	const char *colon = strrchr(host, ':');
-	const char *close = strchr(host, ']');
-	size_t len = strlen(host);
+	const char *colon, *close;
+	bool tls = tls_wanted(host);
 	unsigned long given = port;
+	size_t len;
 	char *end;
 
+	host += tls ? strlen(SCHEME) : 0;
+	colon = strrchr(host, ':');
+	close = strchr(host, ']');
+	len = strlen(host);
 	if (host[0] == '[') {
 		if (!close || (close[1] != 0 && close[1] != ':'))
 			return false;
@@ -79,7 +101,7 @@ static bool split(const char *host, unsigned port, char name[HOST_MAX], char ser
 		if (colon[1] < '0' || colon[1] > '9' || *end != 0 || given == 0 || given > 65535)
 			return false;
 	}
-	if (len == 0 || len >= HOST_MAX)
+	if (len == 0 || len >= HOST_MAX || (tls && given == 0))
 		return false;
 	memcpy(name, host, len);
 	name[len] = 0;
@@ -87,14 +109,11 @@ static bool split(const char *host, unsigned port, char name[HOST_MAX], char ser
 	return true;
 }
 
-static int resolve(struct ringcast *r, const char *host, unsigned port)
+static int resolve(struct ringcast *r, const char *name, const char *service)
 {
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
-	char name[HOST_MAX], service[16];
 
-	if (!split(host, port, name, service))
-		return RINGCAST_INVALID;
 	if (getaddrinfo(name, service, &hints, &list) != 0)
 		return RINGCAST_RESOLVE;
 	for (struct addrinfo *a = list; a && r->address_count < RC_CLIENT_ADDRESSES;
@@ -104,6 +123,22 @@ static int resolve(struct ringcast *r, const char *host, unsigned port)
 	}
 	freeaddrinfo(list);
 	return r->address_count ? RINGCAST_OK : RINGCAST_RESOLVE;
+}
+
+static int prepare_tls(struct ringcast *r, const char *host)
+{
+	struct rc_client_tls_options t = {.host = r->o.tls_name ? r->o.tls_name : host,
+		.ca = r->o.tls_ca,
+		.certificate = r->o.tls_certificate,
+		.key = r->o.tls_key,
+		.trust_anybody = r->o.tls_insecure == RINGCAST_TLS_TRUST_ANYBODY};
+	char why[RC_CLIENT_TLS_WHY];
+
+	if (!tls_wanted(r->o.host) || rc_client_tls_open(&r->tls, &t, why) == 0)
+		return RINGCAST_OK;
+	/* There will be no object that could be asked. */
+	rc_client_tell_state(r, RINGCAST_STATE_FAILED, why);
+	return RINGCAST_TLS;
 }
 
 static int allocate(struct ringcast *r)
@@ -130,6 +165,7 @@ static int allocate(struct ringcast *r)
 
 static void release(struct ringcast *r)
 {
+	rc_client_tls_close(r->tls);
 	free(r->token);
 	free(r->ctl);
 	free(r->bytes);
@@ -140,6 +176,7 @@ static void release(struct ringcast *r)
 int ringcast_open(struct ringcast **out, const struct ringcast_options *options)
 {
 	struct ringcast_options o = defaults;
+	char name[HOST_MAX], service[16];
 	struct ringcast *r;
 	int rc;
 
@@ -150,7 +187,7 @@ int ringcast_open(struct ringcast **out, const struct ringcast_options *options)
 			return RINGCAST_INVALID;
 		memcpy(&o, options, options->size);
 	}
-	if (!options_valid(&o))
+	if (!options_valid(&o) || !split(o.host ? o.host : "127.0.0.1", o.port, name, service))
 		return RINGCAST_INVALID;
 	r = calloc(1, sizeof(*r));
 	if (!r)
@@ -159,13 +196,16 @@ int ringcast_open(struct ringcast **out, const struct ringcast_options *options)
 	r->fd = -1;
 	rc = allocate(r);
 	if (rc == RINGCAST_OK)
-		rc = resolve(r, o.host ? o.host : "127.0.0.1", o.port);
+		rc = resolve(r, name, service);
+	if (rc == RINGCAST_OK)
+		rc = prepare_tls(r, name);
 	if (rc != RINGCAST_OK) {
 		release(r);
 		return rc;
 	}
 	/* They are the caller's memory; what is needed of them was copied. */
 	r->o.host = r->o.token = r->o.publisher = NULL;
+	r->o.tls_ca = r->o.tls_certificate = r->o.tls_key = r->o.tls_name = NULL;
 	if (getrandom(&r->random, sizeof(r->random), GRND_NONBLOCK) != sizeof(r->random))
 		r->random = rc_client_now_ms() ^ (uint64_t)(uintptr_t)r ^ (uint64_t)getpid() << 32;
 	r->next_sequence = o.first_sequence;
@@ -187,6 +227,8 @@ void ringcast_close(struct ringcast *r)
 	r->o.state = NULL;
 	r->o.error = NULL;
 	rc_client_bye(r);
+	if (r->tls)
+		rc_client_tls_bye(r->tls);
 	if (r->fd >= 0) {
 		/* Answers that were not read would make close() reset what is still on its way to the gateway. */
 		shutdown(r->fd, SHUT_WR);
@@ -250,6 +292,8 @@ const char *ringcast_strerror(int code)
 		return "out of memory";
 	case RINGCAST_RESOLVE:
 		return "the host has no address";
+	case RINGCAST_TLS:
+		return "a certificate, a key or the authorities' file can't be used";
 	case RINGCAST_MISUSE:
 		return "not inside a callback, or batch_begin and batch_end don't match";
 	default:

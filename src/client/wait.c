@@ -29,8 +29,10 @@ int ringcast_want(const struct ringcast *r)
 {
 	if (r->fd < 0)
 		return 0;
-	if (!r->connected)
+	if (!r->connected && !r->shaking)
 		return RINGCAST_WANT_WRITE;
+	if (r->tls && rc_client_tls_wants_write(r->tls))
+		return RINGCAST_WANT_READ | RINGCAST_WANT_WRITE;
 	return RINGCAST_WANT_READ |
 	       (r->ctl_len > r->ctl_off || rc_client_sendable(r) ? RINGCAST_WANT_WRITE : 0);
 }
@@ -46,6 +48,9 @@ int ringcast_timeout(const struct ringcast *r)
 {
 	uint64_t now = rc_client_now_ms();
 
+	/* What TLS has in hand the descriptor does not show. */
+	if (r->connected && r->tls && r->rx_len < sizeof(r->rx) && rc_client_tls_holds(r->tls))
+		return 0;
 	switch (r->state) {
 	case RINGCAST_STATE_WAITING:
 		return until(r->retry_at_ms, now);

@@ -16,6 +16,8 @@
 
 #include <errno.h>
 
+#include "conn/tls.h"
+
 #define PREFETCH      8u
 #define GATHER_MAX    16384u /* bytes of one gathered send */
 #define GATHER_RANGE  4096u  /* a larger range is sent from the log itself */
@@ -357,6 +359,10 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 
 	if (c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED) || c->state == RC_CONN_LINGERING)
 		return;
+	if (RC_UNLIKELY(c->flags & RC_CONN_REST)) {
+		rc_conn_send_rest(&s->conns, c);
+		return;
+	}
 	if (c->mid_left) {
 		const struct rc_sub *sub = rc_hub_sub(&s->hub, c->mid_sub);
 		uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
@@ -396,6 +402,12 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 	rc_conn_send(&s->conns, c, RC_SEND_GATHERED, at, s->scratch + at, total);
 }
 
+/* There is budget, and room for what a send may have to be sealed into. Channels leave a half of that to connections. */
+static bool may_send(const struct rc_shard *s, bool channel)
+{
+	return s->send_budget > 0 && rc_conn_tls_room(&s->conns, channel ? RC_SHARD_SEALED / 2 : 0);
+}
+
 /* ---- one channel -------------------------------------------------------------------------------- */
 
 static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
@@ -405,7 +417,7 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 	uint32_t lag_max = rc_replica_lag_max(&s->hub, r);
 	uint64_t tail = r->log.tail;
 
-	while (r->flush_left > 0 && s->send_budget > 0 && victim_count < VICTIMS_MAX) {
+	while (r->flush_left > 0 && may_send(s, true) && victim_count < VICTIMS_MAX) {
 		uint32_t place = r->flush_next;
 		uint32_t index = r->subs[place];
 		struct rc_sub *sub = rc_hub_sub(&s->hub, index);
@@ -430,8 +442,9 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		if (!(sub->flags & RC_SUB_CONFLATED))
 			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
 		if (alone && c->out_len == 0 && c->mid_left == 0 && c->listed == RC_NONE &&
-			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED)) && sub->cursor < tail &&
-			!(sub->flags >> RC_SUB_MISSED_SHIFT) && !(sub->flags & RC_SUB_CONFLATED)) {
+			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED | RC_CONN_REST)) &&
+			sub->cursor < tail && !(sub->flags >> RC_SUB_MISSED_SHIFT) &&
+			!(sub->flags & RC_SUB_CONFLATED)) {
 			const unsigned char *bytes;
 			uint32_t len = rc_log_range(&r->log, sub->cursor, &bytes);
 			send_from_log(s, c, index, bytes, len);
@@ -465,12 +478,15 @@ void rc_flush(struct rc_shard *s)
 	if (s->conns.sending)
 		return;
 	s->scratch_used = 0;
+	if (s->conns.tls)
+		s->conns.tls->sealed_used = 0;
 	s->send_budget = s->gateway->config->send_budget;
-	while (channels-- > 0 && s->send_budget > 0 && rc_replica_dirty(&s->hub))
+	while (channels-- > 0 && may_send(s, true) && rc_replica_dirty(&s->hub))
 		flush_replica(s, rc_replica_dirty(&s->hub), alone);
 	/* At least those who were ready before the channels were visited, so that nobody waits for ever. */
 	bool older = last != RC_NONE;
-	while ((s->send_budget > 0 || older) && (c = rc_conn_next_ready(&s->conns)) != NULL) {
+	while ((s->send_budget > 0 || older) && rc_conn_tls_room(&s->conns, 0) &&
+		(c = rc_conn_next_ready(&s->conns)) != NULL) {
 		older = older && rc_conn_slot(&s->conns, c) != last;
 		if (c->state == RC_CONN_DEAD)
 			rc_conn_reclaim(&s->conns, c);
@@ -524,16 +540,21 @@ static bool sent_gathered(struct rc_shard *s, struct rc_conn *c, uint32_t at, ui
 	       rc_conn_write_first(&s->conns, c, s->scratch + at + n, c->send_len - n);
 }
 
+static bool more_to_send(const struct rc_conn *c)
+{
+	return c->out_len || c->mid_left || c->listed != RC_NONE || (c->flags & RC_CONN_REST);
+}
+
 void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 {
-	uint32_t n = res > 0 ? (uint32_t)res : 0;
-	bool kept = true;
+	uint32_t taken = res > 0 ? (uint32_t)res : 0;
+	bool kept = true, blocked;
 
 	RC_ASSERT(c->flags & RC_CONN_SENDING);
 	c->flags &= (uint16_t)~RC_CONN_SENDING;
 	s->conns.sending--;
 	rc_count(s->counters, RC_C_sends, 1);
-	rc_count(s->counters, RC_C_send_bytes, n);
+	rc_count(s->counters, RC_C_send_bytes, taken);
 	if (c->state == RC_CONN_DEAD) {
 		rc_conn_landed(&s->conns, c);
 		return;
@@ -546,7 +567,11 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 		rc_conn_landed(&s->conns, c);
 		return;
 	}
-	if (c->send_kind == RC_SEND_LOG)
+	int64_t done = rc_conn_sent(&s->conns, c, taken, &blocked);
+	uint32_t n = done > 0 ? (uint32_t)done : 0;
+	if (done < 0)
+		kept = false;
+	else if (c->send_kind == RC_SEND_LOG)
 		sent_from_log(s, c, c->send_sub, n);
 	else if (c->send_kind == RC_SEND_OUT)
 		rc_conn_sent_out(&s->conns, c, n);
@@ -561,12 +586,14 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 		rc_conn_landed(&s->conns, c);
 		return;
 	}
-	if (n < c->send_len) {
-		rc_count(s->counters, n ? RC_C_sends_short : RC_C_sends_eagain, 1);
+	if (blocked) {
+		rc_count(s->counters, taken ? RC_C_sends_short : RC_C_sends_eagain, 1);
 		rc_conn_block(&s->conns, c);
-	} else if (c->out_len || c->mid_left || c->listed != RC_NONE) {
+	} else if (more_to_send(c)) {
 		rc_conn_ready(&s->conns, c);
 	}
+	if (RC_UNLIKELY(c->flags & RC_CONN_SPENT))
+		rc_serve_renew(&s->serve, c);
 	if (c->send_kind == RC_SEND_OUT && c->out_len == 0 && c->state == RC_CONN_OPEN)
 		rc_serve_drained(&s->serve, c);
 	if (c->state == RC_CONN_FINISHING && c->out_len == 0 && c->mid_left == 0)
@@ -577,7 +604,7 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 void rc_flush_writable(struct rc_shard *s, struct rc_conn *c)
 {
 	c->flags &= (uint16_t)~RC_CONN_BLOCKED;
-	if (c->out_len || c->mid_left || c->listed != RC_NONE || c->state == RC_CONN_FINISHING)
+	if (more_to_send(c) || c->state == RC_CONN_FINISHING)
 		rc_conn_ready(&s->conns, c);
 	rc_conn_landed(&s->conns, c);
 }

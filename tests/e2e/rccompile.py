@@ -31,7 +31,7 @@ def with_library(source, program):
     """Compiles the source with the libringcast.a that stands beside the program under test."""
     build = os.path.dirname(rcgateway.BINARY)
     run([*compiler(), *STRICT, *SANITIZERS.get(os.path.basename(build), []), "-I", os.path.join(ROOT, "include"), source,
-         os.path.join(build, "libringcast.a"), "-pthread", "-o", program])
+         os.path.join(build, "libringcast.a"), "-lssl", "-lcrypto", "-pthread", "-o", program])
     return program
 
 

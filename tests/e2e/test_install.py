@@ -32,7 +32,8 @@ def test_everything_is_where_it_belongs(shards, root):
     assert found >= {"usr/local/bin/ringcast", "usr/local/include/ringcast.h", "usr/local/include/ringcast/wire.h",
                      "usr/local/lib/libringcast.a", "usr/local/lib/libringcast.so", "usr/local/lib/libringcast.so.0",
                      "usr/local/lib/pkgconfig/ringcast.pc", "usr/local/lib/systemd/system/ringcast.service",
-                     "usr/local/share/doc/ringcast/ringcast.conf.example", "etc/ringcast/ringcast.conf"}
+                     "usr/local/share/doc/ringcast/ringcast.conf.example", "etc/ringcast/ringcast.conf",
+                     "usr/local/share/ringcast/tuning/ringcast.modules.conf", "usr/local/share/ringcast/tuning/README.md"}
     for link in ("libringcast.so", "libringcast.so.0"):
         path = os.path.join(root, "usr/local/lib", link)
         assert os.path.islink(path) and "/" not in os.readlink(path) and os.path.isfile(path)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A gateway that follows a script, for the tests of libringcast: a thread with real sockets on 127.0.0.1, which reads and
- * writes frames with the gateway's own codec, so that two implementations of the protocol meet. The script runs in the
+ * writes frames with the gateway's own codec, so that two implementations of the protocol meet. With a context it speaks TLS
+ * by OpenSSL's own server. The script runs in the
  * thread; where it is disappointed it says so and hangs up, and gateway_stop, on the test's thread, fails the test.
  */
 #ifndef RC_TESTS_SCRIPTED_GATEWAY_H
@@ -16,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #define GATEWAY_FRAME_MAX   (1 << 20)
 #define GATEWAY_MESSAGE_MAX (1 << 19)
@@ -36,6 +40,8 @@ struct gateway {
 	uint16_t port;
 	pthread_t thread;
 	void (*script)(struct gateway *g);
+	SSL_CTX *context; /* NULL: without TLS */
+	SSL *ssl;
 	unsigned char in[2 * GATEWAY_FRAME_MAX];
 	size_t in_len, in_taken;
 	uint64_t last_known; /* of the last HELLO */
@@ -47,6 +53,8 @@ struct gateway {
 
 static inline void gateway_hang_up(struct gateway *g)
 {
+	SSL_free(g->ssl);
+	g->ssl = NULL;
 	if (g->fd >= 0)
 		close(g->fd);
 	g->fd = -1;
@@ -83,7 +91,12 @@ static inline void gateway_bind(struct gateway *g)
 static inline void *gateway_thread(void *arg)
 {
 	struct gateway *g = arg;
+	sigset_t pipe;
 
+	/* OpenSSL's own socket raises it. The library must not, so it stays as it is in the test's thread. */
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
 	g->script(g);
 	gateway_hang_up(g);
 	return NULL;
@@ -110,6 +123,18 @@ static inline struct gateway *gateway_start(void (*script)(struct gateway *g))
 	return g;
 }
 
+/* The context belongs to the gateway from here on. */
+static inline struct gateway *gateway_start_tls(void (*script)(struct gateway *g), SSL_CTX *context)
+{
+	struct gateway *g = calloc(1, sizeof(*g));
+
+	assert_non_null(g);
+	g->context = context;
+	gateway_bind(g);
+	gateway_listen(g, script);
+	return g;
+}
+
 static inline void gateway_stop(struct gateway *g)
 {
 	char failed[256];
@@ -118,13 +143,14 @@ static inline void gateway_stop(struct gateway *g)
 	if (!g->failed[0])
 		close(g->listener);
 	memcpy(failed, g->failed, sizeof(failed));
+	SSL_CTX_free(g->context);
 	free(g);
 	assert_string_equal(failed, "");
 }
 
 /* ---- what scripts are made of ------------------------------------------------------------------ */
 
-static inline void gateway_accept(struct gateway *g)
+static inline void gateway_accept_tcp(struct gateway *g)
 {
 	struct timeval patience = {GATEWAY_PATIENCE_S, 0};
 	int on = 1;
@@ -137,9 +163,44 @@ static inline void gateway_accept(struct gateway *g)
 	setsockopt(g->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* What SSL_accept says. */
+static inline int gateway_shake(struct gateway *g)
+{
+	g->ssl = SSL_new(g->context);
+	expect(g, g->ssl && SSL_set_fd(g->ssl, g->fd) == 1);
+	return SSL_accept(g->ssl);
+}
+
+static inline void gateway_accept(struct gateway *g)
+{
+	gateway_accept_tcp(g);
+	if (g->context)
+		expect(g, gateway_shake(g) == 1);
+}
+
 static inline void gateway_send(struct gateway *g, const void *bytes, size_t len)
 {
-	expect(g, send(g->fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len);
+	if (g->ssl)
+		expect(g, SSL_write(g->ssl, bytes, (int)len) == (int)len);
+	else
+		expect(g, send(g->fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len);
+}
+
+static inline ssize_t gateway_recv(struct gateway *g, void *at, size_t room)
+{
+	int got, error;
+
+	if (!g->ssl)
+		return recv(g->fd, at, room, 0);
+	ERR_clear_error();
+	errno = 0;
+	got = SSL_read(g->ssl, at, (int)room);
+	if (got > 0)
+		return got;
+	error = SSL_get_error(g->ssl, got);
+	if (error == SSL_ERROR_ZERO_RETURN || errno == ECONNRESET)
+		return 0;
+	return ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING ? 0 : -1;
 }
 
 /* The next frame, valid until the next one is asked for. False when the client hung up. */
@@ -158,7 +219,7 @@ static inline bool gateway_frame(struct gateway *g, struct rc_ingest_frame *fram
 			g->in_taken = frame->total;
 			return true;
 		}
-		got = recv(g->fd, g->in + g->in_len, sizeof(g->in) - g->in_len, 0);
+		got = gateway_recv(g, g->in + g->in_len, sizeof(g->in) - g->in_len);
 		if (got == 0 || (got < 0 && errno == ECONNRESET))
 			return false;
 		expect(g, got > 0);
