@@ -115,10 +115,13 @@ struct ringcast_options {
 	unsigned int port;
 	/* NULL or "": none. */
 	const char *token;
-	/* Publisher id, up to 64 of [A-Za-z0-9_.:-]; NULL or "": none, events are published at least once. */
+	/*
+	 * Publisher id, up to 64 of [A-Za-z0-9_.:-]; NULL or "": none, events are published at least once. A gateway that
+	 * asks for tls_certificate takes the name in it for the id; this is then that name, or none.
+	 */
 	const char *publisher;
 	/*
-	 * The sequence of the first event. 0: with a publisher id the one after the last that the gateway holds, so that
+	 * The sequence of the first event. 0: with a publisher id or a certificate the one after the last that the gateway holds, so that
 	 * an id may be used again by a later process (publishing then waits for the first connection); without an id, 1.
 	 */
 	uint64_t first_sequence;

@@ -53,8 +53,7 @@ static void moved_on(struct ringcast *r)
 static void greeted(struct ringcast *r, struct body *b)
 {
 	char server[RINGCAST_TEXT_MAX + 1], words[RINGCAST_TEXT_MAX + 32];
-	bool has_id = r->publisher[0] != 0;
-	bool choose = has_id && r->o.first_sequence == 0;
+	bool choose = r->known && r->o.first_sequence == 0;
 	uint64_t held;
 	unsigned version;
 
@@ -88,7 +87,7 @@ static void greeted(struct ringcast *r, struct body *b)
 	r->since_ms = r->ready_ms;
 	r->unblocked = true;
 	snprintf(words, sizeof(words), "gateway %s", server);
-	if (rc_client_window_rewind(r, has_id ? held : 0))
+	if (rc_client_window_rewind(r, r->known ? held : 0))
 		rc_client_tell_ack(r, r->acked, NULL, 0);
 	if (choose && r->next_sequence <= held) {
 		/* Numbers that the gateway has seen would be acknowledged and thrown away. */

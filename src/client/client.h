@@ -51,6 +51,7 @@ struct rc_client_record {
 struct ringcast {
 	struct ringcast_options o;
 	char publisher[RINGCAST_PUBLISHER_ID_MAX + 1];
+	bool known; /* by an id, or by a certificate: the gateway may hold sequences of earlier connections */
 	char *token;
 	size_t token_max;
 	struct sockaddr_storage addresses[RC_CLIENT_ADDRESSES];

@@ -131,7 +131,7 @@ static void say_hello(struct ringcast *r)
 	at = rc_client_store_bytes(at, r->publisher, id_len);
 	at = rc_client_store(at, token_len, 2);
 	at = rc_client_store_bytes(at, r->token, token_len);
-	rc_client_store(at, id_len ? r->acked : 0, 8);
+	rc_client_store(at, r->known ? r->acked : 0, 8);
 	r->ctl_len = len;
 	r->ctl_off = 0;
 }

@@ -160,6 +160,7 @@ static int allocate(struct ringcast *r)
 	strcpy(r->token, token);
 	if (r->o.publisher)
 		strcpy(r->publisher, r->o.publisher);
+	r->known = r->publisher[0] != 0 || r->o.tls_certificate;
 	return RINGCAST_OK;
 }
 
@@ -209,7 +210,7 @@ int ringcast_open(struct ringcast **out, const struct ringcast_options *options)
 	if (getrandom(&r->random, sizeof(r->random), GRND_NONBLOCK) != sizeof(r->random))
 		r->random = rc_client_now_ms() ^ (uint64_t)(uintptr_t)r ^ (uint64_t)getpid() << 32;
 	r->next_sequence = o.first_sequence;
-	if (o.first_sequence == 0 && r->publisher[0] == 0)
+	if (o.first_sequence == 0 && !r->known)
 		r->next_sequence = 1;
 	/* Callbacks may run from here on, and look at it. */
 	*out = r;

@@ -112,6 +112,11 @@ enum rc_tls_version rc_conn_ktls_version(const struct rc_conns *cs, const struct
 	return cs->tls->records[rc_conn_slot(cs, c)] & TLS13_BIT ? RC_TLS_1_3 : RC_TLS_1_2;
 }
 
+void rc_conn_ktls_clear_error(const struct rc_conn *c)
+{
+	rc_ktls_clear_error(c->fd);
+}
+
 int rc_conn_ktls_take(const struct rc_conn *c, uint8_t *type, void *bytes, size_t size)
 {
 	return rc_ktls_take_record(c->fd, type, bytes, size);

@@ -58,6 +58,8 @@ void rc_conn_tls_begin(struct rc_conns *cs, struct rc_conn *c, const struct rc_t
 bool rc_conn_ktls_begin(
 	struct rc_conns *cs, struct rc_conn *c, const struct rc_tls_keys *keys) RC_MUST_USE;
 enum rc_tls_version rc_conn_ktls_version(const struct rc_conns *cs, const struct rc_conn *c);
+/* A receive failed: without this, sends on Linux 6.12 fail for it too. */
+void rc_conn_ktls_clear_error(const struct rc_conn *c);
 /* As rc_ktls_take_record. */
 int rc_conn_ktls_take(const struct rc_conn *c, uint8_t *type, void *bytes, size_t size);
 

@@ -184,7 +184,7 @@ static const char *const cipher_modules[RC_KTLS_CIPHERS] = {"gcm", "gcm", "chach
 /* The other end of `client`, whoever else connects in between. */
 static int accept_own(int listener, int client)
 {
-	struct sockaddr_in own, peer;
+	struct sockaddr_in own = {0}, peer = {0};
 	socklen_t len = sizeof(own);
 
 	if (getsockname(client, (struct sockaddr *)&own, &len) < 0)

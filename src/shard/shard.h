@@ -74,6 +74,7 @@ struct rc_gateway_tls {
 	struct rc_tls_context *context; /* the one in place */
 	struct rc_tls_context *old;     /* the one before, until no shard looks at it any more */
 	struct rc_tls_tickets *tickets;
+	uint64_t given_back; /* handshakes that were done when memory was last given back */
 };
 
 struct rc_gateway {

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,8 +15,7 @@
 
 #include "base/clock.h"
 
-#define DAY_S           86400u
-#define ENDS_SOON_S     (14 * DAY_S)
+#define ENDS_SOON_S     (14ull * 86400)
 #define SITES_MAX       10000u
 #define NAMES_SHOWN_MAX 8u
 
@@ -32,29 +32,29 @@ static int compare_names(const void *a, const void *b)
 /* Sorted by name; of two certificates with the same name the first one (the default, then by file name) has it. */
 static int index_names(struct rc_tls_context *c, struct rc_error *err)
 {
+	struct rc_tls_named *list;
 	uint32_t total = 0, kept = 0;
 
 	for (uint32_t i = 0; i < c->site_count; i++)
 		total += c->site[i].certificate.name_count;
-	c->by_name = calloc(total + 1, sizeof(*c->by_name));
-	if (!c->by_name)
+	list = calloc((size_t)total + 1, sizeof(*list));
+	if (!list)
 		return rc_error_set(err, "no memory for the names of the certificates");
 	for (uint32_t i = 0, n = 0; i < c->site_count; i++)
 		for (uint32_t k = 0; k < c->site[i].certificate.name_count; k++)
-			c->by_name[n++] = (struct rc_tls_named){c->site[i].certificate.name[k], i};
-	qsort(c->by_name, total, sizeof(*c->by_name), compare_names);
+			list[n++] = (struct rc_tls_named){c->site[i].certificate.name[k], i};
+	qsort(list, total, sizeof(*list), compare_names);
 	for (uint32_t i = 0; i < total; i++) {
-		const struct rc_tls_named *last = kept ? &c->by_name[kept - 1] : NULL;
+		const struct rc_tls_named *last = kept ? &list[kept - 1] : NULL;
 
-		if (!last || strcmp(last->name, c->by_name[i].name) != 0) {
-			c->by_name[kept++] = c->by_name[i];
-			continue;
-		}
-		if (last->site != c->by_name[i].site)
+		if (!last || strcmp(last->name, list[i].name) != 0)
+			list[kept++] = list[i];
+		else if (last->site != list[i].site)
 			rc_tls_warn(&c->warnings, "%s: %s is in %s too, which serves it",
-				c->site[c->by_name[i].site].certificate.file, last->name,
+				c->site[list[i].site].certificate.file, last->name,
 				c->site[last->site].certificate.file);
 	}
+	c->by_name = list;
 	c->name_count = kept;
 	return 0;
 }

@@ -317,7 +317,7 @@ int rc_tls_handshake_begin(
 	(void)pthread_once(&once, make_statics);
 	RC_ASSERT(h->ssl == NULL);
 	/* Counted, and otherwise never changed: that is what the const promises. */
-	SSL *ssl = rc_tls_ssl_new((struct rc_tls_context *)(uintptr_t)c, port);
+	SSL *ssl = rc_tls_ssl_new((struct rc_tls_context *)c, port);
 	BIO *b = socket_method ? BIO_new(socket_method) : NULL;
 
 	if (!ssl || !b) {

@@ -5,7 +5,6 @@
  */
 #include "tls/site.h"
 
-#include <ctype.h>
 #include <pthread.h>
 
 #include <openssl/err.h>
@@ -26,6 +25,7 @@ static const unsigned char http_11[] = "\x08http/1.1";
 enum { CLIENT_CHAIN_MAX = 32 * 1024 };
 
 /* Where an SSL keeps its context and port, and an SSL_CTX its site. */
+static enum rc_tls_port ports[RC_TLS_PORTS] = {RC_TLS_CLIENTS, RC_TLS_PUBLISHERS};
 static int context_index = -1, port_index = -1, site_index = -1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -67,7 +67,8 @@ static int on_hello(SSL *ssl, int *alert, void *unused)
 	if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &len))
 		return SSL_CLIENT_HELLO_SUCCESS;
 	const struct rc_tls_site *s = rc_tls_site_find(c, host_name(ext, len));
-	SSL_CTX *ctx = s->ctx[(intptr_t)SSL_get_ex_data(ssl, port_index)];
+	const enum rc_tls_port *port = SSL_get_ex_data(ssl, port_index);
+	SSL_CTX *ctx = s->ctx[*port];
 	if (ctx != SSL_get_SSL_CTX(ssl) && !SSL_set_SSL_CTX(ssl, ctx)) {
 		*alert = SSL_AD_INTERNAL_ERROR;
 		return SSL_CLIENT_HELLO_ERROR;
@@ -260,7 +261,7 @@ SSL *rc_tls_ssl_new(struct rc_tls_context *c, enum rc_tls_port port)
 
 	if (!ssl)
 		return NULL;
-	if (!SSL_set_ex_data(ssl, port_index, (void *)(intptr_t)port) ||
+	if (!SSL_set_ex_data(ssl, port_index, &ports[port]) ||
 		!SSL_set_ex_data(ssl, context_index, c)) {
 		SSL_free(ssl);
 		return NULL;

@@ -25,12 +25,15 @@ def pump_program(tmp_path_factory):
 class Pump:
     """A running pump, and what it said: .acked has (epoch, offset) by sequence."""
 
-    def __init__(self, program, folder, ingest, ident):
+    def __init__(self, program, folder, g, ident, port=None, client=None):
+        """port: instead of the gateway's own. client: the Pair of a certificate that it shows."""
+        pki, port = getattr(g, "pki", None), port or g.ingest[1]
+        where = [f"tls://localhost:{port}", ident, pki.roots, *(client or ())] if pki else [f"127.0.0.1:{port}", ident]
         self.acked, self.refused, self.states, self.done = {}, [], [], None
-        self.twice = []
+        self.twice, self.words = [], []
         self.changed = threading.Condition()
         self.errors = open(os.path.join(folder, "pump.errors"), "w+")
-        self.process = subprocess.Popen([program, "%s:%d" % ingest, ident], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([program, *where], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.errors, text=True, env=environment(folder))
         self.reader = threading.Thread(target=self._follow, daemon=True)
         self.reader.start()
@@ -49,6 +52,7 @@ class Pump:
                     self.refused.append(line)
                 elif kind == "state":
                     self.states.append(int(rest[0]))
+                    self.words.append(" ".join(rest[1:]))
                 else:
                     self.done = [int(n) for n in rest]
                 self.changed.notify_all()
@@ -80,8 +84,8 @@ class Pump:
 def pump(pump_program, folder):
     running = []
 
-    def start(g, ident):
-        running.append(Pump(pump_program, folder, g.ingest, ident))
+    def start(g, ident, **options):
+        running.append(Pump(pump_program, folder, g, ident, **options))
         return running[-1]
 
     yield start
@@ -95,6 +99,13 @@ def subscribed(g):
     epoch, offset = ws.subscribe("pump")["data"]["positions"]["pump"].split("@")
     assert offset == "0"
     return ws, epoch
+
+
+def next_life(gateway, g):
+    """A new gateway on the same ports."""
+    if getattr(g, "pki", None):
+        return gateway({**PATIENT, "tls.listen": "%s:%d" % g.http, "tls.ingest_listen": "%s:%d" % g.ingest})
+    return gateway(PATIENT, listen="%s:%d" % g.http, ingest="%s:%d" % g.ingest)
 
 
 def read(ws, delivered, count):
@@ -147,7 +158,7 @@ def test_a_gateway_that_is_killed_loses_nothing_that_was_not_acknowledged(gatewa
         # It holds still until somebody listens in the new life, who then sees all of it.
         p.signal(signal.SIGSTOP)
         read_to_the_end(ws, lives[-1][1])
-        g = gateway(PATIENT, listen="%s:%d" % g.http, ingest="%s:%d" % g.ingest)
+        g = next_life(gateway, g)
         ws, epoch = subscribed(g)
         lives.append((epoch, []))
         p.signal(signal.SIGCONT)

@@ -85,10 +85,17 @@ def test_a_program_is_compiled_and_linked_with_the_shared_library(shards, root, 
     assert done.returncode == 127 and "libringcast.so.0" in done.stderr or "waiting" in done.stdout
 
 
+def needs(root):
+    """What the static library wants beside itself, as pkg-config says."""
+    return [flag for flag in flags(root, "--static", "--libs-only-l") if flag != "-lringcast"]
+
+
 def test_a_program_is_compiled_and_linked_with_the_static_library(shards, root, folder):
     program = os.path.join(folder, "static")
+    # Said for who links it whole, and not pressed on who links the shared one.
+    assert needs(root) == ["-lssl", "-lcrypto"] and "-lssl" not in flags(root, "--libs")
     rccompile.run([*rccompile.compiler(), *rccompile.STRICT, *flags(root, "--cflags"), SOURCE,
-                   os.path.join(root, "usr/local/lib/libringcast.a"), "-o", program])
+                   os.path.join(root, "usr/local/lib/libringcast.a"), *needs(root), "-o", program])
     assert rccompile.run([program]).startswith("1 waiting")
 
 
@@ -109,5 +116,5 @@ def test_the_header_is_good_for_cplusplus_too(shards, root, folder):
         f.write("#include <ringcast.h>\n#include <ringcast/wire.h>\nint main() { return ringcast_strerror(0) == nullptr; }\n")
     program = os.path.join(folder, "plus")
     rccompile.run([cxx, "-std=c++17", "-Wall", "-Wextra", "-Werror", *flags(root, "--cflags"), source,
-                   os.path.join(root, "usr/local/lib/libringcast.a"), "-o", program])
+                   os.path.join(root, "usr/local/lib/libringcast.a"), *needs(root), "-o", program])
     rccompile.run([program])

@@ -5,6 +5,9 @@
  * acknowledged. Nothing here knows of broken connections: that is the library's business.
  *
  *   pump HOST:PORT PUBLISHER
+ *   pump tls://HOST:PORT PUBLISHER CA [CERTIFICATE KEY]
+ *
+ * An empty PUBLISHER is none.
  *
  *   acked SEQUENCE EPOCH OFFSET    (EPOCH is - where the gateway no longer knew the place)
  *   refused SEQUENCE CODE TEXT
@@ -72,11 +75,17 @@ int main(int argc, char **argv)
 	uint64_t n = 0;
 	int rc;
 
-	if (argc != 3)
+	if (argc != 3 && argc != 4 && argc != 6)
 		return 2;
 	ringcast_options_init(&o, sizeof(o));
 	o.host = argv[1];
 	o.publisher = argv[2];
+	if (argc > 3)
+		o.tls_ca = argv[3];
+	if (argc > 4) {
+		o.tls_certificate = argv[4];
+		o.tls_key = argv[5];
+	}
 	o.first_sequence = 1;
 	o.window_events = 512;
 	o.publish_timeout_ms = -1;

@@ -181,6 +181,21 @@ static void the_token_is_the_first_line_of_its_file(void **state)
 	assert_int_equal(PARSE(&o, "--token-file", path, "news", "added", "1"), USAGE);
 }
 
+static void publish_over_tls_says_so_in_the_address(void **state)
+{
+	struct options o;
+
+	(void)state;
+	assert_int_equal(PARSE(&o, "--server", "tls://h:1", "--ca", "c", "news", "added", "1"), 0);
+	assert_true(o.over_tls);
+	assert_string_equal(o.tls.ca, "c");
+	assert_int_equal(PARSE(&o, "--ca", "c", "news", "added", "1"), USAGE);
+	assert_int_equal(PARSE(&o, "--insecure", "news", "added", "1"), USAGE);
+	assert_int_equal(PARSE(&o, "--server", "tls://h", "news", "added", "1"), USAGE);
+	assert_int_equal(
+		PARSE(&o, "--server", "tls://h:1", "--key", "k", "news", "added", "1"), USAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +208,7 @@ int main(void)
 		cmocka_unit_test(publish_refuses_what_can_not_be_sent),
 		cmocka_unit_test(the_environment_names_server_and_token_unless_options_do),
 		cmocka_unit_test(the_token_is_the_first_line_of_its_file),
+		cmocka_unit_test(publish_over_tls_says_so_in_the_address),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -504,6 +504,44 @@ static void certificate_of_the_client_is_shown_to_a_server_that_asks(void **stat
 	pki_free(&p);
 }
 
+static void know_the_certificate(struct gateway *g)
+{
+	gateway_greet(g, 41, 100);
+	expect(g, g->publisher[0] == 0);
+	gateway_publish(g, 42);
+	gateway_publish(g, 43);
+	gateway_ack(g, 42);
+	gateway_hang_up(g);
+	gateway_greet(g, 43, 100);
+	expect(g, g->last_known == 42);
+	gateway_publish(g, 44);
+	gateway_ack(g, 44);
+	gateway_until_gone(g);
+}
+
+/* Or the first events of a second process would be taken for those of the first, and thrown away. */
+static void who_is_known_by_a_certificate_goes_on_behind_what_the_gateway_holds(void **state)
+{
+	struct pki_pair p = pki_issue("billing-1", "", -PKI_DAY, PKI_DAY, &pki.authority);
+	struct gateway *g = gateway_start_tls(know_the_certificate, asking_server());
+	struct seen seen;
+	struct ringcast_options o = tls_options_for(g, &seen);
+	struct ringcast *r;
+
+	(void)state;
+	pki_write(&p, pki.file, NULL);
+	o.tls_certificate = pki.file;
+	r = opened(&o);
+	assert_int_equal(published(r, "a"), 42);
+	assert_int_equal(published(r, "b"), 43);
+	assert_int_equal(ringcast_flush(r, PATIENCE_MS), RINGCAST_OK);
+	assert_int_equal(published(r, "c"), 44);
+	assert_int_equal(ringcast_flush(r, PATIENCE_MS), RINGCAST_OK);
+	ringcast_close(r);
+	gateway_stop(g);
+	pki_free(&p);
+}
+
 static void shake_and_fail(struct gateway *g)
 {
 	gateway_accept_tcp(g);
@@ -754,6 +792,8 @@ int main(void)
 		cmocka_unit_test(whoever_trusts_anybody_must_say_so_and_then_does),
 		cmocka_unit_test(authority_of_the_system_is_the_default),
 		cmocka_unit_test(certificate_of_the_client_is_shown_to_a_server_that_asks),
+		cmocka_unit_test(
+			who_is_known_by_a_certificate_goes_on_behind_what_the_gateway_holds),
 		cmocka_unit_test(client_without_a_certificate_is_told_that_one_is_wanted),
 		cmocka_unit_test(server_without_tls_is_told),
 		cmocka_unit_test(server_that_closes_in_the_handshake_is_told),

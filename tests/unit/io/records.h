@@ -50,8 +50,8 @@ static inline void records_needed(void)
 		rc_ktls_probe(&a);
 	if (a.any)
 		return;
-	if (getenv("RC_TEST_KTLS"))
-		fail_msg("RC_TEST_KTLS is set, but: %s", a.why_not);
+	if (getenv("RINGCAST_TEST_KTLS"))
+		fail_msg("RINGCAST_TEST_KTLS is set, but: %s", a.why_not);
 	print_message("skipped: %s\n", a.why_not);
 	skip();
 }

@@ -53,7 +53,7 @@ static void the_probe_says_what_works_or_why_not(void **state)
 	assert_int_equal(a.why_not[0] == 0, all);
 	if (!all)
 		print_message("this kernel: %s\n", a.why_not);
-	if (getenv("RC_TEST_KTLS"))
+	if (getenv("RINGCAST_TEST_KTLS"))
 		assert_true(all);
 }
 
@@ -185,7 +185,7 @@ static void seal_and_receive(bool tls13, enum rc_ktls_cipher cipher)
 	records_tcp(fd);
 	records_engage(fd[0], tls13, cipher, 0);
 	for (uint32_t i = 0; i < 5; i++) {
-		len = records_seal(wire, &k, DATA, "hello", 5, i * 100);
+		len = records_seal(wire, &k, DATA, "hello", 5, (size_t)i * 100);
 		assert_int_equal(write(fd[1], wire, len), len);
 		assert_int_equal(recv(fd[0], got, sizeof(got), 0), 5);
 		assert_memory_equal(got, "hello", 5);

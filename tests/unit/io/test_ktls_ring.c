@@ -476,9 +476,7 @@ static void after_a_key_update_a_goodbye_still_goes_out(void **state)
 			const struct ring_event *e = next();
 			assert_int_equal(e->res, 5);
 			assert_int_equal(e->record, HANDSHAKE);
-			print_message("receive after KeyUpdate goes on: %d\n", e->more);
-			if (!e->more)
-				arm(fd[0], RC_IO_RECORDS);
+			assert_true(e->more);
 		} else {
 			is(next(), -EIO, 0, false);
 			assert_int_equal(rc_ktls_take_record(fd[0], &type, got, 64), 5);
@@ -492,7 +490,6 @@ static void after_a_key_update_a_goodbye_still_goes_out(void **state)
 		len = records_seal(got, &from, DATA, "renewed", 7, 0);
 		assert_int_equal(write(fd[1], got, len), len);
 		const struct ring_event *e = next();
-		print_message("data after KeyUpdate: %d\n", e->res);
 		assert_true(e->res == -EBADMSG || e->res == -EKEYEXPIRED);
 		assert_false(e->more);
 		/* 6.12 refuses to send as well until the error was fetched; 7.x does not. */

@@ -5,6 +5,22 @@
  */
 #include "shake.h"
 
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+/* Our wall clock can be set; OpenSSL's, which is time(), stays. */
+static time_t shift_s;
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	long rc = syscall(SYS_clock_gettime, id, ts);
+
+	if (id == CLOCK_REALTIME)
+		ts->tv_sec += shift_s;
+	return (int)rc;
+}
+
 static struct cert ca, ec, rsa, alice, foreign, expired, unprintable, by_san;
 static struct rc_tls_tickets *tickets;
 static struct rc_tls_context *with_ec, *with_rsa, *with_ca, *with_staple;
@@ -200,32 +216,56 @@ static void nothing_behind_finished_is_taken_off_the_socket(void **state)
 	}
 }
 
-static void a_socket_that_takes_little_is_written_in_pieces(void **state)
+static size_t fill(int fd)
+{
+	static const char bytes[256];
+	size_t filled = 0;
+	ssize_t n;
+
+	while ((n = send(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		filled += (size_t)n;
+	return filled;
+}
+
+static void drain(int fd, size_t len)
+{
+	char bytes[256];
+
+	while (len) {
+		ssize_t n = recv(fd, bytes, RC_MIN(len, sizeof(bytes)), MSG_DONTWAIT);
+
+		assert_true(n > 0);
+		len -= (size_t)n;
+	}
+}
+
+/* Each of the server's two flights finds the socket full; the second one is the ticket, and in 1.2 its Finished. */
+static void every_write_may_have_to_wait(void **state)
 {
 	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
 	(void)state;
 	for (size_t v = 0; v < RC_ARRAY_LEN(versions); v++) {
-		char fill[512] = {0};
 		struct shake s;
-		size_t filled = 0;
-		ssize_t n;
 
 		shake_open(&s, with_rsa, &(struct shake_want){.version = versions[v], .buffer = 1});
-		/* Full before it begins: the client reads it away byte by byte. */
-		while ((n = send(s.fd[0], fill, sizeof(fill), MSG_DONTWAIT)) > 0)
-			filled += (size_t)n;
-		(void)SSL_do_handshake(s.client);
-		ERR_clear_error();
-		(void)filled;
-		shake_step(&s);
-		assert_int_equal(s.step, RC_TLS_WANTS_WRITE);
-		shake_step(&s);
-		assert_int_equal(s.step, RC_TLS_WANTS_WRITE);
-		shake_close(&s);
+		for (int flight = 0; flight < 2; flight++) {
+			s.client_done = SSL_do_handshake(s.client) == 1;
+			ERR_clear_error();
+			size_t filled = fill(s.fd[0]);
 
-		done(&s, with_rsa, (struct shake_want){.version = versions[v], .buffer = 1});
-		shake_send(&s, engine, "ok");
+			assert_true(filled > 0);
+			for (int again = 0; again < 3; again++) {
+				shake_step(&s);
+				assert_int_equal(s.step, RC_TLS_WANTS_WRITE);
+			}
+			drain(s.fd[1], filled);
+			shake_step(&s);
+			assert_int_equal(s.step, flight == 0 ? RC_TLS_WANTS_READ : RC_TLS_DONE);
+		}
+		assert_int_equal(shake_run(&s), RC_TLS_DONE);
+		assert_int_equal(s.h.keys.send.sequence, 1);
+		talk(&s);
 		shake_close(&s);
 	}
 }
@@ -413,7 +453,7 @@ static void http_11_is_agreed_on_and_others_are_refused(void **state)
 	}
 }
 
-static void a_staple_is_given_to_those_who_ask(void **state)
+static void a_staple_is_given_to_those_who_ask_until_it_ends(void **state)
 {
 	(void)state;
 	for (size_t v = 0; v < RC_ARRAY_LEN(both); v++) {
@@ -428,6 +468,11 @@ static void a_staple_is_given_to_those_who_ask(void **state)
 		done(&s, with_staple, w);
 		assert_true(SSL_get_tlsext_status_ocsp_resp(s.client, &staple) > 100);
 		shake_close(&s);
+		shift_s = 3 * 86400;
+		done(&s, with_staple, w);
+		assert_int_equal(SSL_get_tlsext_status_ocsp_resp(s.client, &staple), -1);
+		shake_close(&s);
+		shift_s = 0;
 		done(&s, with_ec, w);
 		assert_int_equal(SSL_get_tlsext_status_ocsp_resp(s.client, &staple), -1);
 		shake_close(&s);
@@ -546,6 +591,23 @@ static void a_client_certificate_is_an_identity_and_stays_one_when_resumed(void 
 	identified(&alice, RC_TLS_CLIENTS, "alice");
 	identified(&by_san, RC_TLS_PUBLISHERS, "bob@example");
 	identified(NULL, RC_TLS_CLIENTS, "");
+}
+
+static void an_expired_client_certificate_is_not_resumed(void **state)
+{
+	(void)state;
+	for (size_t v = 0; v < RC_ARRAY_LEN(both); v++) {
+		struct shake_want w = both[v];
+
+		w.port = RC_TLS_PUBLISHERS;
+		w.cert = &alice;
+		SSL_SESSION *session = session_of(with_ca, w);
+		assert_true(resumes(with_ca, session, w));
+		shift_s = 91 * 86400;
+		assert_false(resumes(with_ca, session, w));
+		shift_s = 0;
+		SSL_SESSION_free(session);
+	}
 }
 
 static void bad_client_certificates_are_refused(void **state)
@@ -721,25 +783,57 @@ static void a_handshake_outlives_its_context(void **state)
 	shake_close(&s);
 }
 
+static void *shard(void *failed)
+{
+	struct shake_want w = {.sni = "one.example"};
+
+	for (int i = 0; i < 25; i++) {
+		struct shake s;
+
+		w.version = i % 2 ? TLS1_3_VERSION : TLS1_2_VERSION;
+		shake_open(&s, with_ec, &w);
+		*(bool *)failed = *(bool *)failed || shake_run(&s) != RC_TLS_DONE;
+		shake_close(&s);
+	}
+	return NULL;
+}
+
+static void shards_share_a_context_while_keys_rotate(void **state)
+{
+	pthread_t thread[3];
+	bool failed[3] = {false};
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(thread); i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, shard, &failed[i]), 0);
+	for (uint64_t i = 0; i < 100; i++)
+		assert_true(rc_tls_tickets_rotate(tickets, 1000000000 + i * 3600));
+	for (size_t i = 0; i < RC_ARRAY_LEN(thread); i++) {
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+		assert_false(failed[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_fit_for_every_version_cipher_and_kind_of_key),
 		cmocka_unit_test(secrets_are_wiped_when_it_is_done_and_all_when_it_ends),
 		cmocka_unit_test(nothing_behind_finished_is_taken_off_the_socket),
-		cmocka_unit_test(a_socket_that_takes_little_is_written_in_pieces),
+		cmocka_unit_test(every_write_may_have_to_wait),
 		cmocka_unit_test(a_session_is_resumed_in_another_context_with_the_same_tickets),
 		cmocka_unit_test(a_session_outlives_one_rotation_and_not_its_lifetime),
 		cmocka_unit_test(a_ticket_of_an_older_key_is_renewed),
 		cmocka_unit_test(a_session_is_not_resumed_at_another_name_or_port),
 		cmocka_unit_test(the_name_chooses_the_certificate),
 		cmocka_unit_test(http_11_is_agreed_on_and_others_are_refused),
-		cmocka_unit_test(a_staple_is_given_to_those_who_ask),
+		cmocka_unit_test(a_staple_is_given_to_those_who_ask_until_it_ends),
 		cmocka_unit_test(aes_128_comes_first_but_for_clients_that_put_chacha_first),
 		cmocka_unit_test(what_is_not_in_common_is_told_apart),
 		cmocka_unit_test(a_hello_retry_request_leads_to_the_same_end),
 		cmocka_unit_test(early_data_is_passed_over),
 		cmocka_unit_test(a_client_certificate_is_an_identity_and_stays_one_when_resumed),
+		cmocka_unit_test(an_expired_client_certificate_is_not_resumed),
 		cmocka_unit_test(bad_client_certificates_are_refused),
 		cmocka_unit_test(a_session_does_not_lead_around_the_certificate),
 		cmocka_unit_test(plain_text_is_left_alone_and_not_answered),
@@ -748,6 +842,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_mistrusts_us_is_counted_as_such),
 		cmocka_unit_test(a_client_that_goes_away_is_counted_as_such),
 		cmocka_unit_test(a_handshake_outlives_its_context),
+		cmocka_unit_test(shards_share_a_context_while_keys_rotate),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
