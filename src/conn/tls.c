@@ -8,7 +8,6 @@
 	4096u /* for who takes little at a time: less to keep of a record that was cut */
 #define SMALL_SEND     32768u
 #define RECENTLY_TICKS (1000u / RC_CONN_TICK_MS)
-#define PART_MIN       512u
 #define TLS13_BIT      0x80000000u
 
 static struct rc_conn_tls *tls_of(const struct rc_conns *cs, const struct rc_conn *c)
@@ -332,12 +331,16 @@ static enum rc_conn_opened bad(struct rc_conns *cs, struct rc_conn *c, int32_t d
 	return RC_OPENED_BAD;
 }
 
-/* Moves bytes of the input behind those of a record that is not complete, up to `need` of it. False: no memory. */
+/* Moves bytes of the input behind those of a record that is not complete, up to `need` of it. The block grows with what came,
+ * not with what the header promises: five bytes must not hold the room of a whole record. False: no memory. */
 static bool collect(
 	struct rc_conns *cs, struct rc_conn_tls *t, struct rc_conn_input *in, uint32_t need)
 {
-	if (need > t->part_size) {
-		size_t want = rc_pool_size(RC_MAX(need, PART_MIN));
+	uint32_t take = RC_MIN(in->len, need - t->part_len);
+	uint32_t room = t->part_len + take;
+
+	if (room > t->part_size) {
+		size_t want = rc_pool_size(RC_MAX(room, RC_MIN(need, t->part_size * 2)));
 		unsigned char *fresh = rc_pool_get(cs->pool, want);
 		if (!fresh)
 			return false;
@@ -347,9 +350,8 @@ static bool collect(
 		t->part = fresh;
 		t->part_size = (uint32_t)want;
 	}
-	uint32_t take = RC_MIN(in->len, need - t->part_len);
 	memcpy(t->part + t->part_len, in->bytes, take);
-	t->part_len += take;
+	t->part_len = room;
 	in->bytes += take;
 	in->len -= take;
 	return true;
