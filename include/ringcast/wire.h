@@ -100,6 +100,7 @@
 #define RINGCAST_BYE_REPLACED 2 /* another connection came with the same publisher id */
 #define RINGCAST_BYE_IDLE     3 /* silent for too long */
 #define RINGCAST_BYE_OPERATOR 4 /* an operator closed it */
+#define RINGCAST_BYE_RENEW    5 /* its TLS keys are used up: come back at once */
 /* In BYE's reconnect_after_ms: do not come back by yourself. */
 #define RINGCAST_BYE_NEVER 0xffffffffu
 

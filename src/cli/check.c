@@ -11,23 +11,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/checktls.h"
 #include "cli/json.h"
 #include "config/config.h"
 #include "mem/budget.h"
 #include "ops/hostcheck.h"
 #include "shard/shard.h"
 
-/* The defaults of max_clients and memory in the configuration. */
-#define CLIENTS_DEFAULT 10000
-#define CLIENTS_MAX     1000000000
-#define MEMORY_DEFAULT  ((uint64_t)256 << 20)
+#define CLIENTS_MAX 1000000000
 
 static const char usage[] =
 	"usage: ringcast check [options]\n"
 	"\n"
 	"Looks at this host and says what would keep the gateway from running well. Changes nothing.\n"
 	"With --config also checks that configuration, as `ringcast serve --config FILE` would read it\n"
-	"here and now (environment included), and holds the host against its max_clients and memory.\n"
+	"here and now (environment included), with the certificates that it names, and holds the host\n"
+	"against its max_clients and memory.\n"
 	"\n"
 	"  --config=FILE   check this configuration too\n"
 	"  --clients=N     how many clients the host is to hold (10000, or what the configuration says)\n"
@@ -46,12 +45,13 @@ struct options {
 	bool json;
 };
 
-/* What was found about the configuration; also when it is wrong, as far as it could be read. */
+/* What was found about the configuration, or about the defaults; also when it is wrong, as far as it could be read. */
 struct config_answer {
 	struct rc_config config;
 	struct rc_config_report report;
-	uint32_t shards;
-	uint64_t bytes; /* of the gateway's own memory; 0: no plan could be made */
+	uint32_t shards; /* 0: no plan could be made */
+	uint64_t bytes;  /* of the gateway's own memory */
+	struct rc_check_tls tls;
 };
 
 /* "512MiB", "2GiB", "4096". */
@@ -89,7 +89,7 @@ static int parse(struct options *o, int argc, char **argv)
 		{"memory", required_argument, NULL, MEMORY},
 		{"root", required_argument, NULL, ROOT}, {"json", no_argument, NULL, JSON},
 		{"help", no_argument, NULL, HELP}, {NULL, 0, NULL, 0}};
-	*o = (struct options){.env = rc_host_env_real(CLIENTS_DEFAULT, MEMORY_DEFAULT)};
+	*o = (struct options){.env = rc_host_env_real(0, 0)};
 	optind = 0; /* starts anew, also when this is not the first command line that getopt sees */
 	for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
 		switch (c) {
@@ -166,41 +166,66 @@ static void print_text(
 
 /* ---- the configuration ---------------------------------------------------------------------- */
 
-/* As the gateway would, up to where it would open something. */
-static void check_config(struct options *o, struct config_answer *a)
+static void read_config(const struct options *o, struct config_answer *a)
 {
-	static struct rc_gateway plan;
-	static struct rc_budget budget;
 	char flag[] = "--config", path[4096];
 	char *argv[] = {flag, path};
 	struct rc_config_args args;
-	struct rc_error err;
 	extern char **environ;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s", o->config) >= sizeof(path)) {
+	if (o->config == NULL)
+		rc_config_init(&a->config);
+	else if ((size_t)snprintf(path, sizeof(path), "%s", o->config) < sizeof(path))
+		(void)!rc_config_load(&a->config, 2, argv, environ, &args, &a->report);
+	else {
 		rc_config_init(&a->config);
 		rc_config_report_error(&a->report, "the path of the configuration is too long");
-		return;
 	}
-	int rc = rc_config_load(&a->config, 2, argv, environ, &args, &a->report);
-	if (!o->clients_given)
-		o->env.max_clients = a->config.max_clients;
-	if (!o->memory_given)
-		o->env.memory_bytes = a->config.memory;
-	/* CPUs and memory are those of this host, not those of copies under --root. */
-	if (rc < 0 || o->env.root[0] != '\0')
-		return;
+}
+
+/* As the gateway would, up to where it would open a port. */
+static void plan_config(const struct options *o, struct config_answer *a)
+{
+	static struct rc_gateway plan;
+	static struct rc_budget budget;
+	struct rc_error err;
+
 	if (rc_gateway_plan(&plan, &a->config, &budget, &err) < 0) {
 		rc_config_report_error(&a->report, "%s", err.text);
 		return;
 	}
 	a->shards = plan.count;
+	if (o->config == NULL)
+		return;
 	a->bytes = rc_budget_total(&budget, false);
 	/* Without shards and cpus in it the configuration alone does not tell how many share the memory. */
 	if (a->config.shards == 0 && a->config.cpus.count == 0)
 		(void)!rc_config_check_memory(&a->config, plan.count, &a->report);
 	if (rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0)
 		rc_config_report_error(&a->report, "%s", err.text);
+}
+
+static void check_config(struct options *o, struct config_answer *a)
+{
+	uint32_t shards;
+
+	read_config(o, a);
+	/* CPUs, memory, kernel and files are those of this host, not those of copies under --root. */
+	if (o->env.root[0] == '\0') {
+		if (a->report.errors == 0)
+			plan_config(o, a);
+		rc_check_tls_look(&a->tls, &a->config, &a->report);
+		o->env.tls = &a->tls.host;
+	}
+	shards = a->shards              ? a->shards
+		 : a->config.shards     ? a->config.shards
+		 : a->config.cpus.count ? a->config.cpus.count
+					: RC_HUB_SHARDS_MAX;
+	if (!o->clients_given)
+		o->env.max_clients = a->config.max_clients;
+	if (!o->memory_given)
+		o->env.memory_bytes = a->config.memory;
+	o->env.descriptors = rc_host_descriptors(&a->config, o->env.max_clients, shards);
 }
 
 static void print_config_text(const struct options *o, const struct config_answer *a)
@@ -254,6 +279,8 @@ static void print_json(const struct options *o, const struct config_answer *a,
 	printf("{\"fit\":%s,", fit ? "true" : "false");
 	if (o->config != NULL)
 		print_config_json(o, a);
+	if (o->env.tls != NULL)
+		rc_check_tls_json(&a->tls, o->config != NULL);
 	printf("\"counts\":{");
 	for (uint32_t v = 0; v <= RC_HOST_UNKNOWN; v++)
 		printf("%s\"%s\":%" PRIu32, v == 0 ? "" : ",",
@@ -289,8 +316,7 @@ int rc_cli_check(int argc, char **argv)
 	if (status != 0)
 		return status < 0 ? 0 : status;
 	memset(&answer, 0, sizeof(answer));
-	if (o.config != NULL)
-		check_config(&o, &answer);
+	check_config(&o, &answer);
 	uint32_t count = rc_host_run(&o.env, findings);
 	for (uint32_t i = 0; i < count; i++)
 		verdicts[findings[i].verdict]++;
@@ -299,6 +325,8 @@ int rc_cli_check(int argc, char **argv)
 	} else {
 		if (o.config != NULL)
 			print_config_text(&o, &answer);
+		if (o.env.tls != NULL)
+			rc_check_tls_print(&answer.tls, o.config != NULL);
 		print_text(findings, count, verdicts);
 	}
 	return verdicts[RC_HOST_BAD] > 0 || answer.report.errors > 0 ? 1 : 0;

@@ -13,11 +13,12 @@
 
 #include "base/logline.h"
 #include "cli/cli.h"
+#include "shard/tlspath.h"
 #include "io/socket.h"
+#include "ops/hostcheck.h"
 #include "shard/shard.h"
 
-#define DESCRIPTORS_OWN 64u
-#define POLL_NS         50000000
+#define POLL_NS 50000000
 
 static void print_budget(void *ctx, const char *text)
 {
@@ -30,8 +31,7 @@ static int raise_descriptors(
 	const struct rc_gateway *g, const struct rc_config *config, struct rc_error *err)
 {
 	struct rlimit limit;
-	uint64_t need = (uint64_t)config->max_clients + config->max_publishers + DESCRIPTORS_OWN +
-			(uint64_t)g->count * 8;
+	uint64_t need = rc_host_descriptors(config, config->max_clients, g->count);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return rc_error_set(err, "RLIMIT_NOFILE can't be read: %s", strerror(errno));
@@ -52,8 +52,8 @@ static int prepare(struct rc_gateway *g, const struct rc_config *config, struct 
 {
 	static struct rc_budget budget;
 	static struct rc_config_report report;
-	uint16_t ports[2];
-	static const char *names[2] = {"http", "ingest"};
+	uint16_t ports[RC_PORTS];
+	static const char *names[RC_PORTS] = {"http", "ingest", "https", "ingest over TLS"};
 
 	if (rc_gateway_plan(g, config, &budget, err) < 0)
 		return -1;
@@ -74,9 +74,11 @@ static int prepare(struct rc_gateway *g, const struct rc_config *config, struct 
 		rc_info_line("counters %s", g->counters.path);
 	if (rc_gateway_listen(g, ports, err) < 0)
 		return -1;
-	for (int i = 0; i < 2; i++) {
-		struct rc_address address = i ? config->ingest_listen : config->listen;
+	for (int i = 0; i < RC_PORTS; i++) {
+		struct rc_address address = rc_gateway_address(config, (enum rc_port)i);
 		char text[RC_ADDRESS_TEXT_SIZE];
+		if (!address.family)
+			continue;
 		address.port = ports[i];
 		rc_address_format(&address, text);
 		rc_info_line("listening %s %s", names[i], text);
@@ -87,13 +89,28 @@ static int prepare(struct rc_gateway *g, const struct rc_config *config, struct 
 static void announce(const struct rc_config *config, const struct rc_gateway *g)
 {
 	char text[RC_ADDRESS_TEXT_SIZE];
-	struct rc_address address = config->listen;
+	bool plain = config->listen.family != 0;
+	enum rc_port port = plain ? RC_PORT_HTTP : RC_PORT_HTTPS;
+	struct rc_address address = rc_gateway_address(config, port);
 
-	address.port = rc_socket_port(g->shards[0].listener[0]);
+	if (!address.family)
+		return;
+	address.port = rc_socket_port(g->shards[0].listener[port]);
 	rc_address_format(&address, text);
 	rc_info_line(
-		"open ws://%s/ws?channel=news, and publish with: ringcast publish news hello '{\"n\":1}'",
-		text);
+		"open %s://%s/ws?channel=news, and publish with: ringcast publish news hello '{\"n\":1}'",
+		plain ? "ws" : "wss", text);
+}
+
+static void reload(struct rc_gateway *g)
+{
+	struct rc_error err;
+
+	if (rc_gateway_tls_reload(g, &err) < 0)
+		rc_error_line(
+			"certificates are not reloaded, the old ones go on serving: %s", err.text);
+	else
+		rc_info_line("certificates reloaded");
 }
 
 static int wait_for_end(struct rc_gateway *g, const sigset_t *signals)
@@ -104,6 +121,9 @@ static int wait_for_end(struct rc_gateway *g, const sigset_t *signals)
 	while (!rc_gateway_ended(g)) {
 		int sig = sigtimedwait(
 			signals, NULL, asked ? &tick : &(struct timespec){.tv_sec = 1});
+		rc_gateway_tls_tick(g);
+		if (sig == SIGHUP)
+			reload(g);
 		if (sig != SIGTERM && sig != SIGINT)
 			continue;
 		asked++;
@@ -127,6 +147,7 @@ static int run(const struct rc_config *config)
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
 	/* Before the threads, which inherit it: only this one hears. */
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	if (prepare(&gateway, config, &err) < 0) {
@@ -175,7 +196,8 @@ int rc_cli_serve(int argc, char **argv)
 		static struct rc_budget budget;
 		struct rc_error err;
 		if (rc_gateway_plan(&plan, &config, &budget, &err) < 0 ||
-			rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0) {
+			rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0 ||
+			rc_tls_options_try(&config, &err) < 0) {
 			(void)fprintf(stderr, "error: %s\n", err.text);
 			return 1;
 		}

@@ -13,7 +13,7 @@
 #define RC_ADDRESS_TEXT_SIZE 56 /* "[" IPv6 "]:65535" and the NUL */
 
 struct rc_address {
-	uint16_t family; /* AF_INET or AF_INET6 */
+	uint16_t family; /* AF_INET or AF_INET6; 0 = none, and then all of it is 0 */
 	uint16_t port;   /* host order; 0 = the kernel picks one */
 	uint8_t ip[16];  /* network order; the first 4 for IPv4 */
 };

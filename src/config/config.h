@@ -78,8 +78,8 @@ struct rc_config_namespace {
 
 struct rc_config {
 	/* [server] */
-	struct rc_address listen;
-	uint32_t shards; /* 0 = one per usable CPU */
+	struct rc_address listen; /* family 0 = none; so the other three */
+	uint32_t shards;          /* 0 = one per usable CPU */
 	struct rc_config_cpus cpus;
 	uint32_t busy_poll_us;
 	uint32_t max_clients; /* all shards together */
@@ -122,8 +122,8 @@ struct rc_config {
 	bool ingest_open;
 
 	/* [tls]: on when a certificate is named */
-	struct rc_address tls_listen;        /* family 0 = none */
-	struct rc_address tls_ingest_listen; /* family 0 = none */
+	struct rc_address tls_listen;
+	struct rc_address tls_ingest_listen;
 	char tls_certificate[RC_CONFIG_TEXT_SIZE];
 	char tls_key[RC_CONFIG_TEXT_SIZE];
 	char tls_certificate_folder[RC_CONFIG_TEXT_SIZE];

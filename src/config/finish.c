@@ -8,11 +8,12 @@
 #include <sys/stat.h>
 
 #include "config/apply.h"
+#include "config/listeners.h"
+#include "config/tlsrules.h"
 #include "config/value.h"
 
-#define FRAME_OVERHEAD     1024 /* what a frame holds besides the largest payload */
-#define FRAMES_PER_SHARD   4
-#define TOKEN_ADVISED_SIZE 16
+#define FRAME_OVERHEAD   1024 /* what a frame holds besides the largest payload */
+#define FRAMES_PER_SHARD 4
 
 static void inherit(struct rc_config *c)
 {
@@ -94,33 +95,6 @@ static void settle_token(struct rc_config *c, struct rc_config_report *r)
 static void bytes_text(uint64_t bytes, char out[RC_VALUE_TEXT_SIZE])
 {
 	rc_value_format_number(&rc_options[rc_option_find("server", "memory")], bytes, out);
-}
-
-static void check_listeners(const struct rc_config *c, struct rc_config_report *r)
-{
-	char ingest[RC_ADDRESS_TEXT_SIZE], listen[RC_ADDRESS_TEXT_SIZE];
-	bool exposed = !rc_address_is_loopback(&c->ingest_listen);
-
-	rc_address_format(&c->ingest_listen, ingest);
-	rc_address_format(&c->listen, listen);
-	if (exposed && !c->ingest_token[0] && !c->ingest_open)
-		rc_config_report_error(r,
-			"[ingest] listen = %s lets everybody who reaches it publish: set token_file "
-			"(or RINGCAST_INGEST_TOKEN), or listen on 127.0.0.1, or, on a network that "
-			"you trust, set open = yes",
-			ingest);
-	if (exposed && !c->ingest_token[0] && c->ingest_open)
-		rc_config_report_warning(r,
-			"[ingest] is open: everybody who reaches %s may publish anything", ingest);
-	if (c->ingest_token[0] && strlen(c->ingest_token) < TOKEN_ADVISED_SIZE)
-		rc_config_report_warning(r,
-			"the ingest token is shorter than %d characters and can be guessed",
-			TOKEN_ADVISED_SIZE);
-	if (rc_address_collides(&c->listen, &c->ingest_listen))
-		rc_config_report_error(r,
-			"[server] listen = %s and [ingest] listen = %s would take the same port; "
-			"give one of them another",
-			listen, ingest);
 }
 
 static void check_sizes(const struct rc_config *c, struct rc_config_report *r)
@@ -226,7 +200,8 @@ int rc_config_finish(struct rc_config *c, struct rc_config_report *r)
 	if (r->errors)
 		return -1;
 	settle_token(c, r);
-	check_listeners(c, r);
+	rc_config_check_listeners(c, r);
+	rc_config_check_tls(c, r);
 	check_sizes(c, r);
 	check_shards(c, r);
 	(void)!rc_config_check_memory(c, shards, r);

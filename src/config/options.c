@@ -69,9 +69,9 @@ const char *const rc_option_sections[] = {"server", "ingest", "tls", "echo", "na
 /* One row, one paragraph. */
 /* clang-format off */
 const struct rc_option rc_options[] = {
-	{SERVER("listen", listen), .type = RC_OPTION_ADDRESS, STANDARD("127.0.0.1:8080"),
+	{SERVER("listen", listen), .type = RC_OPTION_ADDRESS, .zero = true, STANDARD("127.0.0.1:8080"),
 		.flag = "--listen", .short_flag = 'l',
-		.help = "where clients connect (WebSocket, SSE, HTTP)",
+		.help = "where clients connect (WebSocket, SSE, HTTP); none = nowhere",
 		.why = "Loopback until you decide otherwise. *:8080 is every IPv4 address, [::]:8080 every IPv6 one, "
 		       "port 0 lets the kernel choose."},
 	{SERVER("shards", shards), COUNT(1, RC_CONFIG_SHARDS_MAX), .zero = true, STANDARD("0"),
@@ -169,10 +169,10 @@ const struct rc_option rc_options[] = {
 		.help = "the least important lines that are logged",
 		.why = "debug is for a single client at a time; events are never logged."},
 
-	{INGEST("listen", ingest_listen), .type = RC_OPTION_ADDRESS, STANDARD("127.0.0.1:7400"),
-		.flag = "--ingest", .short_flag = 'i',
-		.help = "where publishers connect (binary TCP)",
-		.why = "Another address than loopback needs a token."},
+	{INGEST("listen", ingest_listen), .type = RC_OPTION_ADDRESS, .zero = true,
+		STANDARD("127.0.0.1:7400"), .flag = "--ingest", .short_flag = 'i',
+		.help = "where publishers connect (binary TCP); none = nowhere",
+		.why = "Another address than loopback needs a token, which travels in clear: see ingest_listen of [tls]."},
 	{INGEST("token", ingest_token), TEXT(RC_CONFIG_TEXT_SIZE - 1), .secret = true, STANDARD(""),
 		.help = "what publishers must present; empty = nothing",
 		.why = "Better in token_file or in the environment (RINGCAST_INGEST_TOKEN) than in a file that many "

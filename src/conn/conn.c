@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conn/conn.h"
 
+#include "conn/tls.h"
 #include "io/socket.h"
 
 #define BLOCK_MIN 256u
@@ -271,13 +272,38 @@ void rc_conn_send(struct rc_conns *cs, struct rc_conn *c, enum rc_conn_send kind
 	const void *bytes, uint32_t len)
 {
 	RC_DASSERT(!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED)) && len > 0);
-	c->flags |= RC_CONN_SENDING;
-	cs->sending++;
 	c->send_kind = (uint8_t)kind;
 	c->send_sub = sub;
 	c->send_len = len;
+	if (RC_UNLIKELY(c->flags & (RC_CONN_TLS | RC_CONN_KTLS)))
+		rc_conn_tls_send(cs, c, bytes, len);
+	else
+		rc_conn_hand_over(cs, c, bytes, len);
+}
+
+uint64_t rc_conn_address_hash(const struct rc_conn *c, const struct rc_hash_key *key)
+{
+	uint8_t address[16];
+	size_t len = rc_socket_peer_address(c->fd, address);
+
+	return rc_hash(key, address, RC_MIN(len, (size_t)8));
+}
+
+void rc_conn_wait_readable(struct rc_conns *cs, struct rc_conn *c)
+{
 	c->inflight++;
-	rc_io_send(cs->io, c->fd, tag_of(cs, c), bytes, len);
+	rc_io_poll_readable(cs->io, c->fd, tag_of(cs, c));
+}
+
+void rc_conn_wait_writable(struct rc_conns *cs, struct rc_conn *c)
+{
+	c->inflight++;
+	rc_io_poll_out(cs->io, c->fd, tag_of(cs, c));
+}
+
+void rc_conn_hold(struct rc_conn *c)
+{
+	c->inflight++;
 }
 
 void rc_conn_block(struct rc_conns *cs, struct rc_conn *c)
@@ -323,7 +349,13 @@ void rc_conn_flushed(struct rc_conns *cs, struct rc_conn *c)
 {
 	if (c->state != RC_CONN_FINISHING)
 		return;
+	if (c->flags & RC_CONN_REST) {
+		rc_conn_ready(cs, c);
+		return;
+	}
 	c->state = RC_CONN_LINGERING;
+	if (c->flags & (RC_CONN_TLS | RC_CONN_KTLS))
+		rc_conn_tls_notify(cs, c);
 	rc_socket_shutdown_write(c->fd);
 	rc_conn_timer(cs, c, cs->linger_ms);
 	/* Somebody must notice the peer's end, also where input was held back. */
@@ -342,6 +374,8 @@ void rc_conn_kill(struct rc_conns *cs, struct rc_conn *c)
 		free_out(cs, c);
 	if (c->in)
 		rc_conn_used(cs, c, c->in_len);
+	if (c->flags & (RC_CONN_TLS | RC_CONN_KTLS))
+		rc_conn_tls_free(cs, c);
 	/* An armed receive or poll does not end by a close; it does by this. */
 	rc_socket_shutdown(c->fd);
 	rc_conn_reclaim(cs, c);

@@ -18,6 +18,7 @@
 #define RC_CONN_CONN_H
 
 #include "base/base.h"
+#include "base/hash.h"
 #include "base/wheel.h"
 #include "io/io.h"
 #include "mem/pool.h"
@@ -25,7 +26,7 @@
 
 #define RC_CONN_TICK_MS 10 /* of the timers */
 
-enum rc_conn_kind { RC_CONN_HTTP, RC_CONN_WS, RC_CONN_ECHO, RC_CONN_INGEST };
+enum rc_conn_kind { RC_CONN_HTTP, RC_CONN_WS, RC_CONN_ECHO, RC_CONN_INGEST, RC_CONN_HANDSHAKE };
 
 enum rc_conn_state {
 	RC_CONN_FREE,
@@ -45,13 +46,24 @@ enum rc_conn_flags {
 	RC_CONN_CLOSE_SENT = 64,
 	RC_CONN_STALLED = 128, /* in the shard's list of publishers that wait for room */
 	RC_CONN_PING_DUE = 256,
+	RC_CONN_TLS = 512,       /* records are made and opened here (tls.h) */
+	RC_CONN_KTLS = 1024,     /* by the kernel */
+	RC_CONN_REST = 2048,     /* the rest of a record waits to be sent before anything else */
+	RC_CONN_SPENT = 4096,    /* its keys have made as many records as they may */
+	RC_CONN_NOTIFIED = 8192, /* the peer said that it will send no more: close_notify */
 };
 
 /* What the send in flight was made of. */
 enum rc_conn_send { RC_SEND_NONE, RC_SEND_OUT, RC_SEND_LOG, RC_SEND_GATHERED };
 
 struct rc_conn {
-	uint64_t secret; /* half of the session id */
+	union {
+		uint64_t secret; /* half of the session id */
+		struct {
+			uint32_t next; /* in the queue of those to go on with */
+			uint32_t cell; /* where its address is counted */
+		} shake;               /* while the TLS handshake lasts */
+	};
 	unsigned char *out;
 	unsigned char *in;
 	void *ext; /* the protocol's own, while it needs one */
@@ -92,6 +104,8 @@ struct rc_conn_events {
 	void (*drained)(void *ctx, struct rc_conn *c);
 };
 
+struct rc_conn_tls_shared;
+
 struct rc_conns {
 	struct rc_conn *at;
 	uint32_t count_max;
@@ -107,6 +121,7 @@ struct rc_conns {
 	struct rc_pool *pool;
 	struct rc_counters_shard *counters;
 	struct rc_conn_events events;
+	struct rc_conn_tls_shared *tls; /* NULL: plain connections only */
 };
 
 size_t rc_conns_bytes(uint32_t count_max);
@@ -146,6 +161,14 @@ bool rc_conn_keep(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uin
 	uint32_t limit) RC_MUST_USE;
 /* The first `len` bytes of `in` are used. */
 void rc_conn_used(struct rc_conns *cs, struct rc_conn *c, uint32_t len);
+
+/* Of the peer's address: of all of IPv4, of the first 64 bits of IPv6, which is what one customer has. */
+uint64_t rc_conn_address_hash(const struct rc_conn *c, const struct rc_hash_key *key);
+/* Polls, outside of receive and send: while a handshake lasts. */
+void rc_conn_wait_readable(struct rc_conns *cs, struct rc_conn *c);
+void rc_conn_wait_writable(struct rc_conns *cs, struct rc_conn *c);
+/* A request of our own making that keeps the slot from being used again until rc_conn_landed. */
+void rc_conn_hold(struct rc_conn *c);
 
 /* It wants to be flushed this turn. */
 void rc_conn_ready(struct rc_conns *cs, struct rc_conn *c);

@@ -29,7 +29,7 @@ struct rc_ktls_key {
 struct rc_ktls_ability {
 	bool send[2][RC_KTLS_CIPHERS]; /* [tls13] */
 	bool receive[2][RC_KTLS_CIPHERS];
-	bool any;
+	bool any; /* some version and cipher in both directions */
 	char why_not
 		[128]; /* when not any, or not all: which call, which error, how to mend it (modprobe tls) */
 };
@@ -41,7 +41,13 @@ int rc_ktls_engage(
 	int fd, const struct rc_ktls_key *send, const struct rc_ktls_key *receive) RC_MUST_USE;
 /* A record of another type than data, at once: 0 or -errno. */
 int rc_ktls_send_record(int fd, uint8_t type, const void *bytes, size_t len);
-/* Takes a control record that waits at the front. Returns its length and type, -EAGAIN when data or nothing is in front. */
+/* After a receive that ended with -EBADMSG some kernels refuse to send too. Afterwards a goodbye can be sent. */
+void rc_ktls_clear_error(int fd);
+/*
+ * Takes a control record that waits at the front. Returns its length and type, -EAGAIN when data, nothing or the end of the
+ * stream is in front; nothing is taken then. Otherwise -errno. What is longer than size comes in pieces, each with the type.
+ * No receive may be armed on the socket.
+ */
 int rc_ktls_take_record(int fd, uint8_t *type, void *bytes, size_t size);
 
 #endif

@@ -118,6 +118,25 @@ int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count)
 	return 0;
 }
 
+size_t rc_socket_peer_address(int fd, uint8_t out[16])
+{
+	struct sockaddr_storage a = {0};
+	socklen_t len = sizeof(a);
+
+	if (getpeername(fd, (struct sockaddr *)&a, &len) < 0)
+		return 0;
+	if (a.ss_family == AF_INET) {
+		memcpy(out, &((struct sockaddr_in *)&a)->sin_addr, 4);
+		return 4;
+	}
+	if (a.ss_family != AF_INET6)
+		return 0;
+	const struct in6_addr *v6 = &((struct sockaddr_in6 *)&a)->sin6_addr;
+	bool mapped = IN6_IS_ADDR_V4MAPPED(v6);
+	memcpy(out, v6->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+	return mapped ? 4 : 16;
+}
+
 void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT])
 {
 	struct sockaddr_storage a = {0};
@@ -144,6 +163,11 @@ void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT])
 	(void)snprintf(out, RC_SOCKET_TEXT, "?");
 }
 
+void rc_socket_send_now(int fd, const void *bytes, size_t len)
+{
+	(void)!send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void rc_socket_shutdown(int fd)
 {
 	(void)shutdown(fd, SHUT_RDWR);
@@ -159,4 +183,34 @@ void rc_socket_reset_on_close(int fd)
 	struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+static ssize_t receive(int fd, void *out, size_t size, int flags)
+{
+	ssize_t n;
+
+	do
+		n = recv(fd, out, size, MSG_DONTWAIT | flags);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t rc_socket_read(int fd, void *out, size_t size)
+{
+	return receive(fd, out, size, 0);
+}
+
+ssize_t rc_socket_peek(int fd, void *out, size_t size)
+{
+	return receive(fd, out, size, MSG_PEEK);
+}
+
+ssize_t rc_socket_write(int fd, const void *bytes, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
 }

@@ -36,13 +36,25 @@ uint16_t rc_socket_port(int fd);
  * others by the kernel's hash. One call for the whole group. 0 or -errno.
  */
 int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count);
+/* The bytes of the other side's address, 4 or 16 (an IPv4 address that came mapped into IPv6 is given as 4); 0 when it is gone. */
+size_t rc_socket_peer_address(int fd, uint8_t out[16]);
 /* "address:port" of the other side; "?" when it is gone. */
 void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT]);
+/* A last word, as far as the socket takes it at once. */
+void rc_socket_send_now(int fd, const void *bytes, size_t len);
 /* Ends both directions, so that an armed receive completes. */
 void rc_socket_shutdown(int fd);
 /* No more to send; the peer may go on until it has read everything. */
 void rc_socket_shutdown_write(int fd);
 /* Makes the next close a reset: for peers that must not hold a port or a buffer any longer. */
 void rc_socket_reset_on_close(int fd);
+
+/*
+ * What is there and what fits, at once: > 0 bytes, 0 the peer sends no more (read only), -EAGAIN, or -errno. For libraries
+ * that want to do their reading and writing themselves; peek leaves the bytes where they are.
+ */
+ssize_t rc_socket_read(int fd, void *out, size_t size);
+ssize_t rc_socket_peek(int fd, void *out, size_t size);
+ssize_t rc_socket_write(int fd, const void *bytes, size_t len);
 
 #endif

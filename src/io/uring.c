@@ -4,10 +4,12 @@
  */
 #include <errno.h>
 #include <liburing.h>
+#include <linux/tls.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,6 +19,18 @@
 
 #define TAG_GENERATION_BITS 24
 #define SETUP_RETRY_NS      2000000000u
+
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
+
+/* Told to the handler as RC_IO_RECV. The buffer of such a completion holds more than what was received:
+ *
+ *   io_uring_recvmsg_out │ cmsghdr, type of the record │ payload
+ */
+#define OP_RECORDS      0x82u
+#define RECORDS_CONTROL CMSG_SPACE(1)
+#define RECORDS_HEAD    (sizeof(struct io_uring_recvmsg_out) + RECORDS_CONTROL)
 
 struct group {
 	struct io_uring_buf_ring *ring;
@@ -32,12 +46,14 @@ struct rc_io {
 	struct io_uring ring;
 	struct group group[RC_IO_GROUPS];
 	struct rc_region buffers;
+	struct msghdr
+		records; /* only says how much control data is wanted; read whenever one is armed */
 	uint64_t overflows;
 	bool overflow_seen;
 	char features[96];
 };
 
-static uint64_t pack(enum rc_io_op op, struct rc_io_tag tag)
+static uint64_t pack(unsigned op, struct rc_io_tag tag)
 {
 	return (uint64_t)op << 56 |
 	       (uint64_t)(tag.generation & ((1u << TAG_GENERATION_BITS) - 1)) << 32 | tag.slot;
@@ -212,6 +228,7 @@ int rc_io_open(struct rc_io **out, const struct rc_io_options *o, struct rc_erro
 	*out = NULL;
 	if (!io)
 		return rc_error_set(err, "out of memory");
+	io->records.msg_controllen = RECORDS_CONTROL;
 	if (setup_ring(io, o->submit_entries, err) < 0) {
 		free(io);
 		return -1;
@@ -304,13 +321,17 @@ void rc_io_recv(struct rc_io *io, int fd, struct rc_io_tag tag, enum rc_io_group
 {
 	struct io_uring_sqe *sqe = next_sqe(io);
 
-	if (how != RC_IO_ONCE)
+	/* With no room for payload the kernel would report every arrival as the end of the stream. */
+	RC_ASSERT(how != RC_IO_RECORDS || io->group[group].bytes > RECORDS_HEAD);
+	if (how == RC_IO_RECORDS)
+		io_uring_prep_recvmsg_multishot(sqe, fd, &io->records, 0);
+	else if (how == RC_IO_MULTISHOT)
 		io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
 	else
 		io_uring_prep_recv(sqe, fd, NULL, 0, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = (uint16_t)group;
-	sqe->user_data = pack(RC_IO_RECV, tag);
+	sqe->user_data = pack(how == RC_IO_RECORDS ? OP_RECORDS : RC_IO_RECV, tag);
 }
 
 void rc_io_send(struct rc_io *io, int fd, struct rc_io_tag tag, const void *bytes, uint32_t len)
@@ -407,6 +428,41 @@ static void return_buffer(struct group *g, uint16_t id)
 	g->out--;
 }
 
+/* From what the kernel put into the buffer to what the handler is told: the payload and its type. */
+static void unwrap(struct rc_io_event *ev)
+{
+	struct io_uring_recvmsg_out out;
+	struct cmsghdr c;
+
+	ev->op = RC_IO_RECV;
+	if (ev->res < 0) {
+		ev->data = NULL;
+		return;
+	}
+	if (!ev->data || (size_t)ev->res < RECORDS_HEAD) {
+		ev->data = NULL;
+		ev->res = -EIO;
+		return;
+	}
+	/* Copies: the size of a buffer is an option, so they may lie anywhere. */
+	memcpy(&out, ev->data, sizeof(out));
+	memcpy(&c, ev->data + sizeof(out), sizeof(c));
+	if (out.controllen >= CMSG_LEN(1) && c.cmsg_level == SOL_TLS &&
+		c.cmsg_type == TLS_GET_RECORD_TYPE)
+		ev->record = ev->data[sizeof(out) + CMSG_LEN(0)];
+	ev->res -= (int32_t)RECORDS_HEAD;
+	ev->data += RECORDS_HEAD;
+	/* Nobody may take for data what could be an alert; nor the rest of something for its whole. */
+	if (out.flags & (MSG_CTRUNC | MSG_TRUNC))
+		ev->res = -EIO;
+	/* The end of the stream comes as a head without payload. So does an empty alert or handshake message,
+	 * which no TLS allows: it ends the connection as well. */
+	if (ev->res <= 0) {
+		ev->data = NULL;
+		ev->record = 0;
+	}
+}
+
 static void complete(struct rc_io *io, const struct io_uring_cqe *cqe,
 	void (*handle)(void *ctx, const struct rc_io_event *ev), void *ctx)
 {
@@ -426,6 +482,8 @@ static void complete(struct rc_io *io, const struct io_uring_cqe *cqe,
 		g->out++;
 		ev.data = g->buffers + (size_t)(id - g->first_id) * g->bytes;
 	}
+	if (cqe->user_data >> 56 == OP_RECORDS)
+		unwrap(&ev);
 	handle(ctx, &ev);
 	if (g)
 		return_buffer(g, id);

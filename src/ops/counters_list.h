@@ -35,6 +35,8 @@ RC_COUNTER(close_capacity, COUNTER, "clients", "Closed for lack of room in a tab
 RC_COUNTER(close_shutdown, COUNTER, "clients", "Closed because the gateway stops or drains.")
 RC_COUNTER(
 	close_io_error, COUNTER, "clients", "Lost to an error of the connection, resets included.")
+RC_COUNTER(close_renewed, COUNTER, "clients",
+	"Asked to come back at once, because the keys of their TLS could not be renewed in place.")
 RC_COUNTER(unanswered_closes, COUNTER, "connections",
 	"Closes that the peer did not complete within close_timeout; beside the reason of the close.")
 RC_COUNTER(connections, GAUGE, "connections", "Sockets open now, of every kind.")
@@ -84,7 +86,7 @@ RC_COUNTER(tls_bad_messages, COUNTER, "connections",
 RC_COUNTER(tls_truncated, COUNTER, "connections", "Ended by the peer without a close_notify.")
 RC_COUNTER(tls_key_updates, COUNTER, "times", "Keys renewed in place, by the peer's wish or ours.")
 RC_COUNTER(tls_renewed, COUNTER, "connections",
-	"Asked to reconnect because their keys could not be renewed in place.")
+	"Clients and publishers asked to reconnect because their keys could not be renewed in place.")
 RC_COUNTER(tls_reloads, COUNTER, "times", "Times that this shard took up reloaded certificates.")
 
 /* receiving */

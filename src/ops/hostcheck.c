@@ -11,8 +11,12 @@
 #include <unistd.h>
 #include <errno.h>
 
+#include "config/listeners.h"
 #include "ops/hostlook.h"
 #include "ops/hostread.h"
+
+#define DESCRIPTORS_OWN       64
+#define DESCRIPTORS_PER_SHARD 6 /* besides its listeners */
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): they are parts of initializers */
 #define SYSCTL(id_, group_) .id = id_, .reads = "sysctl " id_, .group = group_
@@ -31,8 +35,10 @@ const struct rc_host_check rc_host_checks[] = {
 	{OWN("kernel.io_uring_disabled", "sysctl kernel.io_uring_disabled", RC_HOST_KERNEL,
 		 uring_disabled),
 		.cost = "io_uring is refused to some users or to all"},
-	{OWN("kernel.tls", "sysctl net.ipv4.tcp_available_ulp", RC_HOST_KERNEL, tls),
-		.cost = "TLS is done by OpenSSL in the gateway, with 14 KiB and a copy for each client"},
+	{OWN("kernel.tls", "setsockopt(TCP_ULP), or sysctl net.ipv4.tcp_available_ulp",
+		 RC_HOST_KERNEL, tls),
+		.cost = "the gateway makes the records of TLS itself: some 270 bytes more for each client, "
+			"and a copy of what is sent"},
 	{OWN("kernel.clocksource",
 		 "/sys/devices/system/clocksource/clocksource0/current_clocksource", RC_HOST_KERNEL,
 		 clocksource),
@@ -180,7 +186,10 @@ static int real_uring_setup(uint32_t entries, void *params)
 
 struct rc_host_env rc_host_env_real(uint64_t max_clients, uint64_t memory_bytes)
 {
-	return (struct rc_host_env){"", max_clients, memory_bytes, real_uring_setup};
+	return (struct rc_host_env){.root = "",
+		.max_clients = max_clients,
+		.memory_bytes = memory_bytes,
+		.uring_setup = real_uring_setup};
 }
 
 uint32_t rc_host_run(const struct rc_host_env *env, struct rc_host_finding out[RC_HOST_CHECKS_MAX])
@@ -200,9 +209,13 @@ uint32_t rc_host_run(const struct rc_host_env *env, struct rc_host_finding out[R
 	return rc_host_check_count;
 }
 
-uint64_t rc_host_descriptors(uint64_t max_clients)
+uint64_t rc_host_descriptors(const struct rc_config *config, uint64_t max_clients, uint32_t shards)
 {
-	return max_clients + max_clients / 64 + 256;
+	struct rc_config_listener listeners[RC_CONFIG_LISTENERS_MAX];
+	uint32_t count = rc_config_listeners(config, listeners);
+
+	return max_clients + config->max_publishers + DESCRIPTORS_OWN +
+	       (uint64_t)shards * (DESCRIPTORS_PER_SHARD + count);
 }
 
 const char *rc_host_verdict_name(enum rc_host_verdict verdict)

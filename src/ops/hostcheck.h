@@ -13,7 +13,7 @@
 #ifndef RC_OPS_HOSTCHECK_H
 #define RC_OPS_HOSTCHECK_H
 
-#include "base/base.h"
+#include "config/config.h"
 
 #define RC_HOST_CHECKS_MAX 64
 
@@ -34,6 +34,14 @@ enum rc_host_group {
 	RC_HOST_GROUP_COUNT
 };
 
+/* What somebody found out who tried to give keys to the kernel. */
+struct rc_host_tls {
+	bool wanted;       /* the configuration would use it */
+	bool any, all;     /* some or all of what there is, both ways */
+	char found[96];    /* what, in short */
+	char why_not[160]; /* when not all */
+};
+
 /* What the gateway would be asked to hold, and where to look. */
 struct rc_host_env {
 	const char *root; /* "" for this host; a folder with proc/ and sys/ in it for tests */
@@ -41,6 +49,8 @@ struct rc_host_env {
 	uint64_t memory_bytes; /* of the option memory */
 	/* io_uring_setup(2) with a struct io_uring_params: a descriptor, or -errno. */
 	int (*uring_setup)(uint32_t entries, void *params);
+	uint64_t descriptors;          /* as rc_host_descriptors() has it */
+	const struct rc_host_tls *tls; /* NULL: nobody tried, there is only what the sysctl says */
 };
 
 struct rc_host_check;
@@ -74,13 +84,14 @@ struct rc_host_check {
 extern const struct rc_host_check rc_host_checks[];
 extern const uint32_t rc_host_check_count;
 
-/* This host, for so many clients and so much memory. */
+/* This host, for so many clients and so much memory; the caller adds the descriptors. */
 struct rc_host_env rc_host_env_real(uint64_t max_clients, uint64_t memory_bytes);
 /* Fills one finding per row of the table, in its order; returns how many. */
 uint32_t rc_host_run(const struct rc_host_env *env, struct rc_host_finding out[RC_HOST_CHECKS_MAX]);
 
-/* Descriptors that so many clients need: themselves, publishers, listeners, rings, files. */
-uint64_t rc_host_descriptors(uint64_t max_clients);
+/* Descriptors that a gateway needs: so many clients, its publishers, its files, and in each shard its listeners, its ring and
+ * some to spare. The bound that `serve` holds its limit against, and `check` the host. */
+uint64_t rc_host_descriptors(const struct rc_config *config, uint64_t max_clients, uint32_t shards);
 
 const char *rc_host_verdict_name(enum rc_host_verdict verdict);
 const char *rc_host_group_name(enum rc_host_group group);

@@ -143,26 +143,45 @@ RC_HOST_LOOK(uring_disabled)
 	snprintf(f->mend, sizeof(f->mend), "sysctl -w kernel.io_uring_disabled=0");
 }
 
+/* The module has registered itself; whether a socket takes keys is another matter. */
+static int tls_is_loaded(const struct rc_host_env *env, bool *loaded)
+{
+	char text[128];
+	int rc = rc_host_sysctl(env->root, "net.ipv4.tcp_available_ulp", text, sizeof(text));
+
+	*loaded = false;
+	for (const char *word = text; word[0] != '\0'; word += strspn(word, " ")) {
+		size_t len = strcspn(word, " ");
+		*loaded = *loaded || (len == 3 && strncmp(word, "tls", len) == 0);
+		word += len;
+	}
+	return rc == -ENOENT ? 0 : rc;
+}
+
 RC_HOST_LOOK(tls)
 {
 	(void)check;
+	const struct rc_host_tls *tried = env->tls;
+	bool loaded;
+	int rc = tls_is_loaded(env, &loaded);
 	snprintf(f->wanted, sizeof(f->wanted), "tls, when clients come over TLS");
-	char text[128];
-	int rc = rc_host_sysctl(env->root, "net.ipv4.tcp_available_ulp", text, sizeof(text));
-	if (rc != 0 && rc != -ENOENT) {
+	if (tried != NULL) {
+		bool missed = tried->wanted && !tried->any;
+		rc_host_say(f,
+			tried->all ? RC_HOST_OK
+			: missed   ? RC_HOST_ADVICE
+				   : RC_HOST_INFO,
+			"%s", tried->found);
+		snprintf(f->why, sizeof(f->why), "%s", tried->why_not);
+	} else if (rc != 0) {
 		rc_host_unread(f, rc);
-		return;
+	} else {
+		rc_host_say(f, loaded ? RC_HOST_OK : RC_HOST_INFO, "%s",
+			loaded ? "loaded" : "not loaded");
 	}
-	for (const char *word = text; word[0] != '\0'; word += strspn(word, " ")) {
-		size_t len = strcspn(word, " ");
-		if (len == 3 && strncmp(word, "tls", len) == 0) {
-			rc_host_say(f, RC_HOST_OK, "loaded");
-			return;
-		}
-		word += len;
-	}
-	rc_host_say(f, RC_HOST_INFO, "not loaded");
-	snprintf(f->mend, sizeof(f->mend), "modprobe tls");
+	snprintf(f->mend, sizeof(f->mend), "%s",
+		loaded ? "tuning/README.md has what it takes"
+		       : "modprobe tls, and tuning/ringcast.modules.conf for every start of the host");
 }
 
 RC_HOST_LOOK(clocksource)

@@ -49,7 +49,7 @@ static enum rc_host_verdict judge(const struct rc_host_check *check, bool fits)
 
 RC_HOST_LOOK(nofile)
 {
-	uint64_t want = rc_host_descriptors(env->max_clients), have;
+	uint64_t want = env->descriptors, have;
 	snprintf(f->wanted, sizeof(f->wanted), ">= %" PRIu64, want);
 	int rc = hard_limit(env, "Max open files", &have);
 	if (rc != 0) {
@@ -93,7 +93,7 @@ RC_HOST_LOOK(memlock)
 
 RC_HOST_LOOK(descriptors_sysctl)
 {
-	uint64_t want = rc_host_descriptors(env->max_clients), have;
+	uint64_t want = env->descriptors, have;
 	snprintf(f->wanted, sizeof(f->wanted), ">= %" PRIu64, want);
 	char text[32];
 	int rc = rc_host_sysctl(env->root, check->id, text, sizeof(text));

@@ -117,6 +117,24 @@ static void respond(struct rc_serve *sv, struct rc_conn *c, const struct rc_http
 	}
 }
 
+void rc_http_wants_tls(struct rc_serve *sv, struct rc_conn *c)
+{
+	answer(sv, c, 400, NULL, "400 Bad Request\nThis port speaks TLS: use https:// or wss://\n",
+		false);
+}
+
+/* A TLS client on the plain port is told in its own tongue. */
+static void wants_plain(struct rc_serve *sv, struct rc_conn *c)
+{
+	static const unsigned char handshake_failure[] = {0x15, 3, 1, 0, 2, 2, 40};
+
+	rc_count(sv->counters, RC_C_tls_on_plain_port, 1);
+	if (rc_conn_write(sv->conns, c, handshake_failure, sizeof(handshake_failure), ANSWER_MAX))
+		rc_conn_finish(sv->conns, c);
+	else
+		rc_conn_kill(sv->conns, c);
+}
+
 void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len)
 {
 	uint32_t limit = sv->config->request_head_max + sv->config->receive_buffer_bytes;
@@ -124,6 +142,10 @@ void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes,
 	unsigned char *all = bytes;
 	uint32_t all_len = len;
 
+	if (rc_serve_is_tls_hello(c, bytes, len)) {
+		wants_plain(sv, c);
+		return;
+	}
 	if (c->in_len) {
 		if (!rc_conn_keep(sv->conns, c, bytes, len, limit)) {
 			refuse(sv, c, 431);
@@ -151,7 +173,7 @@ void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes,
 	respond(sv, c, &r);
 	if (c->generation == generation && c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP &&
 		all_len > r.head_len)
-		rc_serve_input(sv, c, all + r.head_len, all_len - (uint32_t)r.head_len);
+		rc_serve_plain(sv, c, all + r.head_len, all_len - (uint32_t)r.head_len);
 	rc_pool_put(sv->pool, kept, kept_size);
 }
 

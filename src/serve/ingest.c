@@ -210,7 +210,13 @@ static void hello(
 			"not a HELLO, or a publisher id that is none");
 		return;
 	}
-	if (token.len && !token_equal(h.token, token)) {
+	if (p->certified && h.publisher.len &&
+		!rc_str_eq(h.publisher, (struct rc_str){p->id, p->id_len})) {
+		rc_publisher_fail(sv, c, p, RINGCAST_ERROR_UNAUTHORIZED,
+			"the publisher id is not the name in the certificate");
+		return;
+	}
+	if (!p->certified && token.len && !token_equal(h.token, token)) {
 		rc_publisher_fail(
 			sv, c, p, RINGCAST_ERROR_UNAUTHORIZED, "the token is missing or wrong");
 		return;
@@ -220,8 +226,10 @@ static void hello(
 			sv, c, p, RINGCAST_ERROR_OVER_CAPACITY, "the gateway is shutting down");
 		return;
 	}
-	(void)rc_str_copy(p->id, h.publisher);
-	p->id_len = (uint8_t)h.publisher.len;
+	if (!p->certified) {
+		(void)rc_str_copy(p->id, h.publisher);
+		p->id_len = (uint8_t)h.publisher.len;
+	}
 	if (p->id_len)
 		rc_publisher_claim(sv, c, p);
 	else
@@ -345,6 +353,8 @@ void rc_ingest_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *byte
 
 	if (p->stage == RC_STAGE_CLOSING)
 		return;
+	if (p->stage == RC_STAGE_HELLO && rc_serve_is_tls_hello(c, bytes, len))
+		rc_count(sv->counters, RC_C_tls_on_plain_port, 1);
 	if (c->in_len == 0)
 		used = process(sv, c, p, bytes, len);
 	if (c->state != RC_CONN_OPEN)

@@ -7,7 +7,25 @@
 
 /* ---- coming and going --------------------------------------------------------------------------- */
 
-bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c)
+void rc_ingest_wants_tls(struct rc_serve *sv, struct rc_conn *c)
+{
+	rc_publisher_error(sv, c, RINGCAST_ERROR_BAD_FRAME, "this port speaks TLS");
+	if (c->state == RC_CONN_OPEN)
+		rc_conn_finish(sv->conns, c);
+}
+
+void rc_ingest_renew(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct rc_publisher *p = c->ext;
+
+	if (!p || p->stage >= RC_STAGE_CLOSING)
+		return;
+	rc_publisher_bye(sv, c, RINGCAST_BYE_RENEW, 0);
+	if (c->state == RC_CONN_OPEN)
+		rc_publisher_stop_taking(sv, p);
+}
+
+bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str identity)
 {
 	bool room = sv->port.sum(sv->port.ctx, RC_C_publishers) < sv->config->max_publishers;
 	uint32_t slot = room ? rc_slab_get(&sv->publishers) : RC_NONE;
@@ -24,6 +42,10 @@ bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c)
 	p->conn = rc_conn_slot(sv->conns, c);
 	p->generation = sv->publisher_generation[slot];
 	p->stage = RC_STAGE_HELLO;
+	p->id_len = (uint8_t)identity.len;
+	if (identity.len)
+		(void)rc_str_copy(p->id, identity);
+	p->certified = identity.len > 0;
 	c->ext = p;
 	rc_count(sv->counters, RC_C_publishers_opened, 1);
 	rc_gauge_set(sv->counters, RC_C_publishers, sv->publishers.used);

@@ -53,6 +53,7 @@ struct rc_publisher {
 	uint8_t stage;
 	uint8_t id_len;
 	bool ack_listed, wait_listed;
+	bool certified;  /* id is the name in its certificate */
 	bool batch_open; /* batch_entry counts one more, for events that were not taken yet */
 	char id[RC_PUBLISHER_ID_MAX];
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/serve.h"
 
+#include "conn/tls.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,23 +31,35 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 	sv->ack_first = sv->waiting_first = RC_NONE;
 }
 
-void rc_serve_accepted(struct rc_serve *sv, int fd, bool ingest)
+static enum rc_conn_kind kind_of(enum rc_port port)
+{
+	if (port == RC_PORT_HTTP)
+		return RC_CONN_HTTP;
+	return port == RC_PORT_INGEST ? RC_CONN_INGEST : RC_CONN_HANDSHAKE;
+}
+
+void rc_serve_accepted(struct rc_serve *sv, int fd, enum rc_port port)
 {
 	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
 				   "Content-Length: 0\r\nConnection: close\r\n\r\n";
-	struct rc_conn *c = rc_conn_open(sv->conns, fd, ingest ? RC_CONN_INGEST : RC_CONN_HTTP);
+	struct rc_conn *c = rc_conn_open(sv->conns, fd, kind_of(port));
 
 	rc_count(sv->counters, RC_C_accepts, 1);
 	if (!c) {
 		rc_count(sv->counters, RC_C_accept_refused_capacity, 1);
-		if (!ingest)
+		if (port == RC_PORT_HTTP)
 			(void)send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)close(fd);
 		return;
 	}
 	rc_gauge_set(sv->counters, RC_C_connections, sv->conns->open);
 	rc_conn_timer(sv->conns, c, sv->config->handshake_timeout_ms);
-	if (ingest && !rc_ingest_open(sv, c))
+	if (c->kind == RC_CONN_HANDSHAKE) {
+		rc_handshake_open(
+			sv, c, port == RC_PORT_HTTPS ? RC_TLS_CLIENTS : RC_TLS_PUBLISHERS);
+		return;
+	}
+	if (port == RC_PORT_INGEST && !rc_ingest_open(sv, c, (struct rc_str){NULL, 0}))
 		return;
 	rc_serve_arm(sv, c);
 }
@@ -56,7 +70,8 @@ void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c)
 		return;
 	switch (c->kind) {
 	case RC_CONN_WS:
-		rc_conn_recv(sv->conns, c, RC_IO_SMALL, RC_IO_MULTISHOT);
+		rc_conn_recv(sv->conns, c, RC_IO_SMALL,
+			c->flags & RC_CONN_KTLS ? RC_IO_RECORDS : RC_IO_MULTISHOT);
 		break;
 	case RC_CONN_INGEST:
 		if (sv->busy && c->state == RC_CONN_OPEN)
@@ -69,7 +84,88 @@ void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c)
 	}
 }
 
+/* The peer's close_notify or fatal alert: it will send no more. */
+static void notified(struct rc_serve *sv, struct rc_conn *c)
+{
+	c->flags |= RC_CONN_NOTIFIED;
+	/* A publisher's answers are still due; its close_notify follows them. */
+	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_INGEST)
+		rc_conn_tls_notify(sv->conns, c);
+	rc_serve_input_ended(sv, c, 0);
+}
+
+static void bad_tls(struct rc_serve *sv, struct rc_conn *c)
+{
+	if (c->state == RC_CONN_OPEN && (c->kind == RC_CONN_WS || c->kind == RC_CONN_ECHO))
+		rc_count(sv->counters, RC_C_close_protocol, 1);
+	rc_conn_kill(sv->conns, c);
+}
+
+static void records(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len)
+{
+	struct rc_conn_input in = {.bytes = bytes, .len = len};
+	enum rc_conn_opened what = RC_OPENED_DATA;
+	uint32_t generation = c->generation;
+
+	while (c->generation == generation && c->state == RC_CONN_OPEN &&
+		(what = rc_conn_tls_open(sv->conns, c, &in)) == RC_OPENED_DATA)
+		rc_serve_plain(sv, c, in.data, in.data_len);
+	rc_conn_tls_opened(sv->conns, &in);
+	if (c->generation != generation || c->state != RC_CONN_OPEN)
+		return;
+	if (what == RC_OPENED_CLOSED)
+		notified(sv, c);
+	else if (what == RC_OPENED_BAD)
+		bad_tls(sv, c);
+}
+
+void rc_serve_record(struct rc_serve *sv, struct rc_conn *c, uint8_t type,
+	const unsigned char *bytes, uint32_t len)
+{
+	int asks = rc_tls_asks(rc_conn_ktls_version(sv->conns, c), type, bytes, len);
+
+	if (c->state == RC_CONN_DEAD)
+		return;
+	if (asks < 0) {
+		rc_count(sv->counters, RC_C_tls_bad_messages, 1);
+		rc_conn_tls_refuse(sv->conns, c, -asks);
+		bad_tls(sv, c);
+	} else if (asks == RC_TLS_ASKS_CLOSE || asks == RC_TLS_ASKS_END) {
+		notified(sv, c);
+	} else if (asks != RC_TLS_ASKS_NOTHING) {
+		/* The kernel can't follow, or not on all versions that are around. */
+		rc_serve_renew(sv, c);
+	}
+}
+
+/* What waits at the front of a socket of kernel TLS, where a plain receive could not take it. */
+static void take_record(struct rc_serve *sv, struct rc_conn *c)
+{
+	unsigned char bytes[256];
+	uint8_t type;
+	int len = rc_conn_ktls_take(c, &type, bytes, sizeof(bytes));
+	uint32_t generation = c->generation;
+
+	if (len < 0 && len != -EAGAIN) {
+		rc_serve_input_ended(sv, c, len == -EIO ? -EBADMSG : len);
+		return;
+	}
+	if (len >= 0)
+		rc_serve_record(sv, c, type, bytes, (uint32_t)len);
+	if (c->generation == generation && c->state != RC_CONN_DEAD &&
+		!(c->flags & RC_CONN_NOTIFIED))
+		rc_serve_arm(sv, c);
+}
+
 void rc_serve_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len)
+{
+	if (c->flags & RC_CONN_TLS)
+		records(sv, c, bytes, len);
+	else
+		rc_serve_plain(sv, c, bytes, len);
+}
+
+void rc_serve_plain(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len)
 {
 	c->heard_tick = sv->conns->tick;
 	/* Who is on the way out is read only so that he can read us to the end. */
@@ -98,6 +194,24 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 		rc_serve_arm(sv, c);
 		return;
 	}
+	if (res == -EIO && (c->flags & RC_CONN_KTLS)) {
+		take_record(sv, c);
+		return;
+	}
+	if ((c->flags & RC_CONN_KTLS) && (res == -EBADMSG || res == -EKEYEXPIRED)) {
+		/* After a KeyUpdate nothing can be read any more; what was begun to be said still goes. */
+		rc_conn_ktls_clear_error(c);
+		if (c->state == RC_CONN_FINISHING)
+			return;
+		rc_count(sv->counters, RC_C_tls_bad_records, 1);
+		rc_conn_tls_refuse(sv->conns, c, RC_TLS_ALERT_BAD_RECORD_MAC);
+		bad_tls(sv, c);
+		return;
+	}
+	if (c->state == RC_CONN_OPEN && (c->flags & (RC_CONN_TLS | RC_CONN_KTLS))) {
+		if (res == 0 && !(c->flags & RC_CONN_NOTIFIED))
+			rc_count(sv->counters, RC_C_tls_truncated, 1);
+	}
 	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP && c->kind != RC_CONN_INGEST)
 		rc_count(sv->counters, res < 0 ? RC_C_close_io_error : RC_C_close_going_away, 1);
 	if (c->state == RC_CONN_OPEN && c->kind == RC_CONN_INGEST && res == 0) {
@@ -123,6 +237,9 @@ void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
 	case RC_CONN_INGEST:
 		rc_ingest_gone(sv, c);
 		break;
+	case RC_CONN_HANDSHAKE:
+		rc_handshake_gone(sv, c);
+		break;
 	default:
 		break;
 	}
@@ -141,6 +258,9 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c)
 	case RC_CONN_ECHO:
 		rc_echo_timer(sv, c);
 		break;
+	case RC_CONN_HANDSHAKE:
+		rc_handshake_timer(sv, c);
+		break;
 	default:
 		rc_ingest_timer(sv, c);
 	}
@@ -157,6 +277,32 @@ void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 void rc_serve_turn(struct rc_serve *sv)
 {
 	rc_ingest_turn(sv);
+	if (sv->tls)
+		rc_handshake_turn(sv);
+}
+
+bool rc_serve_pending(const struct rc_serve *sv)
+{
+	return sv->tls && rc_handshake_pending(sv);
+}
+
+void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c)
+{
+	rc_handshake_ready(sv, c);
+}
+
+void rc_serve_renew(struct rc_serve *sv, struct rc_conn *c)
+{
+	c->flags &= (uint16_t)~RC_CONN_SPENT;
+	if (c->state != RC_CONN_OPEN)
+		return;
+	rc_count(sv->counters, RC_C_tls_renewed, 1);
+	if (c->kind == RC_CONN_INGEST)
+		rc_ingest_renew(sv, c);
+	else if (c->kind == RC_CONN_HTTP)
+		rc_conn_finish(sv->conns, c);
+	else
+		rc_ws_renew(sv, c);
 }
 
 void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c)
@@ -169,6 +315,9 @@ void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c)
 		break;
 	case RC_CONN_ECHO:
 		rc_ws_close(sv, c, 1012, "the gateway stops", RC_C_close_shutdown);
+		break;
+	case RC_CONN_HANDSHAKE:
+		rc_conn_kill(sv->conns, c);
 		break;
 	case RC_CONN_INGEST:
 		rc_ingest_bye(sv, c);

@@ -6,18 +6,25 @@
 #ifndef RC_SERVE_SERVE_H
 #define RC_SERVE_SERVE_H
 
+#include <stdatomic.h>
+
+#include "base/hash.h"
 #include "base/random.h"
 #include "config/config.h"
 #include "conn/conn.h"
 #include "hub/home.h"
 #include "hub/hub.h"
+#include "mem/slab.h"
 #include "proto/textbuf.h"
+#include "tls/context.h"
+#include "tls/keys.h"
 
 /* Close codes of our own: 40xx stay away, 41xx come back after a pause, 42xx come back at once. */
 enum rc_close_code {
 	RC_CLOSE_OVER_CAPACITY = 4100,
 	RC_CLOSE_TOO_SLOW = 4101,
 	RC_CLOSE_HEARTBEAT = 4201,
+	RC_CLOSE_RENEW = 4202,
 };
 
 enum rc_route { RC_ROUTE_FULL, RC_ROUTE_AWAY, RC_ROUTE_DONE };
@@ -32,6 +39,25 @@ struct rc_serve_port {
 		void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
 	/* A counter, all shards together. */
 	uint64_t (*sum)(void *ctx, enum rc_counter counter);
+};
+
+/* What accepted a connection. */
+enum rc_port { RC_PORT_HTTP, RC_PORT_INGEST, RC_PORT_HTTPS, RC_PORT_INGEST_TLS, RC_PORTS };
+
+#define RC_SERVE_ADDRESS_CELLS 65536u
+
+/*
+ * TLS of the whole gateway. A reload puts another context in place and counts the version up; each shard follows at its next
+ * turn and says so in `seen`, and the old one is let go when all have.
+ */
+struct rc_serve_tls {
+	bool kernel[RC_TLS_VERSIONS][RC_TLS_CIPHERS]; /* which the kernel takes over */
+	struct rc_hash_key key;
+	_Atomic(const struct rc_tls_context *) context;
+	_Atomic uint64_t version; /* from 1 on */
+	_Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX];
+	_Atomic uint32_t
+		unfinished[RC_SERVE_ADDRESS_CELLS]; /* handshakes, by hash of the address */
 };
 
 struct rc_serve {
@@ -57,6 +83,13 @@ struct rc_serve {
 		publisher_generation; /* by slot; outlives the publisher, so that late outcomes find nobody */
 	uint32_t ack_first;           /* publishers with acknowledgements to write */
 	uint32_t waiting_first; /* publishers whose input or whose id waits for room */
+	/* tls; NULL: no TLS port */
+	struct rc_serve_tls *tls;
+	const struct rc_tls_context *tls_context; /* that this shard follows */
+	uint64_t tls_seen;                        /* its version */
+	struct rc_slab shakes;
+	uint32_t shake_first[2], shake_last[2]; /* those that have begun, those that have not */
+	uint32_t shake_fresh;                   /* how many the latter are */
 };
 
 size_t rc_serve_bytes(const struct rc_config *config);
@@ -64,9 +97,20 @@ void rc_serve_init(struct rc_serve *sv, void *memory);
 
 /* ---- for the shard ------------------------------------------------------------------------------- */
 
-/* A connection was accepted on the http or the ingest port. */
-void rc_serve_accepted(struct rc_serve *sv, int fd, bool ingest);
+void rc_serve_accepted(struct rc_serve *sv, int fd, enum rc_port port);
+/* What a receive brought: plain bytes, or records that are opened here. */
 void rc_serve_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
+/* Plain bytes. */
+void rc_serve_plain(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
+/* A record of kernel TLS that is no data. */
+void rc_serve_record(struct rc_serve *sv, struct rc_conn *c, uint8_t type,
+	const unsigned char *bytes, uint32_t len);
+/* A poll came back that a handshake waits for. */
+void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c);
+/* Its TLS keys may not be used any more. */
+void rc_serve_renew(struct rc_serve *sv, struct rc_conn *c);
+/* There is more to do than the turn's budget allowed. */
+bool rc_serve_pending(const struct rc_serve *sv);
 /* Receive ended: 0 = the peer's end, else -errno. */
 void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res);
 /* Arms the receive that its kind wants, unless it is held back. */
@@ -78,6 +122,26 @@ void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c);
 void rc_serve_turn(struct rc_serve *sv);
 /* The gateway stops: tell everybody. */
 void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c);
+
+/* The first bytes on a plain port are those of a TLS client. */
+static inline bool rc_serve_is_tls_hello(
+	const struct rc_conn *c, const unsigned char *bytes, uint32_t len)
+{
+	return c->in_len == 0 && len >= 3 && bytes[0] == 0x16 && bytes[1] == 3 && bytes[2] <= 4;
+}
+
+/* ---- handshake.c --------------------------------------------------------------------------------- */
+
+/* Handshakes that one shard may have under way. */
+uint32_t rc_handshake_count(const struct rc_config *config, uint32_t shards);
+size_t rc_handshake_bytes(uint32_t count);
+void rc_handshake_init(struct rc_serve *sv, void *memory, uint32_t count);
+void rc_handshake_open(struct rc_serve *sv, struct rc_conn *c, enum rc_tls_port port);
+void rc_handshake_gone(struct rc_serve *sv, struct rc_conn *c);
+void rc_handshake_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_handshake_ready(struct rc_serve *sv, struct rc_conn *c);
+void rc_handshake_turn(struct rc_serve *sv);
+bool rc_handshake_pending(const struct rc_serve *sv);
 
 /* ---- websocket.c, subscribe.c ------------------------------------------------------------------- */
 
@@ -92,6 +156,7 @@ void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, u
 void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_gone(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_bye(struct rc_serve *sv, struct rc_conn *c);
+void rc_ws_renew(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r, uint64_t missed,
 	uint64_t offset);
 /* A text message is built in place: begin gives a buffer of at least `bound` bytes (ptr NULL: the client has too much waiting
@@ -123,11 +188,17 @@ void rc_echo_gone(struct rc_serve *sv, struct rc_conn *c);
 
 void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
 void rc_http_timer(struct rc_serve *sv, struct rc_conn *c);
+/* It spoke plain HTTP to a TLS port. */
+void rc_http_wants_tls(struct rc_serve *sv, struct rc_conn *c);
 
 /* ---- ingest.c ------------------------------------------------------------------------------------ */
 
 size_t rc_ingest_publisher_bytes(void);
-bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c);
+/* identity: of the certificate that the publisher showed, "" for none. */
+bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str identity);
+/* It spoke without TLS to a TLS port. */
+void rc_ingest_wants_tls(struct rc_serve *sv, struct rc_conn *c);
+void rc_ingest_renew(struct rc_serve *sv, struct rc_conn *c);
 void rc_ingest_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
 void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c);
 void rc_ingest_gone(struct rc_serve *sv, struct rc_conn *c);

@@ -386,6 +386,12 @@ void rc_ws_bye(struct rc_serve *sv, struct rc_conn *c)
 	rc_ws_close(sv, c, 1012, "the gateway stops", RC_C_close_shutdown);
 }
 
+void rc_ws_renew(struct rc_serve *sv, struct rc_conn *c)
+{
+	rc_ws_close(sv, c, RC_CLOSE_RENEW, "the keys of this connection are used up, come back",
+		RC_C_close_renewed);
+}
+
 void rc_ws_gone(struct rc_serve *sv, struct rc_conn *c)
 {
 	struct ws_input *in = c->ext;

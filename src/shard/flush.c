@@ -16,6 +16,8 @@
 
 #include <errno.h>
 
+#include "conn/tls.h"
+
 #define PREFETCH      8u
 #define GATHER_MAX    16384u /* bytes of one gathered send */
 #define GATHER_RANGE  4096u  /* a larger range is sent from the log itself */
@@ -271,13 +273,23 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica)
 
 /* ---- one connection ----------------------------------------------------------------------------- */
 
+/* One send less. What can't be sealed any more in this turn ends the budget of the channels or of the turn. */
+static void spend(struct rc_shard *s, const struct rc_conn *c)
+{
+	if (s->send_budget)
+		s->send_budget--;
+	if (RC_UNLIKELY(c->flags & RC_CONN_TLS) && !rc_conn_tls_room(&s->conns, s->seal_spare)) {
+		s->send_left = s->send_budget;
+		s->send_budget = 0;
+	}
+}
+
 static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index,
 	const unsigned char *bytes, uint32_t len)
 {
 	rc_conn_send(
 		&s->conns, c, RC_SEND_LOG, index, bytes, RC_MIN(len, s->gateway->config->send_max));
-	if (s->send_budget)
-		s->send_budget--;
+	spend(s, c);
 }
 
 /* Takes those out of the list that have nothing to send. Returns the first that has. */
@@ -357,6 +369,10 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 
 	if (c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED) || c->state == RC_CONN_LINGERING)
 		return;
+	if (RC_UNLIKELY(c->flags & RC_CONN_REST)) {
+		rc_conn_send_rest(&s->conns, c);
+		return;
+	}
 	if (c->mid_left) {
 		const struct rc_sub *sub = rc_hub_sub(&s->hub, c->mid_sub);
 		uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
@@ -368,8 +384,7 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 	if (c->out_len) {
 		rc_conn_send(&s->conns, c, RC_SEND_OUT, RC_NONE, c->out + c->out_head,
 			RC_MIN(c->out_len, OUT_SEND_MAX));
-		if (s->send_budget)
-			s->send_budget--;
+		spend(s, c);
 		return;
 	}
 	if (c->state == RC_CONN_FINISHING) {
@@ -391,9 +406,8 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 	uint32_t at = s->scratch_used;
 	uint32_t total = gather(s, c);
 	s->scratch_used += total;
-	if (s->send_budget)
-		s->send_budget--;
 	rc_conn_send(&s->conns, c, RC_SEND_GATHERED, at, s->scratch + at, total);
+	spend(s, c);
 }
 
 /* ---- one channel -------------------------------------------------------------------------------- */
@@ -430,8 +444,9 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		if (!(sub->flags & RC_SUB_CONFLATED))
 			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
 		if (alone && c->out_len == 0 && c->mid_left == 0 && c->listed == RC_NONE &&
-			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED)) && sub->cursor < tail &&
-			!(sub->flags >> RC_SUB_MISSED_SHIFT) && !(sub->flags & RC_SUB_CONFLATED)) {
+			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED | RC_CONN_REST)) &&
+			sub->cursor < tail && !(sub->flags >> RC_SUB_MISSED_SHIFT) &&
+			!(sub->flags & RC_SUB_CONFLATED)) {
 			const unsigned char *bytes;
 			uint32_t len = rc_log_range(&r->log, sub->cursor, &bytes);
 			send_from_log(s, c, index, bytes, len);
@@ -465,12 +480,19 @@ void rc_flush(struct rc_shard *s)
 	if (s->conns.sending)
 		return;
 	s->scratch_used = 0;
+	if (s->conns.tls)
+		s->conns.tls->sealed_used = 0;
 	s->send_budget = s->gateway->config->send_budget;
+	s->send_left = 0;
+	s->seal_spare = RC_SHARD_SEALED / 2; /* is for connections */
 	while (channels-- > 0 && s->send_budget > 0 && rc_replica_dirty(&s->hub))
 		flush_replica(s, rc_replica_dirty(&s->hub), alone);
 	/* At least those who were ready before the channels were visited, so that nobody waits for ever. */
 	bool older = last != RC_NONE;
-	while ((s->send_budget > 0 || older) && (c = rc_conn_next_ready(&s->conns)) != NULL) {
+	s->send_budget += s->send_left;
+	s->seal_spare = 0;
+	while ((s->send_budget > 0 || older) && rc_conn_tls_room(&s->conns, 0) &&
+		(c = rc_conn_next_ready(&s->conns)) != NULL) {
 		older = older && rc_conn_slot(&s->conns, c) != last;
 		if (c->state == RC_CONN_DEAD)
 			rc_conn_reclaim(&s->conns, c);
@@ -524,16 +546,21 @@ static bool sent_gathered(struct rc_shard *s, struct rc_conn *c, uint32_t at, ui
 	       rc_conn_write_first(&s->conns, c, s->scratch + at + n, c->send_len - n);
 }
 
+static bool more_to_send(const struct rc_conn *c)
+{
+	return c->out_len || c->mid_left || c->listed != RC_NONE || (c->flags & RC_CONN_REST);
+}
+
 void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 {
-	uint32_t n = res > 0 ? (uint32_t)res : 0;
+	uint32_t taken = res > 0 ? (uint32_t)res : 0;
 	bool kept = true;
 
 	RC_ASSERT(c->flags & RC_CONN_SENDING);
 	c->flags &= (uint16_t)~RC_CONN_SENDING;
 	s->conns.sending--;
 	rc_count(s->counters, RC_C_sends, 1);
-	rc_count(s->counters, RC_C_send_bytes, n);
+	rc_count(s->counters, RC_C_send_bytes, taken);
 	if (c->state == RC_CONN_DEAD) {
 		rc_conn_landed(&s->conns, c);
 		return;
@@ -546,7 +573,11 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 		rc_conn_landed(&s->conns, c);
 		return;
 	}
-	if (c->send_kind == RC_SEND_LOG)
+	int64_t done = rc_conn_sent(&s->conns, c, taken);
+	uint32_t n = done > 0 ? (uint32_t)done : 0;
+	if (done < 0)
+		kept = false;
+	else if (c->send_kind == RC_SEND_LOG)
 		sent_from_log(s, c, c->send_sub, n);
 	else if (c->send_kind == RC_SEND_OUT)
 		rc_conn_sent_out(&s->conns, c, n);
@@ -561,12 +592,14 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 		rc_conn_landed(&s->conns, c);
 		return;
 	}
-	if (n < c->send_len) {
-		rc_count(s->counters, n ? RC_C_sends_short : RC_C_sends_eagain, 1);
+	if (done & RC_SENT_BLOCKED) {
+		rc_count(s->counters, taken ? RC_C_sends_short : RC_C_sends_eagain, 1);
 		rc_conn_block(&s->conns, c);
-	} else if (c->out_len || c->mid_left || c->listed != RC_NONE) {
+	} else if (more_to_send(c)) {
 		rc_conn_ready(&s->conns, c);
 	}
+	if (RC_UNLIKELY(c->flags & RC_CONN_SPENT))
+		rc_serve_renew(&s->serve, c);
 	if (c->send_kind == RC_SEND_OUT && c->out_len == 0 && c->state == RC_CONN_OPEN)
 		rc_serve_drained(&s->serve, c);
 	if (c->state == RC_CONN_FINISHING && c->out_len == 0 && c->mid_left == 0)
@@ -577,7 +610,7 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 void rc_flush_writable(struct rc_shard *s, struct rc_conn *c)
 {
 	c->flags &= (uint16_t)~RC_CONN_BLOCKED;
-	if (c->out_len || c->mid_left || c->listed != RC_NONE || c->state == RC_CONN_FINISHING)
+	if (more_to_send(c) || c->state == RC_CONN_FINISHING)
 		rc_conn_ready(&s->conns, c);
 	rc_conn_landed(&s->conns, c);
 }

@@ -14,11 +14,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "conn/tls.h"
 #include "io/socket.h"
 
 #define LARGE_BUFFERS      64u
 #define LARGE_BUFFER_BYTES 65536u
-#define CONNS_SLACK        64u /* requests that are not clients yet, or not any more */
+#define HANDSHAKE_BYTES    51200u /* that OpenSSL holds while one lasts */
+#define CONNS_SLACK        64u    /* requests that are not clients yet, or not any more */
 #define ARENA_MIN          (8u << 20)
 #define ARENA_MAX          (64ull << 30) /* connections name places in it in 16-byte units of 32 bits */
 #define HUGE_CLIENTS       100000u
@@ -100,22 +102,45 @@ static uint32_t share(uint32_t total, uint32_t shards)
 
 /* ---- plan --------------------------------------------------------------------------------------- */
 
-static size_t shard_bytes(const struct rc_gateway *g, size_t *at_hub, size_t *at_serve,
-	size_t *at_home, size_t *at_scratch, size_t *at_state)
-{
-	size_t total = rc_align_up(rc_conns_bytes(g->conns_max), 4096);
+/* Where the parts of a shard's memory begin. */
+struct layout {
+	size_t hub, serve, home, scratch, state;
+	size_t tls, sealed, shakes; /* with TLS */
+	size_t total;
+};
 
-	*at_hub = total;
-	total += rc_align_up(rc_hub_bytes(&g->limits), 4096);
-	*at_serve = total;
-	total += rc_align_up(rc_serve_bytes(g->config), 4096);
-	*at_home = total;
-	total += rc_align_up(rc_home_bytes(g->home_max), 4096);
-	*at_scratch = total;
-	total += RC_SHARD_SCRATCH;
-	*at_state = total;
-	total += rc_align_up(rc_buddy_state_bytes(g->arena_bytes), 4096);
-	return total;
+static struct layout layout_of(const struct rc_gateway *g)
+{
+	struct layout l = {.hub = rc_align_up(rc_conns_bytes(g->conns_max), 4096)};
+
+	l.serve = l.hub + rc_align_up(rc_hub_bytes(&g->limits), 4096);
+	l.home = l.serve + rc_align_up(rc_serve_bytes(g->config), 4096);
+	l.scratch = l.home + rc_align_up(rc_home_bytes(g->home_max), 4096);
+	l.state = l.scratch + RC_SHARD_SCRATCH;
+	l.total = l.state + rc_align_up(rc_buddy_state_bytes(g->arena_bytes), 4096);
+	if (g->config->tls_certificate[0]) {
+		uint32_t shakes = rc_handshake_count(g->config, g->count);
+		l.tls = l.total;
+		l.sealed = l.tls + rc_align_up(rc_conn_tls_bytes(g->conns_max), 4096);
+		l.shakes = l.sealed + RC_SHARD_SEALED;
+		l.total = l.shakes + rc_align_up(rc_handshake_bytes(shakes), 4096);
+	}
+	return l;
+}
+
+static void tls_budget(const struct rc_gateway *g, struct rc_budget *b)
+{
+	uint64_t shakes = rc_handshake_count(g->config, g->count);
+	uint64_t n = g->count;
+	char text[56];
+
+	(void)snprintf(text, sizeof(text), "max_clients, %zu B each in user space",
+		sizeof(struct rc_conn_tls));
+	rc_budget_add(b, "TLS streams, records being made", text,
+		n * (rc_conn_tls_bytes(g->conns_max) + RC_SHARD_SEALED), false);
+	(void)snprintf(text, sizeof(text), "max_handshakes %u", g->config->tls_max_handshakes);
+	rc_budget_add(b, "TLS handshakes", text,
+		n * shakes * (HANDSHAKE_BYTES + rc_handshake_bytes(1)), false);
 }
 
 static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
@@ -145,6 +170,8 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 	(void)snprintf(text, sizeof(text), "2 x %llu pairs x %zu KiB",
 		(unsigned long long)n * (n - 1), g->ring_bytes / 1024);
 	rc_budget_add(b, "rings between shards", text, 2 * n * (n - 1) * g->ring_bytes, false);
+	if (config->tls_certificate[0])
+		tls_budget(g, b);
 	rc_budget_add(
 		b, "stacks and gathered output", NULL, n * (TLS_STACK + RC_SHARD_SCRATCH), false);
 	(void)snprintf(text, sizeof(text), "about 5.8 KiB a client while idle");
@@ -238,25 +265,23 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 {
 	struct rc_shard *s = &g->shards[index];
 	const struct rc_config *config = g->config;
-	size_t at_hub, at_serve, at_home, at_scratch, at_state;
+	struct layout at = layout_of(g);
 
 	s->gateway = g;
 	s->index = index;
 	s->cpu = index < config->cpus.count ? config->cpus.cpu[index] : -1;
-	s->listener[0] = s->listener[1] = -1;
 	s->counters = rc_counters_shard(&g->counters, index);
 	int node = node_of(s->cpu);
 	struct rc_io_options io = io_options(config, node);
 	if (rc_io_open(&s->io, &io, err) < 0)
 		return rc_error_prefix(err, "shard %u", index);
-	size_t tables = shard_bytes(g, &at_hub, &at_serve, &at_home, &at_scratch, &at_state);
-	tables = rc_align_up(tables, 2u << 20);
+	size_t tables = rc_align_up(at.total, 2u << 20);
 	if (rc_region_open(&s->memory, tables + g->arena_bytes,
 		    huge_pages(config) ? RC_REGION_HUGE : 0, node, err) < 0)
 		return rc_error_prefix(err, "shard %u", index);
 	unsigned char *base = s->memory.base;
-	s->scratch = base + at_scratch;
-	rc_buddy_init(&s->arena, base + tables, g->arena_bytes, base + at_state);
+	s->scratch = base + at.scratch;
+	rc_buddy_init(&s->arena, base + tables, g->arena_bytes, base + at.state);
 	rc_pool_init(&s->pool, &s->arena);
 	uint64_t now = rc_clock_mono_ns();
 	struct rc_conn_events events = {
@@ -273,9 +298,9 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	limits.shard = index;
 	rc_route_ports(s, &hub_port, &home_port, &s->serve.port);
 	rc_hub_init(&s->hub, &limits, &hub_port, g->namespaces, &g->key, &s->arena, &s->pool,
-		s->counters, base + at_hub);
+		s->counters, base + at.hub);
 	rc_home_init(&s->home, &g->key, &home_port, g->home_max, config->publisher_ttl_ms,
-		base + at_home);
+		base + at.home);
 	s->serve.config = config;
 	s->serve.hub = &s->hub;
 	s->serve.conns = &s->conns;
@@ -285,7 +310,16 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	uint64_t seed;
 	rc_random_bytes(&seed, sizeof(seed));
 	rc_prng_seed(&s->serve.prng, seed);
-	rc_serve_init(&s->serve, base + at_serve);
+	rc_serve_init(&s->serve, base + at.serve);
+	if (g->tls.shared) {
+		s->serve.tls = g->tls.shared;
+		rc_handshake_init(
+			&s->serve, base + at.shakes, rc_handshake_count(config, g->count));
+		if (rc_conn_tls_init(&s->conns, base + at.tls, base + at.sealed, RC_SHARD_SEALED,
+			    config->tls_renew_records) < 0)
+			return rc_error_set(err,
+				"shard %u: OpenSSL has no AES-GCM or no ChaCha20-Poly1305", index);
+	}
 	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return 0;
 }
@@ -319,8 +353,13 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 	if (!g->shards || !g->pairs)
 		return rc_error_set(err, "out of memory");
 	memset(g->shards, 0, g->count * sizeof(*g->shards));
-	for (uint32_t i = 0; i < g->count; i++)
-		g->shards[i].spare_fd = g->shards[i].listener[0] = g->shards[i].listener[1] = -1;
+	for (uint32_t i = 0; i < g->count; i++) {
+		g->shards[i].spare_fd = -1;
+		for (int port = 0; port < RC_PORTS; port++)
+			g->shards[i].listener[port] = -1;
+	}
+	if (rc_gateway_tls_open(g, err) < 0)
+		return -1;
 	if (rc_counters_create(&g->counters, path, g->count, err) < 0)
 		return -1;
 	if (open_rings(g, err) < 0)
@@ -334,7 +373,25 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 
 /* ---- ports -------------------------------------------------------------------------------------- */
 
-int rc_gateway_listen(struct rc_gateway *g, uint16_t ports[2], struct rc_error *err)
+struct rc_address rc_gateway_address(const struct rc_config *config, enum rc_port port)
+{
+	bool tls = config->tls_certificate[0] != '\0';
+
+	switch (port) {
+	case RC_PORT_HTTP:
+		return config->listen;
+	case RC_PORT_INGEST:
+		return config->ingest_listen;
+	case RC_PORT_HTTPS:
+		return tls ? config->tls_listen : (struct rc_address){0};
+	default:
+		return tls ? config->tls_ingest_listen : (struct rc_address){0};
+	}
+}
+
+/* A listener per shard, all on one port. */
+static int listen_all(
+	struct rc_gateway *g, enum rc_port port, uint16_t *chosen, struct rc_error *err)
 {
 	const struct rc_config *config = g->config;
 	struct rc_socket_options options = {
@@ -344,28 +401,37 @@ int rc_gateway_listen(struct rc_gateway *g, uint16_t ports[2], struct rc_error *
 		.keepalive_s = (config->tcp_keepalive_ms + 999) / 1000,
 		.nodelay = true,
 	};
+	struct rc_address address = rc_gateway_address(config, port);
+	char text[RC_ADDRESS_TEXT_SIZE];
 
-	for (int which = 0; which < 2; which++) {
-		struct rc_address address = which ? config->ingest_listen : config->listen;
-		char text[RC_ADDRESS_TEXT_SIZE];
-		for (uint32_t i = 0; i < g->count; i++) {
-			struct sockaddr_storage a;
-			socklen_t len = rc_address_sockaddr(&address, &a);
-			rc_address_format(&address, text);
-			if (i == 0 && address.port != 0 &&
-				rc_socket_free((struct sockaddr *)&a, len, text, err) < 0)
-				return -1;
-			int fd = rc_socket_listen((struct sockaddr *)&a, len, text, &options, err);
-			if (fd < 0)
-				return -1;
-			g->shards[i].listener[which] = fd;
-			/* Port 0: the first listener chooses for all. */
-			address.port = rc_socket_port(fd);
-		}
-		ports[which] = address.port;
-		if (config->cpus.count && g->count > 1)
-			(void)rc_socket_steer_by_cpu(
-				g->shards[0].listener[which], config->cpus.cpu, g->count);
+	for (uint32_t i = 0; i < g->count; i++) {
+		struct sockaddr_storage a;
+		socklen_t len = rc_address_sockaddr(&address, &a);
+		rc_address_format(&address, text);
+		if (i == 0 && address.port != 0 &&
+			rc_socket_free((struct sockaddr *)&a, len, text, err) < 0)
+			return -1;
+		int fd = rc_socket_listen((struct sockaddr *)&a, len, text, &options, err);
+		if (fd < 0)
+			return -1;
+		g->shards[i].listener[port] = fd;
+		/* Port 0: the first listener chooses for all. */
+		address.port = rc_socket_port(fd);
+	}
+	*chosen = address.port;
+	if (config->cpus.count && g->count > 1)
+		(void)rc_socket_steer_by_cpu(
+			g->shards[0].listener[port], config->cpus.cpu, g->count);
+	return 0;
+}
+
+int rc_gateway_listen(struct rc_gateway *g, uint16_t ports[RC_PORTS], struct rc_error *err)
+{
+	for (int port = 0; port < RC_PORTS; port++) {
+		ports[port] = 0;
+		if (rc_gateway_address(g->config, (enum rc_port)port).family &&
+			listen_all(g, (enum rc_port)port, &ports[port], err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -428,14 +494,16 @@ void rc_gateway_close(struct rc_gateway *g)
 			if (s->conns.at[k].state != RC_CONN_FREE)
 				(void)close(s->conns.at[k].fd);
 		}
-		for (int which = 0; which < 2; which++) {
-			if (s->listener[which] >= 0)
-				(void)close(s->listener[which]);
+		for (int port = 0; port < RC_PORTS; port++) {
+			if (s->listener[port] >= 0)
+				(void)close(s->listener[port]);
 		}
+		rc_conn_tls_close(&s->conns);
 		if (s->spare_fd >= 0)
 			(void)close(s->spare_fd);
 		rc_region_close(&s->memory);
 	}
+	rc_gateway_tls_close(g);
 	rc_region_close(&g->rings);
 	rc_counters_destroy(&g->counters);
 	free(g->shards);

@@ -19,6 +19,7 @@
 #include "base/logline.h"
 #include "io/socket.h"
 #include "mem/seal.h"
+#include "tls/record.h"
 
 #define SECOND_NS        1000000000ull
 #define TIMERS_PER_TURN  1024u
@@ -27,7 +28,7 @@
 #define ROOM_POLL_NS     200000ull /* how soon to look again where a ring was full */
 #define DRAIN_PER_TURN   1024u
 
-enum slot { SLOT_HTTP, SLOT_INGEST, SLOT_CONTROL };
+#define SLOT_CONTROL RC_PORTS /* the slots before it are the listeners */
 
 static struct rc_io_tag accept_tag(const struct rc_shard *s, int which)
 {
@@ -38,7 +39,7 @@ static struct rc_io_tag accept_tag(const struct rc_shard *s, int which)
 
 static void accept_start(struct rc_shard *s)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < RC_PORTS; i++) {
 		if (!s->accepting[i] && s->listener[i] >= 0) {
 			s->accepting[i] = true;
 			rc_io_accept(s->io, s->listener[i], accept_tag(s, i));
@@ -71,7 +72,7 @@ static void accepted(struct rc_shard *s, const struct rc_io_event *ev)
 		if (s->drain_begun)
 			(void)close(ev->res);
 		else
-			rc_serve_accepted(&s->serve, ev->res, which == SLOT_INGEST);
+			rc_serve_accepted(&s->serve, ev->res, (enum rc_port)which);
 	}
 	if (ev->more)
 		return;
@@ -103,7 +104,10 @@ static void received(struct rc_shard *s, struct rc_conn *c, const struct rc_io_e
 	uint32_t generation = c->generation;
 	if (ev->res > 0) {
 		rc_count(s->counters, RC_C_recv_bytes, (uint64_t)ev->res);
-		rc_serve_input(&s->serve, c, ev->data, (uint32_t)ev->res);
+		if (RC_UNLIKELY(ev->record && ev->record != RC_TLS_DATA))
+			rc_serve_record(&s->serve, c, ev->record, ev->data, (uint32_t)ev->res);
+		else
+			rc_serve_input(&s->serve, c, ev->data, (uint32_t)ev->res);
 		if (!ev->more && c->generation == generation && c->state != RC_CONN_DEAD)
 			rc_serve_arm(&s->serve, c);
 	} else {
@@ -138,6 +142,8 @@ static void handle(void *ctx, const struct rc_io_event *ev)
 		received(s, c, ev);
 	else if (ev->op == RC_IO_SEND)
 		rc_flush_sent(s, c, ev->res);
+	else if (ev->op == RC_IO_READABLE || c->kind == RC_CONN_HANDSHAKE)
+		rc_serve_ready(&s->serve, c);
 	else
 		rc_flush_writable(s, c);
 }
@@ -188,7 +194,7 @@ static bool drain(struct rc_shard *s)
 		s->drain_begun = true;
 		s->serve.draining = true;
 		s->drain_end_ns = s->now_ns + (uint64_t)g->config->drain_timeout_ms * 1000000u;
-		for (int i = 0; i < 2; i++) {
+		for (int i = 0; i < RC_PORTS; i++) {
 			if (s->accepting[i])
 				rc_io_cancel_accept(s->io, accept_tag(s, i));
 			if (s->listener[i] >= 0)
@@ -216,7 +222,8 @@ static bool drain(struct rc_shard *s)
 		if (c->state != RC_CONN_OPEN || c->kind == RC_CONN_INGEST)
 			continue;
 		/* One that has something coming gets it first; who doesn't take it, only while there is time. */
-		bool pending = c->listed != RC_NONE || c->mid_left || (c->flags & RC_CONN_SENDING);
+		bool pending = c->listed != RC_NONE || c->mid_left ||
+			       (c->flags & (RC_CONN_SENDING | RC_CONN_REST));
 		if (!pending || s->now_ns + SECOND_NS >= s->drain_end_ns)
 			rc_serve_drain(&s->serve, c);
 	}
@@ -254,7 +261,8 @@ static void submit(struct rc_shard *s)
 {
 	uint32_t poll_us = s->gateway->config->busy_poll_us;
 
-	if (rc_flush_pending(s) || s->backlogged || (!s->blocked && !rc_route_idle(s)) ||
+	if (rc_flush_pending(s) || s->backlogged || rc_serve_pending(&s->serve) ||
+		(!s->blocked && !rc_route_idle(s)) ||
 		atomic_load_explicit(&s->gateway->stopping, memory_order_acquire) >
 			s->drain_begun) {
 		rc_io_submit(s->io);

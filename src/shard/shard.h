@@ -6,6 +6,7 @@
  *   flush.c   sends: from the dirty channels and the connections with something to say
  *   route.c   the ports of hub and serve: what stays here is called, what goes elsewhere is put into a ring
  *   gateway.c start and stop of all
+ *   tls.c     certificates of all, and their reload
  *
  * Everything in a shard belongs to its thread, except what is marked shared.
  */
@@ -22,6 +23,7 @@
 #include "sync/spsc.h"
 
 #define RC_SHARD_SCRATCH (1u << 20)
+#define RC_SHARD_SEALED  (4u << 20) /* records made in one turn */
 
 struct rc_gateway;
 
@@ -38,14 +40,17 @@ struct rc_shard {
 	struct rc_home home;
 	struct rc_serve serve;
 	struct rc_counters_shard *counters;
-	int listener[2]; /* http, ingest */
-	bool accepting[2];
+	int listener[RC_PORTS]; /* -1: none */
+	bool accepting[RC_PORTS];
 	int spare_fd;             /* given up to answer when descriptors run out */
 	uint64_t accept_again_ns; /* when accepting goes on after that */
 	uint32_t accept_generation;
 	unsigned char *scratch; /* gathered output of one flush */
 	uint32_t scratch_used;
 	uint32_t send_budget;
+	uint32_t
+		send_left; /* of it, when the channels have used up their part of the sealing room */
+	uint32_t seal_spare; /* of that room, left to others */
 	uint64_t now_ns;
 	uint64_t second_ns; /* the next once-a-second work */
 	uint64_t touched;   /* shards whose rings got records this turn */
@@ -66,6 +71,15 @@ struct rc_pair {
 	struct rc_spsc tells;
 };
 
+/* Main thread, but for what shared points to. */
+struct rc_gateway_tls {
+	struct rc_serve_tls *shared;    /* NULL: no TLS port */
+	struct rc_tls_context *context; /* the one in place */
+	struct rc_tls_context *old;     /* the one before, until no shard looks at it any more */
+	struct rc_tls_tickets *tickets;
+	uint64_t given_back; /* handshakes that were done when memory was last given back */
+};
+
 struct rc_gateway {
 	const struct rc_config *config;
 	uint32_t count;
@@ -80,6 +94,7 @@ struct rc_gateway {
 	uint32_t conns_max; /* per shard */
 	size_t arena_bytes; /* per shard */
 	uint32_t home_max;
+	struct rc_gateway_tls tls;
 	int wake_fd; /* readable when the main thread wants to be heard */
 	/* shared */
 	_Atomic uint32_t stopping; /* 0 run, 1 drain, 2 end now */
@@ -100,8 +115,11 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 	struct rc_error *err) RC_MUST_USE;
 /* Rings and memory; no port yet. */
 int rc_gateway_open(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
-/* Ports. On success the ports that were chosen are in ports[0] (http) and ports[1] (ingest). */
-int rc_gateway_listen(struct rc_gateway *g, uint16_t ports[2], struct rc_error *err) RC_MUST_USE;
+/* Ports. On success those that were chosen are in ports, 0 where there is none. */
+int rc_gateway_listen(
+	struct rc_gateway *g, uint16_t ports[RC_PORTS], struct rc_error *err) RC_MUST_USE;
+/* The address that was configured for a port; family 0: none. */
+struct rc_address rc_gateway_address(const struct rc_config *config, enum rc_port port);
 int rc_gateway_start(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
 /* 1: drain and end; 2: end at once. Async-signal-safe. */
 void rc_gateway_stop(struct rc_gateway *g, uint32_t how);
@@ -109,6 +127,17 @@ void rc_gateway_stop(struct rc_gateway *g, uint32_t how);
 bool rc_gateway_ended(const struct rc_gateway *g);
 void rc_gateway_join(struct rc_gateway *g);
 void rc_gateway_close(struct rc_gateway *g);
+
+/* ---- tls.c: main thread ------------------------------------------------------------------------- */
+
+/* Certificates, tickets, what the kernel can. Nothing to do without a certificate. */
+int rc_gateway_tls_open(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
+/* Reads the certificates again. On failure all goes on with the old ones. */
+int rc_gateway_tls_reload(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
+/* Now and then: ticket keys grow old, and a replaced context is let go when no shard looks at it any more. */
+void rc_gateway_tls_tick(struct rc_gateway *g);
+/* After the shards. */
+void rc_gateway_tls_close(struct rc_gateway *g);
 
 /* ---- loop.c -------------------------------------------------------------------------------------- */
 

@@ -33,7 +33,8 @@ struct rc_tls_options {
 struct rc_tls_tickets;
 struct rc_tls_tickets *rc_tls_tickets_open(uint32_t lifetime_s) RC_MUST_USE;
 void rc_tls_tickets_close(struct rc_tls_tickets *t);
-/* Makes a new key when the newest has served its time (half a lifetime). The main thread calls it now and then. True: it did. */
+/* Makes a new key when the newest has served its time (half a lifetime), and forgets those that nobody needs. The main thread
+ * calls it now and then, with the monotonic clock. True: a new key was made. */
 bool rc_tls_tickets_rotate(struct rc_tls_tickets *t, uint64_t now_s);
 
 struct rc_tls_context;

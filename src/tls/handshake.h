@@ -33,7 +33,7 @@ struct rc_tls_handshake {
 	uint8_t client_secret[RC_TLS_SECRET_MAX], server_secret[RC_TLS_SECRET_MAX]; /* 1.3 */
 	uint8_t master[RC_TLS_SECRET_MAX];                                          /* 1.2 */
 	uint8_t secret_len;
-	uint8_t tickets; /* that were sent under the application keys */
+	uint8_t tickets; /* records of them that were sent under the application keys */
 	/* when DONE */
 	bool resumed;
 	uint8_t identity_len; /* a client certificate was verified: its CN, else its first SAN (DNS, email, URI) */
@@ -44,7 +44,8 @@ struct rc_tls_handshake {
 	char why[96]; /* for the log */
 };
 
-/* The bytes at the socket's front are looked at, not taken: is this TLS at all? -1: none are there yet. */
+/* The bytes at the socket's front are looked at, not taken: is this TLS at all? -1: none are there yet. 1 too when the peer is
+ * gone: the handshake tells. rc_tls_handshake_step() asks this itself before the first byte is taken. */
 int rc_tls_looks_like_tls(int fd);
 /* h is zeroed. 0, or -1: no memory. The socket stays the caller's. */
 int rc_tls_handshake_begin(struct rc_tls_handshake *h, const struct rc_tls_context *c,

@@ -12,8 +12,8 @@
 #define RC_TLS_HEADER       5u
 #define RC_TLS_PLAIN_MAX    16384u /* of one record */
 #define RC_TLS_OVERHEAD_MAX 29u    /* header, explicit nonce or type, tag */
-/* The largest record that may come in: RFC 8446 5.2 allows 256 bytes, RFC 5246 6.2.3 2048 above the plain text. */
-#define RC_TLS_RECORD_MAX (RC_TLS_HEADER + RC_TLS_PLAIN_MAX + 2048u)
+/* The largest record that may come in. The RFCs let ciphers add up to 256 and 2048 bytes; none of these adds more than this. */
+#define RC_TLS_RECORD_MAX (RC_TLS_PLAIN_MAX + RC_TLS_OVERHEAD_MAX)
 
 enum rc_tls_type {
 	RC_TLS_CHANGE_CIPHER_SPEC = 20,
@@ -30,6 +30,7 @@ enum rc_tls_alert {
 	RC_TLS_ALERT_HANDSHAKE_FAILURE = 40,
 	RC_TLS_ALERT_DECODE_ERROR = 50,
 	RC_TLS_ALERT_ILLEGAL_PARAMETER = 47,
+	RC_TLS_ALERT_PROTOCOL_VERSION = 70,
 	RC_TLS_ALERT_INTERNAL_ERROR = 80,
 	RC_TLS_ALERT_USER_CANCELED = 90,
 	RC_TLS_ALERT_NO_RENEGOTIATION = 100,
@@ -63,7 +64,9 @@ struct rc_tls_opened {
  * The first record in bytes. > 0: the record's length on the wire; out describes it and k->receive.sequence moved on.
  * 0: the record is not complete; *need is its whole length when the header is there, else RC_TLS_HEADER.
  * < 0: minus the alert with which the connection is to end: header of another protocol or version, too long, forged, padding
- * without a type. A change_cipher_spec that TLS 1.3 lets pass is returned as such with no data.
+ * without a type, an alert or handshake record with nothing in it. In TLS 1.3 that includes every record that is not
+ * encrypted, change_cipher_spec too, which is let pass only before the client's Finished (RFC 8446 5).
+ * A forged record is wiped, so that nothing of it can be taken for data.
  */
 int32_t rc_tls_open(struct rc_tls_engine *e, struct rc_tls_keys *k, unsigned char *bytes,
 	size_t len, struct rc_tls_opened *out, uint32_t *need) RC_MUST_USE;

@@ -653,6 +653,136 @@ def test_check_says_no_to_a_configuration_that_the_gateway_would_refuse(cli, fol
     assert not found["fit"] and not found["config"]["fine"] and words in "\n".join(found["config"]["errors"])
 
 
+def make_certificate(folder, name="host", days=90):
+    """The paths of a self-made certificate and its key."""
+    certificate, key = os.path.join(folder, name + ".pem"), os.path.join(folder, name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days),
+                    "-subj", f"/CN={name}.example", "-addext", f"subjectAltName=DNS:{name}.example", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    os.chmod(key, 0o600)
+    return certificate, key
+
+
+@one_shard
+def test_check_tells_what_the_kernel_can_do_for_tls(cli):
+    found = json.loads(cli("check", "--json").stdout)
+    tls = found["tls"]
+    assert tls["openssl"].startswith("OpenSSL ") and "path" not in tls
+    ways = [way for version in tls["kernel"].values() for cipher in version.values() for way in cipher.values()]
+    assert list(tls["kernel"]) == ["TLS 1.2", "TLS 1.3"] and len(ways) == 12
+    assert all(ways) or tls["why_not"], "what is missing has a reason"
+    row, = [c for c in found["checks"] if c["id"] == "kernel.tls"]
+    assert row["verdict"] == ("ok" if all(ways) else "info")
+    plain = cli("check").stdout
+    assert tls["openssl"] in plain and tls["why_not"] in plain
+
+
+@one_shard
+def test_check_tells_of_certificates_and_who_makes_the_records(cli, folder):
+    certificate, key = make_certificate(folder)
+    for kernel in ("auto", "no"):
+        path = write(folder, f"[tls]\ncertificate = {certificate}\nkey = {key}\nkernel = {kernel}\n")
+        done = cli("check", "--json", "--config", path)
+        found = json.loads(done.stdout)
+        tls = found["tls"]
+        assert found["config"]["fine"] and found["config"]["warnings"] == [], found["config"]
+        assert tls["path"] in ("kernel", "mixed", "user") and tls["says"].startswith("TLS: ")
+        assert len(tls["certificates"]) == 1
+        assert certificate in tls["certificates"][0] and "host.example" in tls["certificates"][0]
+        plain = cli("check", "--config", path).stdout
+        assert tls["says"] in plain and tls["certificates"][0] in plain
+        if kernel == "no":
+            assert tls["path"] == "user" and "kernel = no" in tls["says"]
+        elif tls["path"] == "user":
+            assert tls["why_not"] and tls["why_not"] in tls["says"]
+    without = json.loads(cli("check", "--json", "--config", write(folder, "heartbeat = 30s\n")).stdout)["tls"]
+    assert without["path"] == "off" and without["certificates"] == []
+
+
+@one_shard
+def test_the_start_says_of_tls_what_check_said(cli, gateway, folder):
+    certificate, key = make_certificate(folder)
+    for kernel in ("auto", "no"):
+        path = write(folder, f"[tls]\nlisten = 127.0.0.1:0\ncertificate = {certificate}\nkey = {key}\nkernel = {kernel}\n")
+        tls = json.loads(cli("check", "--json", "--config", path).stdout)["tls"]
+        g = gateway({"tls.listen": "127.0.0.1:0", "tls.certificate": certificate, "tls.key": key, "tls.kernel": kernel})
+        assert tls["says"] in g.log and f"TLS: {tls['certificates'][0]}" in g.log, g.log
+
+
+@one_shard
+def test_check_says_no_when_the_kernel_must_and_cannot(cli, folder):
+    certificate, key = make_certificate(folder)
+    path = write(folder, f"[tls]\ncertificate = {certificate}\nkey = {key}\nkernel = yes\n")
+    found = json.loads(cli("check", "--json", "--config", path).stdout)
+    errors = found["config"]["errors"]
+    if found["tls"]["path"] == "user":
+        assert len(errors) == 1 and "kernel = yes" in errors[0] and found["tls"]["why_not"] in errors[0] and "kernel = auto" in errors[0]
+    else:
+        assert errors == []
+
+
+@one_shard
+def test_wrong_certificates_are_refused_with_the_file(cli, folder):
+    certificate, key = make_certificate(folder)
+    _, other_key = make_certificate(folder, "other")
+    garbage = write(folder, "no certificate at all\n", "garbage.pem")
+    for pem, pem_key in ((folder + "/nowhere.pem", key), (garbage, key), (certificate, other_key), (certificate, garbage), (certificate, folder)):
+        blamed = pem if pem != certificate else pem_key
+        path = write(folder, f"[tls]\ncertificate = {pem}\nkey = {pem_key}\n")
+        done = cli("check", "--config", path)
+        assert done.returncode == NO and blamed in done.stderr and f"configuration {path}: wrong" in done.stdout, done.stderr
+        done = cli("serve", "--check-config", "--config", path)
+        assert done.returncode == NO and blamed in done.stderr, done.stderr
+
+
+@one_shard
+def test_a_certificate_that_ends_soon_is_warned_of(cli, folder):
+    certificate, key = make_certificate(folder, days=3)
+    os.chmod(key, 0o644)
+    done = cli("check", "--json", "--config", write(folder, f"[tls]\ncertificate = {certificate}\nkey = {key}\n"))
+    found = json.loads(done.stdout)["config"]
+    assert found["fine"] and len(found["warnings"]) == 2
+    assert any(certificate in w and "expires" in w for w in found["warnings"])
+    assert any(key in w and "chmod" in w for w in found["warnings"])
+
+
+@one_shard
+@pytest.mark.parametrize("text, words", [
+    ("key = host.key\n", "[tls] key = host.key has no effect without certificate"),
+    ("listen = *:443\n", "[tls] listen = 0.0.0.0:443 has no effect without certificate"),
+    ("certificate = host.pem\nclients = required\n", "needs client_ca"),
+    ("certificate = host.pem\nlisten = none\n", "both none"),
+    ("certificate = host.pem\nlisten = 127.0.0.1:8080\n", "[server] listen = 127.0.0.1:8080 and [tls] listen = 127.0.0.1:8080"),
+    ("certificate = host.pem\ningest_listen = *:7443\n", "lets everybody who reaches it publish")],
+    ids=["key", "listen", "ca", "none", "port", "open"])
+def test_options_of_tls_that_contradict_are_refused(cli, folder, text, words):
+    done = cli("serve", "--check-config", "--config", write(folder, "[tls]\n" + text))
+    assert done.returncode == NO and words in done.stderr
+
+
+@one_shard
+def test_listeners_may_be_none_but_not_all(cli, folder):
+    first = cli("serve", "--print-config", "--listen", "none", "--ingest", "none", "--set", "tls.certificate=host.pem")
+    assert first.returncode == OK, first.stderr
+    second = cli("serve", "--config", write(folder, first.stdout), "--print-config")
+    assert second.returncode == OK and values(first.stdout) == values(second.stdout), second.stderr
+    assert values(second.stdout)["server", "listen"] == values(second.stdout)["ingest", "listen"] == "none"
+    done = cli("serve", "--check-config", "--listen", "none", "--ingest", "none")
+    assert done.returncode == NO and "nothing is listened on" in done.stderr
+
+
+@one_shard
+def test_check_and_serve_count_descriptors_alike(cli, gateway):
+    """The number that `check` wants is the lowest with which `serve` starts."""
+    found = json.loads(cli("check", "--json", "--clients", 300).stdout)
+    nofile, = [c for c in found["checks"] if c["id"] == "limit.nofile"]
+    usable = len(os.sched_getaffinity(0))
+    want = int(nofile["wanted"].removeprefix(">= "))
+    g = gateway({"max_clients": 300, "shards": usable}, ready=False, limits={resource.RLIMIT_NOFILE: (want - 1, want - 1)})
+    assert g.wait(30) == 1 and f"need {want} descriptors" in g.log, g.log
+    gateway({"max_clients": 300, "shards": usable}, limits={resource.RLIMIT_NOFILE: (want, want)})
+
+
 @one_shard
 def test_check_says_no_where_there_are_too_few_descriptors(cli):
     done = cli("check", "--json", "--clients", 3000000)

@@ -32,7 +32,8 @@ def test_everything_is_where_it_belongs(shards, root):
     assert found >= {"usr/local/bin/ringcast", "usr/local/include/ringcast.h", "usr/local/include/ringcast/wire.h",
                      "usr/local/lib/libringcast.a", "usr/local/lib/libringcast.so", "usr/local/lib/libringcast.so.0",
                      "usr/local/lib/pkgconfig/ringcast.pc", "usr/local/lib/systemd/system/ringcast.service",
-                     "usr/local/share/doc/ringcast/ringcast.conf.example", "etc/ringcast/ringcast.conf"}
+                     "usr/local/share/doc/ringcast/ringcast.conf.example", "etc/ringcast/ringcast.conf",
+                     "usr/local/share/ringcast/tuning/ringcast.modules.conf", "usr/local/share/ringcast/tuning/README.md"}
     for link in ("libringcast.so", "libringcast.so.0"):
         path = os.path.join(root, "usr/local/lib", link)
         assert os.path.islink(path) and "/" not in os.readlink(path) and os.path.isfile(path)
@@ -84,13 +85,17 @@ def test_a_program_is_compiled_and_linked_with_the_shared_library(shards, root, 
     assert done.returncode == 127 and "libringcast.so.0" in done.stderr or "waiting" in done.stdout
 
 
+def needs(root):
+    """What the static library wants beside itself, as pkg-config says."""
+    return [flag for flag in flags(root, "--static", "--libs-only-l") if flag != "-lringcast"]
+
+
 def test_a_program_is_compiled_and_linked_with_the_static_library(shards, root, folder):
     program = os.path.join(folder, "static")
-    # What it needs besides itself is said for who links it whole, and not pressed on who links the shared one.
-    beside = [f for f in flags(root, "--static", "--libs") if f not in flags(root, "--libs")]
-    assert beside == ["-lssl", "-lcrypto"]
+    # Said for who links it whole, and not pressed on who links the shared one.
+    assert needs(root) == ["-lssl", "-lcrypto"] and "-lssl" not in flags(root, "--libs")
     rccompile.run([*rccompile.compiler(), *rccompile.STRICT, *flags(root, "--cflags"), SOURCE,
-                   os.path.join(root, "usr/local/lib/libringcast.a"), *beside, "-o", program])
+                   os.path.join(root, "usr/local/lib/libringcast.a"), *needs(root), "-o", program])
     assert rccompile.run([program]).startswith("1 waiting")
 
 
@@ -111,5 +116,5 @@ def test_the_header_is_good_for_cplusplus_too(shards, root, folder):
         f.write("#include <ringcast.h>\n#include <ringcast/wire.h>\nint main() { return ringcast_strerror(0) == nullptr; }\n")
     program = os.path.join(folder, "plus")
     rccompile.run([cxx, "-std=c++17", "-Wall", "-Wextra", "-Werror", *flags(root, "--cflags"), source,
-                   os.path.join(root, "usr/local/lib/libringcast.a"), "-lssl", "-lcrypto", "-o", program])
+                   os.path.join(root, "usr/local/lib/libringcast.a"), *needs(root), "-o", program])
     rccompile.run([program])

@@ -2,6 +2,7 @@
 """The README at the top, as somebody would type it. Its blocks say how:
 
     sh run             a gateway, in the background from there on; asked to end with SIGTERM when all else is done
+    sh second          another one, with its counters in another place, so that `ringcast stat` does not see it; likewise
     sh background      beside it, until then
     sh test            to its end, with status 0 (status=0,1 where the answer may be no)
     sh host            not here: it changes the host, takes too long, or needs tools from elsewhere
@@ -111,7 +112,8 @@ def counters(folder):
 
 
 def test_every_block_says_what_it_is(shards):
-    kinds = {"sh run", "sh background", "sh test", "sh test status=0,1", "sh host", "c hello.c", "ini ringcast.conf", "js"}
+    kinds = {"sh run", "sh second", "sh background", "sh test", "sh test status=0,1", "sh host", "c hello.c", "ini ringcast.conf",
+             "ini tls.conf", "js"}
     found = [kind for kind, _ in blocks()]
     assert set(found) == kinds, "a block of a new kind, or a kind that is not used any more"
     assert found.count("sh test") >= 5
@@ -127,9 +129,10 @@ def test_links_lead_somewhere(shards):
 
 def test_it_is_true(shards, folder, namespace):
     rccompile.make("all")
-    work, run = os.path.join(folder, "tree"), os.path.join(folder, "run")
+    work, run, aside = (os.path.join(folder, name) for name in ("tree", "run", "aside"))
     os.mkdir(work)
     os.mkdir(run, 0o700)
+    os.mkdir(aside, 0o700)
     for name in os.listdir(ROOT):
         if not name.startswith("."):
             os.symlink(os.path.join(ROOT, name), os.path.join(work, name))
@@ -142,6 +145,10 @@ def test_it_is_true(shards, folder, namespace):
                 gateway = Terminal(shell, f"{number}.log", **options)
                 terminals.append(gateway)
                 gateway.await_text(" ready\n", 120)
+            elif kind == "sh second":
+                second = Terminal(shell, f"{number}.log", cwd=work, env=clean_environment(aside))
+                terminals.append(second)
+                second.await_text(" ready\n", 60)
             elif kind == "sh background":
                 reader = Terminal(shell, f"{number}.log", **options)
                 terminals.append(reader)
@@ -163,11 +170,15 @@ def test_it_is_true(shards, folder, namespace):
 
         # The terminal's way of asking: everybody in the foreground gets the signal. The gateway alone has to end well.
         reader.kill()
-        gateways = [int(name.split(".")[0]) for name in os.listdir(run) if name.endswith(".counters")]
-        assert len(gateways) == 1
-        os.kill(gateways[0], signal.SIGTERM)
-        assert gateway.process.wait(Deadline(30).left()) == 0, gateway.said
-        assert gateway.said.rstrip().endswith("stopped")
+        told = counters(aside)
+        assert told["tls_full"] == 2 and told["events_published"] == 1, told
+        assert "listening http " not in second.said and "TLS: " in second.said
+        for terminal, where in ((second, aside), (gateway, run)):
+            gateways = [int(name.split(".")[0]) for name in os.listdir(where) if name.endswith(".counters")]
+            assert len(gateways) == 1
+            os.kill(gateways[0], signal.SIGTERM)
+            assert terminal.process.wait(Deadline(30).left()) == 0, terminal.said
+            assert terminal.said.rstrip().endswith("stopped")
     finally:
         for t in terminals:
             t.kill()

@@ -25,6 +25,7 @@ struct ring_event {
 	struct rc_io_tag tag;
 	int32_t res;
 	bool more;
+	uint8_t record;
 	unsigned char first, last; /* of the data */
 };
 
@@ -71,7 +72,11 @@ static inline void ring_take(void *ctx, const struct rc_io_event *ev)
 
 	assert_true(r->count < RINGS_EVENTS);
 	struct ring_event *e = &r->event[r->count++];
-	*e = (struct ring_event){.op = ev->op, .tag = ev->tag, .res = ev->res, .more = ev->more};
+	*e = (struct ring_event){.op = ev->op,
+		.tag = ev->tag,
+		.res = ev->res,
+		.more = ev->more,
+		.record = ev->record};
 	if (ev->op == RC_IO_RECV && ev->res > 0) {
 		assert_non_null(ev->data);
 		e->first = ev->data[0];
@@ -81,6 +86,7 @@ static inline void ring_take(void *ctx, const struct rc_io_event *ev)
 		r->bytes += (uint64_t)ev->res;
 	} else {
 		assert_null(ev->data);
+		assert_int_equal(ev->record, 0);
 	}
 	if (r->also)
 		r->also(r, ev);

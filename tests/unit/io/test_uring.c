@@ -345,6 +345,109 @@ static void many_readers_share_few_buffers(void **state)
 	}
 }
 
+/* RC_IO_RECORDS on sockets without keys: the same, and no record has a type. */
+static void records_of_a_plain_socket_have_no_type(void **state)
+{
+	static unsigned char sent[20000];
+
+	(void)state;
+	ring_open(&ring, &rings_options);
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = (unsigned char)(i * 11 + i / 256);
+	for (int unix_pair = 0; unix_pair < 2; unix_pair++) {
+		uint32_t starved = 0;
+		int fd[2];
+		if (unix_pair) {
+			ring_pair(fd);
+		} else {
+			int listener = ring_listener();
+			fd[1] = ring_connect(listener);
+			fd[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+			(void)close(listener);
+		}
+		ring_forget(&ring);
+		rc_io_recv(ring.io, fd[0], TAG(4, 0xfedcba), RC_IO_SMALL, RC_IO_RECORDS);
+		rc_io_submit(ring.io);
+		for (uint32_t i = 0; i < 50; i++) {
+			assert_int_equal(write(fd[1], "few", 3), 3);
+			ring_until(&ring, ring_has, i + 1);
+			const struct ring_event *e = event_of(i, RC_IO_RECV, 4, 0xfedcba);
+			assert_int_equal(e->res, 3);
+			assert_int_equal(e->record, 0);
+			assert_true(e->more);
+			assert_int_equal(rc_io_buffers_free(ring.io, RC_IO_SMALL), 8);
+		}
+		/* In pieces; and when the buffers ran out it is armed again, as any other. */
+		ring_forget(&ring);
+		assert_int_equal(write(fd[1], sent, sizeof(sent)), sizeof(sent));
+		(void)close(fd[1]);
+		for (;;) {
+			ring_until(&ring, ring_has, ring.count + 1);
+			const struct ring_event *e = &ring.event[ring.count - 1];
+			if (e->res == 0)
+				break;
+			assert_true(e->res > 0 || e->res == -ENOBUFS);
+			starved += e->res == -ENOBUFS;
+			if (!e->more)
+				rc_io_recv(ring.io, fd[0], TAG(4, 0xfedcba), RC_IO_SMALL,
+					RC_IO_RECORDS);
+		}
+		assert_true(starved > 0);
+		assert_false(ring.event[ring.count - 1].more);
+		assert_int_equal(ring.bytes, sizeof(sent));
+		assert_memory_equal(ring.data, sent, sizeof(sent));
+		assert_int_equal(rc_io_buffers_free(ring.io, RC_IO_SMALL), 8);
+		(void)close(fd[0]);
+	}
+}
+
+/* A reset, in both forms of multishot; and a socket that was closed while the receive was on its way. */
+static void records_end_with_the_error_of_the_socket(void **state)
+{
+	(void)state;
+	ring_open(&ring, &rings_options);
+	for (uint32_t i = 0; i < 2; i++) {
+		int listener = ring_listener();
+		int client = ring_connect(listener);
+		int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		assert_true(server >= 0);
+		rc_io_recv(ring.io, server, TAG(1, i), RC_IO_LARGE,
+			i ? RC_IO_RECORDS : RC_IO_MULTISHOT);
+		rc_io_submit(ring.io);
+		rc_socket_reset_on_close(client);
+		(void)close(client);
+		ring_until(&ring, ring_has, i + 1);
+		const struct ring_event *e = event_of(i, RC_IO_RECV, 1, i);
+		assert_int_equal(e->res, -ECONNRESET);
+		assert_false(e->more);
+		assert_int_equal(rc_io_buffers_free(ring.io, RC_IO_LARGE), 4);
+		(void)close(server);
+		(void)close(listener);
+	}
+	rc_io_recv(ring.io, -1, TAG(1, 2), RC_IO_LARGE, RC_IO_RECORDS);
+	ring_until(&ring, ring_has, 3);
+	assert_int_equal(event_of(2, RC_IO_RECV, 1, 2)->res, -EBADF);
+}
+
+static void arm_without_room_for_payload(void *ctx)
+{
+	const struct rc_io_options tiny = {
+		.submit_entries = 8, .buffers = {8, 4}, .buffer_bytes = {40, 4096}, .node = -1};
+	struct rc_error err = {{0}};
+	struct rc_io *io;
+
+	(void)ctx;
+	if (rc_io_open(&io, &tiny, &err) == 0 && rc_io_enable(io) == 0)
+		rc_io_recv(io, 0, TAG(0, 0), RC_IO_SMALL, RC_IO_RECORDS);
+}
+
+static void records_need_buffers_with_room_for_more_than_their_head(void **state)
+{
+	(void)state;
+	ring_open(&ring, &rings_options); /* or is skipped */
+	assert_true(unit_aborts(arm_without_room_for_payload, NULL));
+}
+
 static void a_shutdown_ends_an_armed_receive_and_poll(void **state)
 {
 	static unsigned char filling[1 << 16];
@@ -859,6 +962,9 @@ int main(void)
 		TEST(both_groups_give_their_own_buffers),
 		TEST(what_is_larger_than_a_buffer_comes_in_pieces_and_in_order),
 		TEST(many_readers_share_few_buffers),
+		TEST(records_of_a_plain_socket_have_no_type),
+		TEST(records_end_with_the_error_of_the_socket),
+		TEST(records_need_buffers_with_room_for_more_than_their_head),
 		TEST(a_shutdown_ends_an_armed_receive_and_poll),
 		TEST(a_send_ends_in_the_submit_short_or_with_eagain),
 		TEST(a_send_to_nobody_is_an_error_and_no_signal),

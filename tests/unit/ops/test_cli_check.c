@@ -8,6 +8,7 @@
 #include <fcntl.h>
 
 #include "cli/check.c"
+#include "cli/checktls.c"
 #include "cli/json.c"
 
 static char root[TREE_PATH];
@@ -104,7 +105,7 @@ static void something_required_that_is_missing_ends_with_status_1(void **state)
 	(void)state;
 	assert_int_equal(run("--clients=50000", NULL), 1);
 	printed("  bad      limit.nofile");
-	printed("LimitNOFILE=51037");
+	printed("LimitNOFILE=50832");
 	printed("until what is bad is mended");
 	assert_int_equal(run("--clients=50000", "--json"), 1);
 	printed("{\"fit\":false,");
@@ -144,7 +145,7 @@ static void the_host_is_held_against_what_the_configuration_asks(void **state)
 	assert_int_equal(run(configuration("[server]\nmax_clients = 50000\n"), NULL), 1);
 	printed("ringcast.conf: fine");
 	printed("max_clients 50000");
-	printed("LimitNOFILE=51037");
+	printed("LimitNOFILE=50832");
 	/* What the command line says is stronger. */
 	run(configuration("[server]\nmax_clients = 50000\nmemory = 1GiB\n"), "--clients=300");
 	printed("max_clients 300 and memory 1024 MiB");

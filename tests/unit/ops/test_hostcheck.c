@@ -11,8 +11,9 @@
 #include "ops/hostcheck.h"
 #include "ops/hostread.h"
 
-#define CLIENTS 100000
-#define MIB     ((uint64_t)1 << 20)
+#define CLIENTS     100000
+#define DESCRIPTORS 101818
+#define MIB         ((uint64_t)1 << 20)
 
 static const struct {
 	const char *path;
@@ -97,7 +98,11 @@ static int set_up(void **state)
 	tree_make(h->root);
 	for (size_t i = 0; i < RC_ARRAY_LEN(good_host); i++)
 		tree_write(h->root, good_host[i].path, good_host[i].text);
-	h->env = (struct rc_host_env){h->root, CLIENTS, 512 * MIB, fake_uring_setup};
+	h->env = (struct rc_host_env){.root = h->root,
+		.max_clients = CLIENTS,
+		.memory_bytes = 512 * MIB,
+		.uring_setup = fake_uring_setup,
+		.descriptors = DESCRIPTORS};
 	kernel.error = 0;
 	kernel.unknown_flags = 0;
 	*state = h;
@@ -319,7 +324,46 @@ static void fewer_clients_want_less(void **state)
 	tree_write(h->root, "/proc/self/limits", "Max open files  1024  20000  files\n");
 	assert_int_equal(look(h, "limit.nofile")->verdict, RC_HOST_BAD);
 	h->env.max_clients = 10000;
+	h->env.descriptors = 10336;
 	assert_int_equal(look(h, "limit.nofile")->verdict, RC_HOST_OK);
+}
+
+/* The module's name in a sysctl says less than a socket that took keys. */
+static void kernel_tls_is_as_it_was_tried(void **state)
+{
+	struct host *h = *state;
+	struct rc_host_tls tls = {.any = true, .all = true, .found = "every cipher"};
+	h->env.tls = &tls;
+	tree_write(h->root, "/proc/sys/net/ipv4/tcp_available_ulp", "mptcp\n");
+	assert_int_equal(look(h, "kernel.tls")->verdict, RC_HOST_OK);
+	assert_string_equal(look(h, "kernel.tls")->found, "every cipher");
+
+	tree_write(h->root, "/proc/sys/net/ipv4/tcp_available_ulp", "mptcp tls\n");
+	tls = (struct rc_host_tls){.found = "none", .why_not = "a sandbox forbids it"};
+	assert_int_equal(look(h, "kernel.tls")->verdict, RC_HOST_INFO);
+	assert_string_equal(look(h, "kernel.tls")->why, "a sandbox forbids it");
+	tls.wanted = true;
+	assert_int_equal(look(h, "kernel.tls")->verdict, RC_HOST_ADVICE);
+	assert_non_null(strstr(look(h, "kernel.tls")->mend, "tuning/README.md"));
+	tree_write(h->root, "/proc/sys/net/ipv4/tcp_available_ulp", "mptcp\n");
+	assert_non_null(strstr(look(h, "kernel.tls")->mend, "modprobe tls"));
+	tls.any = true;
+	assert_int_equal(look(h, "kernel.tls")->verdict, RC_HOST_INFO);
+}
+
+static void descriptors_are_those_of_clients_publishers_and_listeners(void **state)
+{
+	(void)state;
+	static struct rc_config config;
+	rc_config_init(&config);
+	config.max_publishers = 256;
+	assert_int_equal(rc_host_descriptors(&config, 19672, 1), 20000);
+	assert_int_equal(rc_host_descriptors(&config, 19672, 4), 20024);
+	/* One listener more in each shard. */
+	strcpy(config.tls_certificate, "host.pem");
+	assert_int_equal(rc_host_descriptors(&config, 19672, 4), 20028);
+	memset(&config.listen, 0, sizeof(config.listen));
+	assert_int_equal(rc_host_descriptors(&config, 19672, 4), 20024);
 }
 
 /* ---- io_uring ------------------------------------------------------------------------------- */
@@ -476,6 +520,8 @@ int main(void)
 		ON_HOST(an_empty_host_is_unknown_and_never_bad),
 		ON_HOST(the_right_to_lock_makes_the_limit_of_it_moot),
 		ON_HOST(fewer_clients_want_less),
+		ON_HOST(kernel_tls_is_as_it_was_tried),
+		ON_HOST(descriptors_are_those_of_clients_publishers_and_listeners),
 		ON_HOST(trying_a_ring_leaves_no_descriptor_open),
 		ON_HOST(a_kernel_that_lacks_a_flag_is_told_which),
 		ON_HOST(a_refused_ring_is_blamed_on_who_refused_it),

@@ -14,6 +14,7 @@
 #define CLIENTS 1000000
 
 static char root[TREE_PATH];
+static struct rc_config config;
 
 static int set_up(void **state)
 {
@@ -95,7 +96,7 @@ static void the_sysctl_file_sets_what_the_host_check_wants(void **state)
 		tree_write(root, path, value);
 		set++;
 	}
-	struct rc_host_env env = {root, CLIENTS, 0, no_ring};
+	struct rc_host_env env = {.root = root, .max_clients = CLIENTS, .uring_setup = no_ring};
 	uint32_t count = rc_host_run(&env, finding);
 	for (uint32_t i = 0; i < count; i++) {
 		if (!finding[i].check->in_sysctl_file)
@@ -124,13 +125,16 @@ static void unit_and_limits_allow_a_million_clients(void **state)
 	static char unit[16384], limits[4096];
 	read_source("tuning/ringcast.service", unit, sizeof(unit));
 	read_source("tuning/99-ringcast.limits.conf", limits, sizeof(limits));
-	assert_true(number_after(unit, "\nLimitNOFILE=") >= rc_host_descriptors(CLIENTS));
+	rc_config_init(&config);
+	assert_true(number_after(unit, "\nLimitNOFILE=") >=
+		    rc_host_descriptors(&config, CLIENTS, RC_CONFIG_SHARDS_MAX));
 	assert_int_equal(
 		number_after(unit, "\nLimitNOFILE="), number_after(limits, "hard  nofile"));
 	assert_int_equal(
 		number_after(limits, "soft  nofile"), number_after(limits, "hard  nofile"));
 	assert_non_null(strstr(unit, "\nLimitMEMLOCK=infinity\n"));
 	assert_non_null(strstr(limits, "hard  memlock  unlimited"));
+	assert_non_null(strstr(unit, "\nExecReload=/bin/kill -HUP $MAINPID\n"));
 	/* The default drain_timeout is 10 s, and closing comes after it. */
 	assert_true(number_after(unit, "\nTimeoutStopSec=") >= 15);
 	for (const char *const *call = (const char *const[]){"io_uring_setup", "io_uring_enter",
