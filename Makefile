@@ -106,7 +106,7 @@ LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test check debug asan tsan bench bench-instructions compare fuzz install clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test test-vm check debug asan tsan bench bench-instructions compare fuzz install clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO)
@@ -122,6 +122,10 @@ run: deps-run
 ## test     install what is missing, build, run every test
 test: deps
 	@scripts/test
+
+## test-vm  all tests of tests/vm: other kernels, the kernel's TLS, aarch64, in QEMU (up to an hour)
+test-vm: deps
+	@RINGCAST_VM=all scripts/test vm
 
 ## check    style and structure: formatting, import direction, cppcheck, clang-tidy
 check: deps

@@ -14,7 +14,18 @@ INGEST = {
     "published_per_second": ("window", "published_per_second"),
     "cpu_ns_per_event": ("server", "cpu_ns_per_event"),
 }
+HANDSHAKES = {
+    "cpu_ns_per_handshake": ("server", "cpu_ns_per_handshake"),
+    "handshakes_per_second": ("window", "handshakes_per_second"),
+    "p50": ("latency", "p50"),
+    "p99": ("latency", "p99"),
+}
+# What holds when the generator was the limit: over TLS it deciphers, and makes half of each handshake, on one core as the server does.
+STILL_HOLDS = {key: ("limited", key) for key in ("cpu_ns_per_delivery", "cpu_ns_per_handshake")}
 EVENTS_A_SECOND = 100  # of the latency case: 100,000 deliveries to 1,000 clients
+STORMING = 1000  # clients that make handshakes while others receive
+# Over TLS: records made in user space; by the kernel; the same without TLS
+OURS = ["ringcast", "ringcast-ktls", "ringcast-ws"]
 
 
 @dataclasses.dataclass
@@ -32,6 +43,10 @@ class Case:
     in_flight: int = 0
     rate: int = 0
     tls: bool = False
+    rsa: bool = False   # the certificate's key; else P-256
+    more: tuple = ()    # flags of the generator
+    storm: bool = False  # meanwhile others make handshakes, on the generator's CPU, when it has time to spare
+    polls: bool = True  # the generator does not sleep
     memory: bool = False  # is all that is looked at: the generator may sleep, and may be disturbed
     rounds: int = 1000  # at most: what hardly varies is not measured so often
     seconds: float = 0  # of the window; 0: what was asked for
@@ -42,17 +57,46 @@ class Case:
         for name in ("clients", "payload", "in_flight", "rate"):
             if getattr(self, name):
                 flags += ["--" + name.replace("_", "-"), str(getattr(self, name))]
-        return [self.scenario, *flags]
+        return [self.scenario, *flags, *self.more]
 
 
-def fan_out(in_flight, payload, clients, floors):
+def fan_out(in_flight, payload, clients, floors, tls=False):
     size = f"{payload} B" if payload < 1024 else f"{payload // 1024} KiB"
-    title = f"Fan-out to {clients:,} subscribers, {size}, " + \
+    title = f"Fan-out {'over TLS ' if tls else ''}to {clients:,} subscribers, {size}, " + \
         ("one event" if in_flight == 1 else f"{in_flight} events") + " in flight"
-    lower = in_flight == 1
-    return Case(f"fanout-{in_flight}-{payload}", title, "ns of server CPU a delivery" if lower else "deliveries/s",
+    # Over TLS the generator's core is often the limit, and then deliveries a second say nothing.
+    lower = in_flight == 1 or tls
+    name = f"{'tls-' if tls else ''}fanout-{in_flight}-{payload}"
+    return Case(name, title, "ns of server CPU a delivery" if lower else "deliveries/s",
                 "cpu_ns_per_delivery" if lower else "deliveries_per_second", "lower" if lower else "higher",
-                ["ringcast", *floors, *PEERS], FAN_OUT, clients=clients, payload=payload, in_flight=in_flight)
+                [*(OURS if tls else ["ringcast"]), *floors, *PEERS], FAN_OUT, clients=clients, payload=payload, in_flight=in_flight, tls=tls)
+
+
+def handshakes(version, rsa, resumed):
+    name = f"handshakes-{version.replace('.', '')}-{'rsa' if rsa else 'p256'}{'-resumed' if resumed else ''}"
+    title = f"{'Resumed' if resumed else 'Full'} handshakes, TLS {version}, {'RSA-2048' if rsa else 'P-256'}"
+    # A version and a key that most clients meet are enough to compare.
+    peers = [p for p in PEERS if p != "socket.io"] if version == "1.3" and not rsa else []
+    return Case(name, title, "ns of server CPU a handshake", "cpu_ns_per_handshake", "lower", ["ringcast", "floor-tls", *peers], HANDSHAKES,
+                "handshakes", tls=True, rsa=rsa, more=("--tls", version, *(["--resume"] if resumed else [])))
+
+
+def tls_cases(clients, idle, idle_tls):
+    memory = {"rss_per_client": ("server", "rss_per_client")}
+    paced = {"clients": clients, "payload": 128, "rate": EVENTS_A_SECOND, "tls": True, "polls": False}
+    ours = [*OURS[:2], "floor-tls"]
+    title = f"Latency over TLS at {EVENTS_A_SECOND * clients:,} deliveries/s to {clients:,} clients, 128 B"
+    idlers = [Case(name, f"User-space memory for each of {n:,} idle clients over TLS", "bytes", "rss_per_client", "lower",
+                   [*OURS, *PEERS], memory, "idle", clients=n, tls=True, memory=True, rounds=1, seconds=0.5)
+              for name, n in (("memory-tls", idle_tls), ("memory-tls-all", idle))]
+    return [
+        *[fan_out(in_flight, payload, clients, ["floor-tls"], True) for in_flight, payload in ((64, 128), (64, 1024), (1, 128))],
+        Case("tls-latency", title, "ns, p99", "p99", "lower", [*ours, "nats-server", "nchan", "ws"], FAN_OUT, **paced),
+        Case("tls-latency-storm", f"{title}, in a storm of handshakes", "ns, p99", "p99", "lower", [*ours, "nats-server", "nchan", "ws"],
+             {**FAN_OUT, "handshakes_per_second": ("storm", "handshakes_per_second")}, storm=True, **paced),
+        *(idlers if idle > idle_tls else idlers[:1]),
+        *[handshakes(version, rsa, resumed) for version in ("1.3", "1.2") for rsa in (False, True) for resumed in (False, True)],
+    ]
 
 
 def all_cases(clients, idle, idle_tls):
@@ -66,12 +110,11 @@ def all_cases(clients, idle, idle_tls):
              clients=clients, payload=128, rate=EVENTS_A_SECOND),
         Case("memory", f"User-space memory for each of {idle:,} idle clients with one channel", "bytes", "rss_per_client", "lower",
              ["ringcast", *PEERS], memory, "idle", clients=idle, memory=True, rounds=1, seconds=0.5),
-        Case("memory-tls", f"User-space memory for each of {idle_tls:,} idle clients over TLS", "bytes", "rss_per_client", "lower",
-             ["ringcast", *PEERS], memory, "idle", clients=idle_tls, tls=True, memory=True, rounds=1, seconds=0.5),
         Case("ingest", "Events of 128 B taken from one connection, nobody subscribed", "events/s", "published_per_second", "higher",
              ["ringcast", "nats-server"], INGEST, "publish", payload=128, in_flight=4000),
         Case("startup", "From exec to the first WebSocket", "seconds", "startup_seconds", "lower",
              ["ringcast", *PEERS], {}, scenario=""),
+        *tls_cases(clients, idle, idle_tls),
     ]
 
 
@@ -84,6 +127,7 @@ class Target:
     bound: float
     better: str
     server: str = "ringcast"
+    against_case: str = ""  # "": the same
 
 
 # What ringcast must reach. A bound that the comparison has no server for (uWebSockets is in no package) is not here.
@@ -97,8 +141,15 @@ TARGETS = [
     Target("latency", "p99 at most 10 % above the coalesced-send floor's", "p99", "floor-coalesce", 1.10, "lower"),
     Target("latency", "p99 with two shards about half of that with one", "p99", "ringcast", 0.6, "lower", "ringcast-2-shards"),
     Target("memory", "at most 256 B", "rss_per_client", "", 256, "lower"),
-    Target("memory-tls", "at most 256 B", "rss_per_client", "", 256, "lower"),
     Target("ingest", "more than NATS takes from one connection", "published_per_second", "nats-server", 1, "higher"),
+    Target("tls-fanout-64-128", "CPU a delivery at most 15 % above the floor's", "cpu_ns_per_delivery", "floor-tls", 1.15, "lower"),
+    Target("tls-fanout-64-1024", "CPU a delivery at most 15 % above the floor's", "cpu_ns_per_delivery", "floor-tls", 1.15, "lower"),
+    Target("tls-fanout-1-128", "CPU a delivery at most 15 % above the floor's", "cpu_ns_per_delivery", "floor-tls", 1.15, "lower"),
+    Target("tls-latency-storm", "p99 at most doubled by the storm", "p99", "ringcast", 2, "lower", against_case="tls-latency"),
+    Target("memory-tls", "at most 14 KiB, records made in user space", "rss_per_client", "", 14336, "lower"),
+    Target("memory-tls", "at most 256 B, records made by the kernel", "rss_per_client", "", 256, "lower", "ringcast-ktls"),
+    Target("handshakes-13-p256", "CPU a handshake at most 15 % above the floor's", "cpu_ns_per_handshake", "floor-tls", 1.15, "lower"),
+    Target("handshakes-13-p256-resumed", "CPU a handshake at most 15 % above the floor's", "cpu_ns_per_handshake", "floor-tls", 1.15, "lower"),
 ]
 
 
@@ -111,7 +162,7 @@ def judge(case_results):
             continue
         value = rows.get((t.case, t.server), {}).get(t.key)
         if t.against and value is not None:
-            floor = rows.get((t.case, t.against), {}).get(t.key)
+            floor = rows.get((t.against_case or t.case, t.against), {}).get(t.key)
             value = value / floor if floor else None
         met = None if value is None else value >= t.bound if t.better == "higher" else value <= t.bound
         judged.append({"case": t.case, "text": t.text, "unit": "ratio" if t.against else t.key, "value": value,

@@ -77,6 +77,7 @@ static void drop(int fd)
 	if (role_of[fd] == CLIENT) {
 		struct floor_client *c = &floor_clients[client_of[fd]];
 
+		floor_tls_end(c);
 		*c = floor_clients[--floor_client_count];
 		client_of[c->fd] = client_of[fd];
 	}
@@ -116,7 +117,8 @@ static void take_in(int listener, enum role role)
 				floor_die("out of memory");
 		} else {
 			client_of[fd] = floor_client_count;
-			floor_clients[floor_client_count++] = (struct floor_client){.fd = fd};
+			floor_clients[floor_client_count] = (struct floor_client){.fd = fd};
+			floor_tls_accept(&floor_clients[floor_client_count++]);
 		}
 	}
 	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
@@ -223,7 +225,7 @@ static void all_descriptors(void)
 _Noreturn static void usage(int status)
 {
 	fputs("usage: floor [--mode coalesce|uring|each] [--raw] [--listen ADDR:PORT] "
-	      "[--ingest ADDR:PORT] [--cpu N]\n",
+	      "[--ingest ADDR:PORT] [--cpu N] [--certificate FILE --key FILE]\n",
 		status ? stderr : stdout);
 	exit(status);
 }
@@ -242,10 +244,12 @@ int main(int argc, char **argv)
 {
 	static const struct option flags[] = {{"mode", required_argument, NULL, 'm'},
 		{"listen", required_argument, NULL, 'l'}, {"ingest", required_argument, NULL, 'i'},
-		{"cpu", required_argument, NULL, 'c'}, {"raw", no_argument, NULL, 'r'},
-		{"help", no_argument, NULL, 'H'}, {0}};
+		{"certificate", required_argument, NULL, 't'},
+		{"key", required_argument, NULL, 'k'}, {"cpu", required_argument, NULL, 'c'},
+		{"raw", no_argument, NULL, 'r'}, {"help", no_argument, NULL, 'H'}, {0}};
 	struct sockaddr_in http = address("--listen", "127.0.0.1:0"), feed = http;
 	enum floor_mode mode = FLOOR_COALESCE;
+	const char *certificate = NULL, *key = NULL;
 	bool raw = false;
 	int flag;
 
@@ -258,13 +262,19 @@ int main(int argc, char **argv)
 			pin(optarg);
 		else if (flag == 'r')
 			raw = true;
+		else if (flag == 't')
+			certificate = optarg;
+		else if (flag == 'k')
+			key = optarg;
 		else if (flag == 'm')
 			mode = mode_of(optarg);
 		else
 			usage(flag == 'H' ? 0 : 2);
 	}
-	if (optind != argc)
+	if (optind != argc || !certificate != !key || (certificate && mode != FLOOR_COALESCE))
 		usage(2);
+	if (certificate)
+		floor_tls_open(certificate, key);
 	all_descriptors();
 	poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (poll_fd < 0)

@@ -9,15 +9,21 @@
  *   uring      the same, the sends submitted to an io_uring 128 at a time
  *   each       one send(2) per client and event
  *
+ * With --certificate and --key clients speak TLS, each range is sealed anew for each of them, and the mode is `coalesce`. A client that
+ * goes after its handshake makes it the floor under handshakes, too.
+ *
  * With --raw a frame holds the publisher's bytes and nothing else: the shortest frames there are, for measuring a reader.
  *
  *   floor.c         the program, its descriptors and their turn
  *   floor_hear.c    what clients and publishers say
  *   floor_ring.c    events as frames, in a ring
  *   floor_flush.c   what goes out, in each of the modes
+ *   floor_tls.c     the same through OpenSSL
  */
 #ifndef COMPARE_FLOOR_H
 #define COMPARE_FLOOR_H
+
+#include <sys/types.h>
 
 #include "base/base.h"
 #include "proto/ingest.h"
@@ -28,8 +34,11 @@
 enum floor_mode { FLOOR_COALESCE, FLOOR_URING, FLOOR_EACH };
 
 struct floor_client {
-	uint64_t pos;   /* the ring's bytes before this one went out */
-	uint64_t frame; /* mode each: the first frame that did not go out whole */
+	uint64_t pos;        /* the ring's bytes before this one went out */
+	uint64_t frame;      /* mode each: the first frame that did not go out whole */
+	void *ssl;           /* with TLS: OpenSSL's object */
+	unsigned char *rest; /* with TLS: sealed, and not taken by the socket */
+	size_t rest_len;
 	int fd;
 	bool upgraded, subscribed, blocked;
 };
@@ -64,6 +73,16 @@ const unsigned char *floor_ring_at(uint64_t pos);
 /* False when the other end is gone. */
 bool floor_hear_client(struct floor_client *client) RC_MUST_USE;
 bool floor_hear_feed(int fd, struct floor_feed *feed) RC_MUST_USE;
+
+/* All others do nothing before it, or where c->ssl is NULL must not be called. */
+void floor_tls_open(const char *certificate, const char *key);
+void floor_tls_accept(struct floor_client *c);
+void floor_tls_end(struct floor_client *c);
+/* As recv(2) does; the handshake goes on by it. */
+ssize_t floor_tls_receive(struct floor_client *c, void *bytes, size_t size) RC_MUST_USE;
+void floor_tls_send(struct floor_client *c, const void *bytes, size_t len);
+/* All that it lacks, or as much as the socket takes. */
+void floor_tls_flush(struct floor_client *c);
 
 void floor_flush_open(enum floor_mode mode);
 /* After every turn. unblocked: somebody can be sent to again. */

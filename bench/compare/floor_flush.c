@@ -42,7 +42,9 @@ static void flush_coalesced(void)
 		struct floor_client *c = &floor_clients[i];
 		size_t len = (size_t)(floor_ring_tail() - c->pos);
 
-		if (lacks(c))
+		if (c->ssl && c->subscribed && !c->blocked)
+			floor_tls_flush(c);
+		else if (lacks(c))
 			sent(c,
 				send(c->fd, floor_ring_at(c->pos), len,
 					MSG_DONTWAIT | MSG_NOSIGNAL),

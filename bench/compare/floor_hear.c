@@ -11,21 +11,33 @@
 
 /* ---- clients ----------------------------------------------------------------------------------- */
 
+static void answer(struct floor_client *c, const void *bytes, size_t len)
+{
+	if (c->ssl)
+		floor_tls_send(c, bytes, len);
+	else
+		floor_send_all(c->fd, bytes, len);
+}
+
+static ssize_t receive(struct floor_client *c, void *bytes, size_t size)
+{
+	return c->ssl ? floor_tls_receive(c, bytes, size) : recv(c->fd, bytes, size, MSG_DONTWAIT);
+}
+
 /* The key is all that is read of the request. */
-static void upgrade(int fd, const char *request, size_t len)
+static void upgrade(struct floor_client *c, const char *request, size_t len)
 {
 	static const char field[] = "Sec-WebSocket-Key: ";
 	const char *at = memmem(request, len, field, sizeof(field) - 1);
 	struct rc_str key = {.len = 24};
-	char answer[512];
+	char head[512];
 
 	if (!at)
 		floor_die("an upgrade without Sec-WebSocket-Key");
 	key.ptr = at + sizeof(field) - 1;
 	if (key.ptr + key.len > request + len)
 		floor_die("an upgrade came in pieces");
-	floor_send_all(
-		fd, answer, rc_ws_upgrade_answer(answer, sizeof(answer), key, (struct rc_str){0}));
+	answer(c, head, rc_ws_upgrade_answer(head, sizeof(head), key, (struct rc_str){0}));
 }
 
 /* Whether a frame asks for a subscription: what else clients say is of no interest. */
@@ -48,12 +60,12 @@ bool floor_hear_client(struct floor_client *c)
 	unsigned char bytes[4096];
 	ssize_t n;
 
-	while ((n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+	while ((n = receive(c, bytes, sizeof(bytes))) > 0) {
 		if (!c->upgraded) {
-			upgrade(c->fd, (const char *)bytes, (size_t)n);
+			upgrade(c, (const char *)bytes, (size_t)n);
 			c->upgraded = true;
 		} else if (!c->subscribed && subscribes(bytes, (size_t)n)) {
-			floor_send_all(c->fd, ack, sizeof(ack) - 1);
+			answer(c, ack, sizeof(ack) - 1);
 			c->subscribed = true;
 			c->pos = floor_ring_tail();
 			c->frame = floor_ring_frames();

@@ -78,7 +78,7 @@ class Nchan(Debian):
         tls = ""
         if running.tls:
             key, certificate = running.certificate
-            tls = f"ssl_certificate {certificate}; ssl_certificate_key {key};"
+            tls = f"ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {certificate}; ssl_certificate_key {key};"
         config = running.write("nginx.conf", f"""
 load_module {self.file(1)};
 daemon off;

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures in the README at the top: a region between two marks, made from the recorded results alone."""
+"""The figures in the README at the top: a region between two marks, made from the recorded results alone.
+
+What was measured without TLS and what over TLS are two runs, two files, two tables.
+"""
 import json
 import os
-import shutil
+import re
 
+from measure import LIMITED
 from servers import ROOT, Failed
 from summary import better, marked, number, unit
 
 README = os.path.join(ROOT, "README.md")
 RECORDED = os.path.join(ROOT, "bench", "compare", "results.json")
+RECORDED_TLS = os.path.join(ROOT, "bench", "compare", "results-tls.json")
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 
@@ -38,14 +43,18 @@ def columns(result):
 def heading(case, key):
     what = {"deliveries_per_second": "million deliveries a second", "published_per_second": "million events a second",
             "cpu_ns_per_delivery": "server CPU a delivery, µs", "cpu_ns_per_event": "server CPU an event, ns", "startup_seconds": "ms",
+            "cpu_ns_per_handshake": "server CPU a handshake, µs", "handshakes_per_second": "handshakes a second",
             "rss_per_client": "bytes"}.get(key, unit(key))
     return f"{case['title']}: {what}"
 
 
 def keys_of(case):
-    """The primary figure, and for fan-out the other one that is compared."""
-    more = {"deliveries_per_second": ["cpu_ns_per_delivery"], "p99": ["p50"], "published_per_second": ["cpu_ns_per_event"]}.get(case["primary"], [])
-    return [case["primary"], *more]
+    """The primary figure, and the other ones that are compared."""
+    more = {"deliveries_per_second": ["cpu_ns_per_delivery"], "p99": ["p50"], "published_per_second": ["cpu_ns_per_event"],
+            "cpu_ns_per_handshake": ["handshakes_per_second"]}.get(case["primary"], [])
+    if case.get("tls"):
+        more = {"cpu_ns_per_delivery": ["deliveries_per_second"], "p99": ["p50", "cpu_ns_per_delivery", "handshakes_per_second"]}.get(case["primary"], more)
+    return [case["primary"], *(key for key in more if any(key in r.get("median", {}) for r in case["rows"]))]
 
 
 def cell(r, key):
@@ -56,8 +65,12 @@ def cell(r, key):
     return number(key, value) + (f" ({times})" if times else "")
 
 
+def is_tls(result):
+    return any(case.get("tls") for case in result["cases"])
+
+
 def text(result):
-    """What stands between the marks."""
+    """The table of one file, and what is to be known of it."""
     host, settings = result["host"], result["settings"]
     servers = columns(result)
     versions = {r["server"]: r["version"] for case in result["cases"] for r in case["rows"] if r.get("version")}
@@ -87,9 +100,14 @@ def text(result):
     if without:
         lines += ["", "Without a figure, for the reasons in results.json: " + "; ".join(without) + "."]
     remarks = [f"{case['name']}, {r['server']}, {note.rstrip('.')}" for case in result["cases"] for r in case["rows"]
-               if "skipped" not in r and r["median"] for note in r["notes"] if ": disturbed, " not in note]
+               if "skipped" not in r and r["median"] for note in r["notes"] if ": disturbed, " not in note and LIMITED not in note]
     if remarks:
         lines += ["", "To be known of the figures: " + "; ".join(remarks) + "."]
+    limited = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
+               if any(LIMITED in note for note in r.get("notes", []))]
+    if limited:
+        lines += ["", "In these the generator, which deciphers on one core what the server enciphers on one, was the limit or was disturbed in at least one "
+                  "round, and of that round only the server's CPU time counts: " + "; ".join(limited) + "."]
     disturbed = sorted({f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
                         if marked(r)})
     if disturbed:
@@ -107,16 +125,29 @@ def parts(path):
     return head, region, tail
 
 
-def update(results, readme=README, recorded=RECORDED):
+def region(recorded, recorded_tls):
+    """What stands between the marks."""
+    both = text(load(recorded)) if os.path.exists(recorded) else ""
+    if os.path.exists(recorded_tls):
+        both += "\n### Over TLS\n\n" + text(load(recorded_tls))
+    return both
+
+
+def update(results, readme=README, recorded=RECORDED, recorded_tls=RECORDED_TLS):
     """Records the results and makes the region of them."""
     result = load(results)
+    if is_tls(result) and not all(case.get("tls") for case in result["cases"]):
+        raise Failed(f"{results} has cases with and without TLS, which are recorded apart; measure them apart (--tls)")
     head, _, tail = parts(readme)
-    if not os.path.exists(recorded) or not os.path.samefile(results, recorded):
-        shutil.copyfile(results, recorded)
+    # Of the kernel its version; what a builder adds to it says nothing to others.
+    result["host"]["kernel"] = re.match(r"\d*(\.\d+)*", result["host"]["kernel"]).group()
+    with open(recorded_tls if is_tls(result) else recorded, "w", encoding="utf-8") as f:
+        json.dump(result, f, indent=1, ensure_ascii=False)
+        f.write("\n")
     with open(readme, "w", encoding="utf-8") as f:
-        f.write(head + BEGIN + text(result) + END + tail)
+        f.write(head + BEGIN + region(recorded, recorded_tls) + END + tail)
 
 
-def is_true(readme=README, recorded=RECORDED):
+def is_true(readme=README, recorded=RECORDED, recorded_tls=RECORDED_TLS):
     """The region is what the recorded results give."""
-    return parts(readme)[1] == text(load(recorded))
+    return parts(readme)[1] == region(recorded, recorded_tls)

@@ -14,7 +14,7 @@ import measure
 import summary
 from servers import Missing
 
-LIMIT_SECONDS, LIMIT_QUICK = 840, 165
+LIMIT_SECONDS, LIMIT_TLS, LIMIT_QUICK = 840, 1500, 165
 
 
 def host():
@@ -36,10 +36,10 @@ class Comparison:
         self.started = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.missing, self.notes, self.outcomes, self.rounds = {}, [], {}, 0
         self.generator = measure.Generator(os.path.join(o.build, "ringcast-load"), o.client_cpu, o.seconds, o.warm)
-        self.limit = LIMIT_QUICK if o.quick else LIMIT_SECONDS
+        self.limit = LIMIT_QUICK if o.quick else LIMIT_TLS if any(case.tls for case in cases) else LIMIT_SECONDS
         self.patience = measure.Patience(o.patience, self.limit / 8)
         self.folder = tempfile.mkdtemp(prefix="rc-compare-")
-        self.certificate = None
+        self.certificates = {}  # by whether the key is RSA's
 
     def took(self):
         return time.monotonic() - self.began
@@ -58,18 +58,20 @@ class Comparison:
             except Missing as missing:
                 self.missing[name] = str(missing)
         self.say("")
-        if any(case.tls for case in self.cases):
-            self.make_certificate()
+        for rsa in {case.rsa for case in self.cases if case.tls}:
+            self.make_certificate(rsa)
 
-    def make_certificate(self):
-        key, certificate = (os.path.join(self.folder, name) for name in ("key.pem", "certificate.pem"))
+    def make_certificate(self, rsa):
+        name = "rsa" if rsa else "p256"
+        kind = ["-newkey", "rsa:2048"] if rsa else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        key, certificate = (os.path.join(self.folder, f"{name}-{what}.pem") for what in ("key", "certificate"))
         if shutil.which("openssl"):
             done = subprocess.run(
-                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                ["openssl", "req", "-x509", *kind, "-nodes", "-days", "2",
                  "-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
                 stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if done.returncode == 0:
-                self.certificate = (key, certificate)
+                self.certificates[rsa] = (key, certificate)
 
     def cpus(self, server):
         """As many as it needs, without the generator's; None when there are not so many."""
@@ -83,7 +85,7 @@ class Comparison:
             return self.missing[server.name]
         if case.tls and server.no_tls:
             return server.no_tls
-        if case.tls and not self.certificate:
+        if case.tls and case.rsa not in self.certificates:
             return "openssl could not make a certificate"
         if self.cpus(server) is None:
             return f"it takes {server.cpus_needed} CPUs beside the generator's"
@@ -113,7 +115,7 @@ class Comparison:
                     continue
                 self.say(f"round {number + 1} of {self.o.rounds}, {case.name}, {name} ({self.took():.0f} s)")
                 outcome = self.patience.measure(case, server, self.generator, self.cpus(server),
-                                                self.certificate if case.tls else None)
+                                                self.certificates[case.rsa] if case.tls and not server.plain else None)
                 self.outcomes.setdefault((case.name, name), []).append(outcome)
         self.say("")
 
@@ -133,7 +135,7 @@ class Comparison:
         cases = []
         for case in self.cases:
             entry = {key: getattr(case, key) for key in
-                     ("name", "title", "unit", "primary", "better", "clients", "payload", "in_flight", "rate")}
+                     ("name", "title", "unit", "primary", "better", "clients", "payload", "in_flight", "rate", "tls")}
             entry["rows"] = list(self.rows(case))
             if entry["rows"]:
                 summary.add_ratios(entry)

@@ -19,6 +19,7 @@ START_SECONDS = 15
 STOP_SECONDS = 5
 STARTS = 3  # a port that was free may be taken before the server has it
 PR_SET_PDEATHSIG = 1
+TCP_ULP = 31
 LIBC = ctypes.CDLL(None)
 
 
@@ -28,6 +29,19 @@ class Failed(Exception):
 
 class Missing(Exception):
     """This server can't be had here; the text is the reason."""
+
+
+def kernel_makes_records():
+    """Whether sockets can be given the keys of TLS here."""
+    with socket.socket() as listener, socket.socket() as s:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        s.connect(listener.getsockname())
+        try:
+            s.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+        except OSError:
+            return False
+    return True
 
 
 def free_port():
@@ -182,6 +196,7 @@ class Server:
     publish_port = True  # publishers have a port of their own
     publish_path = ""
     no_tls = ""         # why there is no TLS
+    plain = False       # measured without it, beside others that have it
     cpus_needed = 1
     threads_meet = False  # it has several threads, which wait for each other on its one CPU
 
@@ -208,22 +223,32 @@ class Ringcast(Server):
     target = "ringcast"
     path = "/ws"
     publish_scheme = "ingest"
-    no_tls = "TLS is not built yet"
 
-    def __init__(self, build, arguments=(), shards=1):
+    def __init__(self, build, arguments=(), shards=1, tls="user"):
         self.program, self.arguments = os.path.join(build, "ringcast"), list(arguments)
         self.shards = self.cpus_needed = shards
-        self.name = "ringcast" if shards == 1 else f"ringcast-{shards}-shards"
+        self.tls, self.plain = tls, tls == "none"
+        self.name = {"kernel": "ringcast-ktls", "none": "ringcast-ws"}.get(tls, "ringcast" if shards == 1 else f"ringcast-{shards}-shards")
 
     def prepare(self, install):
         if not os.access(self.program, os.X_OK):
             raise Missing("it is not built: run `make compare`, or name the folder with --build")
         said = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False)
         self.version = (said.stdout.split() or [""])[-1]
+        if self.tls == "kernel" and not kernel_makes_records():
+            raise Missing("this kernel has no TLS (the module tls)")
+
+    def listeners(self, running):
+        if not running.tls:
+            return ["--listen", f"127.0.0.1:{running.port}"]
+        key, certificate = running.certificate
+        settings = {"listen": f"127.0.0.1:{running.port}", "certificate": certificate, "key": key,
+                    "kernel": "yes" if self.tls == "kernel" else "no"}
+        return ["--listen", "127.0.0.1:0", *(part for name, value in settings.items() for part in ("--set", f"tls.{name}={value}"))]
 
     def command(self, running):
         cpus = ",".join(str(n) for n in sorted(running.cpus))
-        return [self.program, "serve", "--listen", f"127.0.0.1:{running.port}",
+        return [self.program, "serve", *self.listeners(running),
                 "--ingest", f"127.0.0.1:{running.publish_port}", "--shards", str(self.shards), "--cpus", cpus,
                 "--set", "heartbeat=1h", "--set", "max_clients=15000", *self.arguments]
 
@@ -237,16 +262,16 @@ class Floor(Server):
     kind = target = "floor"
     path = "/ws"
     publish_scheme = "ingest"
-    no_tls = "a floor has none"
 
     def __init__(self, build, mode):
-        self.program, self.mode = os.path.join(build, "bench", "floor"), mode
-        self.name = f"floor-{mode}"
+        self.program, self.name = os.path.join(build, "bench", "floor"), f"floor-{mode}"
+        self.mode = "coalesce" if mode == "tls" else mode
 
     def prepare(self, install):
         if not os.access(self.program, os.X_OK):
             raise Missing("it is not built: run `make compare`, or name the folder with --build")
 
     def command(self, running):
+        tls = ["--key", running.certificate[0], "--certificate", running.certificate[1]] if running.tls else []
         return [self.program, "--mode", self.mode, "--listen", f"127.0.0.1:{running.port}",
-                "--ingest", f"127.0.0.1:{running.publish_port}"]
+                "--ingest", f"127.0.0.1:{running.publish_port}", *tls]

@@ -8,13 +8,15 @@ SHOWN = {
     "published_per_second": ("million/s", 1e6, 3),
     "cpu_ns_per_delivery": ("CPU µs", 1e3, 3),
     "cpu_ns_per_event": ("CPU ns", 1, 0),
+    "cpu_ns_per_handshake": ("CPU µs", 1e3, 1),
+    "handshakes_per_second": ("handshakes/s", 1, 0),
     "p50": ("p50 ms", 1e6, 2),
     "p99": ("p99 ms", 1e6, 2),
     "p999": ("p99.9 ms", 1e6, 2),
     "rss_per_client": ("bytes", 1, 0),
     "startup_seconds": ("ms", 1e-3, 1),
 }
-HIGHER = ("deliveries_per_second", "published_per_second")  # is better; of the others lower is
+HIGHER = ("deliveries_per_second", "published_per_second", "handshakes_per_second")  # is better; of the others lower is
 
 
 def unit(key):

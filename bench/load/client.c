@@ -107,7 +107,10 @@ void load_client_timer(struct load_worker *w, struct load_client *c)
 		load_traffic_queue(w, c);
 	} else {
 		load_client_lost(w, c,
-			c->state == LOAD_CONNECTING || c->state == LOAD_HANDSHAKE
+			c->state == LOAD_HANDSHAKE && load_members_of(w, c)->group->resume
+				? "it gave no session to resume in time. See that the server "
+				  "issues tickets, or leave out --resume"
+			: c->state == LOAD_CONNECTING || c->state == LOAD_HANDSHAKE
 				? "it did not answer in time. See that the address is right, or "
 				  "give it more time"
 			: c->state == LOAD_UPGRADING

@@ -24,7 +24,7 @@ enum load_client_state {
 	LOAD_AWAY,
 	LOAD_WAITING, /* in the worker's list of those that may connect when the pace allows */
 	LOAD_CONNECTING,
-	LOAD_HANDSHAKE, /* of TLS */
+	LOAD_HANDSHAKE, /* of TLS; where it is all that is wanted, AWAY follows */
 	LOAD_UPGRADING, /* the answer to the upgrade, or to the GET of SSE */
 	LOAD_GREETING,
 	LOAD_WELCOME,
@@ -93,6 +93,9 @@ void load_client_opened(struct load_worker *w, struct load_client *c);
  * the operator, shown when the server was never reached.
  */
 void load_client_lost(struct load_worker *w, struct load_client *c, const char *why);
+
+/* The connection, if there is one, is closed; what the client is in becomes its caller's to say. */
+void load_client_disconnect(struct load_worker *w, struct load_client *c, bool abruptly);
 
 /* Memory for what is extra, or NULL after the client was lost for want of it. */
 struct load_extra *load_client_extra(struct load_worker *w, struct load_client *c);

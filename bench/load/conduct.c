@@ -45,7 +45,7 @@ static void look_at_plan(struct load_conductor *c)
 		bool sends = g->publishers > 0 || (g->echo && g->clients > 0);
 
 		c->wanted += g->clients + g->publishers;
-		c->publishes |= sends;
+		c->publishes |= sends || g->handshakes;
 		c->closed_loop |= sends && g->in_flight > 0;
 		c->acks |= g->publishers > 0 &&
 			   (t->publisher.url.scheme == LOAD_INGEST || t->publisher.ack[0]);

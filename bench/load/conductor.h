@@ -28,7 +28,8 @@ struct load_conductor {
 	uint64_t begin_ns, phase_ns;
 	uint64_t window_ns; /* 0: it did not come to that */
 	uint32_t wanted;    /* clients and publishers */
-	bool publishes, closed_loop, acks, inexact;
+	bool publishes;     /* or makes handshakes: the server is at work */
+	bool closed_loop, acks, inexact;
 
 	struct load_totals *start, *end; /* of the window */
 	struct load_totals *last,

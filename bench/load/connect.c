@@ -105,7 +105,9 @@ void load_client_handshake(struct load_worker *w, struct load_client *c)
 	int rc = load_tls_handshake(c->extra->tls, &c->extra->tls_want);
 	char why[300];
 
-	if (rc == 0) {
+	if (rc == 0 && load_members_of(w, c)->group->handshakes) {
+		load_shake_done(w, c);
+	} else if (rc == 0) {
 		load_speech_begin(w, c);
 	} else if (rc != -EAGAIN) {
 		(void)snprintf(why, sizeof(why), "TLS failed: %s", load_tls_why(c->extra->tls));
@@ -136,10 +138,13 @@ void load_client_connected(struct load_worker *w, struct load_client *c)
 	}
 	c->state = LOAD_HANDSHAKE;
 	c->extra->tls = load_tls_open(w->tls, c->fd, url->host);
-	if (!c->extra->tls)
+	if (!c->extra->tls) {
 		load_client_lost(w, c, "out of memory: say fewer clients");
-	else
-		load_client_handshake(w, c);
+		return;
+	}
+	if (load_members_of(w, c)->group->resume)
+		load_tls_resume(c->extra->tls, w->tls);
+	load_client_handshake(w, c);
 }
 
 void load_client_opened(struct load_worker *w, struct load_client *c)

@@ -74,6 +74,8 @@ static void finish_group(struct load_conductor *c, uint32_t i, const struct load
 	g->window_bytes = load_get(&b->delivery_bytes) - load_get(&a->delivery_bytes);
 	g->window_published = load_get(&b->published) - load_get(&a->published);
 	g->window_acked = load_get(&b->acked) - load_get(&a->acked);
+	g->window_handshakes = load_get(&b->handshakes) - load_get(&a->handshakes);
+	g->window_resumed = load_get(&b->resumed) - load_get(&a->resumed);
 	quantiles_of(&g->latency, g->sum.latency);
 	quantiles_of(&g->connect, g->sum.connect);
 	quantiles_of(&g->ack, g->sum.ack);
@@ -82,6 +84,8 @@ static void finish_group(struct load_conductor *c, uint32_t i, const struct load
 	r->bytes += g->window_bytes;
 	r->published += g->window_published;
 	r->acked += g->window_acked;
+	r->handshakes += g->window_handshakes;
+	r->resumed += g->window_resumed;
 	add_words(r->connect_hist, g->sum.connect);
 	add_words(r->ack_hist, g->sum.ack);
 	/* Of clients alone: a publisher stays counted to the end. */

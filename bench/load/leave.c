@@ -9,7 +9,7 @@
 #include "local.h"
 #include "proto/websocket.h"
 
-static void disconnect(struct load_worker *w, struct load_client *c, bool abruptly)
+void load_client_disconnect(struct load_worker *w, struct load_client *c, bool abruptly)
 {
 	static const struct linger now = {.l_onoff = 1};
 	uint32_t slot = load_slot(w, c);
@@ -100,7 +100,7 @@ void load_client_lost(struct load_worker *w, struct load_client *c, const char *
 
 	if (c->state <= LOAD_WAITING || c->state == LOAD_GONE)
 		return;
-	disconnect(w, c, false);
+	load_client_disconnect(w, c, false);
 	/* Shown if it matters in the end. */
 	(void)snprintf(w->stats->error, sizeof(w->stats->error), "%s", why);
 	if (was_open) {
@@ -131,7 +131,7 @@ void load_client_leave(struct load_worker *w, struct load_client *c, bool cleanl
 			load_client_url(w, c)->scheme == LOAD_WSS) &&
 		!load_client_send_frame(w, c, RC_WS_CLOSE, normal, sizeof(normal)))
 		return;
-	disconnect(w, c, !cleanly);
+	load_client_disconnect(w, c, !cleanly);
 	closed(w, c);
 	load_add(&m->stats->dropped, 1);
 	load_traffic_queue(w, c);

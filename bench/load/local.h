@@ -7,6 +7,7 @@
  *   request.c   the HTTP request and its answer           speech.c    what is said until a client is subscribed
  *   output.c    what is sent                              receive.c   who can be read from: batches of receives
  *   deliver.c   events, verified and tracked              leave.c     lost, left, settled
+ *   shake.c     clients that make TLS handshakes and nothing else
  *   traffic.c   who may connect, who leaves: pace, churn, storm      echo.c  clients that send what they await
  */
 #ifndef LOAD_LOCAL_H
@@ -40,6 +41,7 @@ struct load_members {
 	uint32_t turn;         /* echo at a rate: whose turn it is */
 	uint32_t storm_left;   /* clients that the storm has not come to yet */
 	bool stormed;
+	bool begun; /* handshakes: all of them were let go */
 };
 
 /* A publisher and the poll of its descriptor. */
@@ -202,6 +204,16 @@ void load_traffic_turn(struct load_worker *w);
 void load_traffic_queue(struct load_worker *w, struct load_client *c);
 /* When it next has something to do, UINT64_MAX: when something happens. */
 uint64_t load_traffic_next(const struct load_worker *w);
+
+/* Events flow, or are about to be counted. */
+static inline bool load_flows(const struct load_worker *w)
+{
+	return w->phase == LOAD_WARM || w->phase == LOAD_MEASURE;
+}
+
+/* shake.c: a handshake is over, or what the server says after it has come. */
+void load_shake_done(struct load_worker *w, struct load_client *c);
+void load_shake_turn(struct load_worker *w, struct load_members *m);
 
 /* echo.c */
 void load_echo_opened(struct load_worker *w, struct load_client *c);

@@ -31,6 +31,13 @@ static const char *const spreads[] = {
 	NULL,
 };
 
+static const char *const tls_versions[] = {
+	[LOAD_TLS_ANY] = "any",
+	[LOAD_TLS_12] = "1.2",
+	[LOAD_TLS_13] = "1.3",
+	NULL,
+};
+
 /* One row, one paragraph. */
 /* clang-format off */
 const struct load_option load_option_table[] = {
@@ -46,6 +53,8 @@ const struct load_option load_option_table[] = {
 		HELP("certificates to trust, for wss and https; default: the system's")},
 	{"insecure", FLAG, RUN(insecure),
 		HELP("certificates are not verified")},
+	{"tls", .kind = LOAD_OPTION_WORD, .argument = "any|1.2|1.3", .words = tls_versions, RUN(tls), STANDARD("any"),
+		HELP("the version of TLS, for wss and https")},
 
 	{"clients", COUNT(0, 4000000), GROUP(clients), STANDARD("0"),
 		HELP("subscribers")},
@@ -90,6 +99,10 @@ const struct load_option load_option_table[] = {
 		HELP("bytes a second that a slow client reads; 0: it never reads")},
 	{"recover", FLAG, GROUP(recover),
 		HELP("clients that come back ask for what they missed")},
+	{"resume", FLAG, GROUP(resume),
+		HELP("handshakes resume the session of the first one")},
+	{"handshakes", FLAG, GROUP(handshakes), .file_only = true,
+		HELP("clients make TLS handshakes one after the other and nothing else; connect-at-once has to be as many")},
 	{"may-lose", FLAG, GROUP(may_lose), .file_only = true,
 		HELP("lost events and closed connections are counted and are no faults")},
 	{"echo", FLAG, GROUP(echo), .file_only = true,

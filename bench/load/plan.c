@@ -102,6 +102,12 @@ static int check_group(
 		return refuse(err,
 			"%s: no clients and no publishers, so nothing happens; say --clients N",
 			g->name);
+	if (g->handshakes && (g->publishers || g->echo || g->churn_per_second > 0 ||
+				     g->storm_after_seconds > 0 || g->reading != LOAD_READS))
+		return refuse(err,
+			"%s: clients that make handshakes do nothing else; leave out publishers, echo, "
+			"churn, storm-after and read-rate",
+			g->name);
 	if (g->storm_after_seconds >= plan->seconds)
 		return refuse(err,
 			"%s: the storm begins after %g s and the window ends after %g s; say "
@@ -155,6 +161,12 @@ static int check_target(struct load_plan *plan, struct rc_error *err)
 		if (g->clients && !g->echo && empty(&t->subscriber.url))
 			return refuse(err,
 				"the target %s has no address for clients; say --url URL", t->name);
+		if (g->handshakes && t->subscriber.url.scheme != LOAD_WSS &&
+			t->subscriber.url.scheme != LOAD_SSES)
+			return refuse(err,
+				"%s: handshakes are those of TLS, and the clients' address has none; "
+				"say one with wss or https (--url)",
+				g->name);
 		if (g->clients && by_path && g->subscriptions > 1)
 			return refuse(err,
 				"the target %s has the channel in its address, so a client has one; "

@@ -18,6 +18,8 @@ enum load_spread {
 	LOAD_OWN   /* client i has channel i: channels == clients */
 };
 
+enum load_tls_version { LOAD_TLS_ANY, LOAD_TLS_12, LOAD_TLS_13 };
+
 enum load_reading { LOAD_READS, LOAD_READS_SLOWLY, LOAD_READS_NEVER };
 
 /* Clients that behave alike, and what is published for them. The zero value does nothing. */
@@ -42,6 +44,8 @@ struct load_group {
 		in_flight; /* closed loop: events that are not yet with everybody, all publishers together */
 	uint32_t payload; /* bytes of an event */
 	bool echo; /* no subscription: each client sends events to the echo URL and waits for them; in_flight per client, or rate of all */
+	bool handshakes; /* nothing is said: each client makes one TLS handshake after the other */
+	bool resume;     /* handshakes: all but the first resume its session */
 	bool acks_only; /* publish: latency is from sending to acknowledgement; in flight until acknowledged */
 };
 
@@ -64,9 +68,10 @@ struct load_plan {
 	int cpu[LOAD_CPUS_MAX];
 	uint32_t cpus; /* 0: not pinned; worker i runs on cpu[i % cpus] */
 	bool busy;     /* workers poll, they never sleep: the server does not pay for waking them */
-	bool own_limit;     /* the generator itself is what is measured: it may be the bottleneck */
-	bool insecure;      /* wss: certificates are not verified */
-	char ca_file[1024]; /* "": the system's */
+	bool own_limit; /* the generator itself is what is measured: it may be the bottleneck */
+	enum load_tls_version tls; /* that is spoken */
+	bool insecure;             /* wss: certificates are not verified */
+	char ca_file[1024];        /* "": the system's */
 
 	double warm, seconds, drain; /* drain: the longest time without progress */
 	pid_t pid[64];               /* the server's; 0 of them: looked for by the port */

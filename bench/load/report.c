@@ -12,13 +12,15 @@
 #include "lookup.h"
 #include "result.h"
 
-/* A file of report/ as bytes of this object; the Makefile knows that it depends on them. */
-#define EMBED(name, file)                                                         \
-	__asm__(".section .rodata\n"                                              \
-		"load_report_" #name ": .incbin \"bench/load/report/" file "\"\n" \
-		"load_report_" #name "_end: .byte 0\n"                            \
-		".previous\n");                                                   \
-	extern const char load_report_##name[], load_report_##name##_end[]
+/* A file of report/ as bytes of this object; the Makefile knows that it depends on them. Hidden, or else gcc looks for them
+ * in the table of offsets, and on aarch64 finds the section's beginning there for every one of them (GNU as 2.40). */
+#define EMBED(name, file)                                                             \
+	__asm__(".section .rodata\n"                                                  \
+		"load_report_" #name ": .incbin \"bench/load/report/" file "\"\n"     \
+		"load_report_" #name "_end: .byte 0\n"                                \
+		".previous\n");                                                       \
+	extern const char load_report_##name[] __attribute__((visibility("hidden"))), \
+		load_report_##name##_end[] __attribute__((visibility("hidden")))
 
 EMBED(page, "page.html");
 EMBED(style, "style.css");

@@ -37,6 +37,13 @@ double load_cpu_ns_per_delivery(const struct load_result *r)
 	return r->server_cpu_seconds * 1e9 / (double)r->deliveries;
 }
 
+double load_cpu_ns_per_handshake(const struct load_result *r)
+{
+	if (!r->server_known || r->handshakes == 0)
+		return -1;
+	return r->server_cpu_seconds * 1e9 / (double)r->handshakes;
+}
+
 double load_rss_per_client(const struct load_result *r)
 {
 	uint64_t clients = load_clients_connected(r);

@@ -32,6 +32,7 @@ struct load_sample {
 struct load_group_result {
 	struct load_group_stats sum; /* of all workers, at the end */
 	uint64_t window_deliveries, window_bytes, window_published, window_acked;
+	uint64_t window_handshakes, window_resumed;
 	struct load_quantiles latency, connect, ack;
 };
 
@@ -47,6 +48,7 @@ struct load_result {
 	double window; /* seconds measured */
 	struct load_group_result group[LOAD_GROUPS_MAX];
 	uint64_t deliveries, bytes, published, acked; /* of the window, all groups */
+	uint64_t handshakes, resumed;                 /* the same */
 	struct load_quantiles latency, connect, ack;
 	uint64_t latency_hist[RC_HIST_BUCKETS], connect_hist[RC_HIST_BUCKETS],
 		ack_hist[RC_HIST_BUCKETS];
@@ -84,8 +86,9 @@ int load_exit_status(enum load_verdict verdict);
 const char *load_verdict_name(enum load_verdict verdict);
 /* Of plan->clients, how many ever were subscribed. */
 uint64_t load_clients_connected(const struct load_result *r);
-/* Both below 0 when not known. */
+/* All below 0 when not known. */
 double load_cpu_ns_per_delivery(const struct load_result *r);
+double load_cpu_ns_per_handshake(const struct load_result *r);
 double load_rss_per_client(const struct load_result *r);
 
 /* result_json.c: the keys are documented in README.md, "The JSON". 0 or -errno. */

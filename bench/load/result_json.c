@@ -79,11 +79,15 @@ static void emit_group_parameters(struct load_emit *e, const struct load_group *
 	load_emit_u64(e, "payload", g->payload);
 	load_emit_bool(e, "echo", g->echo);
 	load_emit_bool(e, "acks_only", g->acks_only);
+	load_emit_bool(e, "handshakes", g->handshakes);
+	load_emit_bool(e, "resume", g->resume);
 	load_emit_close(e, '}');
 }
 
 static void emit_parameters(struct load_emit *e, const struct load_result *r)
 {
+	static const char *const tls[] = {
+		[LOAD_TLS_ANY] = "any", [LOAD_TLS_12] = "1.2", [LOAD_TLS_13] = "1.3"};
 	const struct load_plan *plan = r->plan;
 	load_emit_open(e, "parameters", '{');
 	load_emit_u64(e, "clients", plan->clients);
@@ -91,6 +95,7 @@ static void emit_parameters(struct load_emit *e, const struct load_result *r)
 	load_emit_u64(e, "threads", r->threads);
 	load_emit_u64(e, "processes", r->processes);
 	load_emit_bool(e, "busy", plan->busy);
+	load_emit_text(e, "tls", tls[plan->tls]);
 	load_emit_real(e, "connect_rate", plan->connect_rate, 1);
 	load_emit_u64(e, "sources", plan->sources);
 	load_emit_real(e, "warm_seconds", plan->warm, 3);
@@ -119,10 +124,13 @@ static void emit_window(struct load_emit *e, const struct load_result *r, bool r
 	load_emit_u64(e, "bytes", r->bytes);
 	load_emit_u64(e, "published", r->published);
 	load_emit_u64(e, "acked", r->acked);
+	load_emit_u64(e, "handshakes", r->handshakes);
+	load_emit_u64(e, "resumed", r->resumed);
 	emit_rate(e, "deliveries_per_second", r, r->deliveries, rates);
 	emit_rate(e, "published_per_second", r, r->published, rates);
 	emit_rate(e, "acked_per_second", r, r->acked, rates);
 	emit_rate(e, "bytes_per_second", r, r->bytes, rates);
+	emit_rate(e, "handshakes_per_second", r, r->handshakes, rates);
 	load_emit_close(e, '}');
 }
 
@@ -247,6 +255,7 @@ static void emit_server(struct load_emit *e, const struct load_result *r, bool l
 	load_emit_u64(e, "processes", r->server_processes);
 	load_emit_real(e, "cpu_seconds", r->server_cpu_seconds, 6);
 	emit_positive(e, "cpu_ns_per_delivery", limited ? -1 : load_cpu_ns_per_delivery(r), 2);
+	emit_positive(e, "cpu_ns_per_handshake", limited ? -1 : load_cpu_ns_per_handshake(r), 2);
 	load_emit_real(e, "waited_seconds", r->server_waited_seconds, 6);
 	emit_known(e, "rss_start", r->server_rss_start);
 	emit_known(e, "rss_connected", r->server_rss_connected);
@@ -296,6 +305,8 @@ static void emit_groups(struct load_emit *e, const struct load_result *r, bool l
 		load_emit_u64(e, "bytes", g->window_bytes);
 		load_emit_u64(e, "published", g->window_published);
 		load_emit_u64(e, "acked", g->window_acked);
+		load_emit_u64(e, "handshakes", g->window_handshakes);
+		load_emit_u64(e, "resumed", g->window_resumed);
 		emit_quantiles(e, "latency", limited ? &hidden : &g->latency, NULL);
 		emit_quantiles(e, "connect", &g->connect, NULL);
 		emit_quantiles(e, "ack", limited ? &hidden : &g->ack, NULL);
@@ -357,6 +368,7 @@ int load_result_json(const struct load_result *r, FILE *out)
 		emit_quantiles(&e, "latency", &r->latency, r->latency_hist);
 		emit_quantiles(&e, "ack", &r->ack, r->ack_hist);
 		emit_positive(&e, "cpu_ns_per_delivery", load_cpu_ns_per_delivery(r), 2);
+		emit_positive(&e, "cpu_ns_per_handshake", load_cpu_ns_per_handshake(r), 2);
 		load_emit_close(&e, '}');
 	}
 	emit_faults(&e, r);

@@ -27,6 +27,8 @@ const struct load_preset load_preset_table[] = {
 		"clients=1000 channels=1 publishers=1 rate=1000 share=10 read-rate=0"},
 	{"echo", "clients send and get back what they sent",
 		"clients=100 in-flight=1"},
+	{"handshakes", "TLS handshakes, each client one after the other",
+		"clients=64 connect-at-once=100000 warm=0.5"},
 	{"publish", "publishers alone, from sending to acknowledgement",
 		"publishers=1 in-flight=64"},
 	{"mixed", "groups of clients out of --file", ""},
@@ -44,6 +46,7 @@ static const struct {
 	{"storm-after", "storm"},
 	{"recover", "churn storm"},
 	{"read-rate", "slow"},
+	{"resume", "handshakes"},
 	{"file", "mixed"},
 };
 
@@ -147,10 +150,13 @@ static int check_options_belong(const struct load_settings *s, struct rc_error *
 				load_option_table[row].name, s->file[0] ? s->file : "the file");
 			return -EINVAL;
 		}
-	if (is(s, "idle") && (load_option_given(s, "rate") || load_option_given(s, "in-flight") ||
-				     load_option_given(s, "publishers"))) {
-		rc_error_set(err, "in the scenario idle nothing is published; leave out --rate, "
-				  "--in-flight and --publishers, or take fanout");
+	if ((is(s, "idle") || is(s, "handshakes")) &&
+		(load_option_given(s, "rate") || load_option_given(s, "in-flight") ||
+			load_option_given(s, "publishers"))) {
+		rc_error_set(err,
+			"in the scenario %s nothing is published; leave out --rate, "
+			"--in-flight and --publishers, or take fanout",
+			s->plan.scenario);
 		return -EINVAL;
 	}
 	if (is(s, "echo") && load_option_given(s, "publishers")) {
@@ -258,6 +264,7 @@ int load_settings_build(struct load_settings *s, struct rc_error *err)
 	if (rc < 0)
 		return rc;
 	s->group.echo = is(s, "echo");
+	s->group.handshakes = is(s, "handshakes");
 	s->group.acks_only = is(s, "publish");
 	if (is(s, "publish") && !load_option_given(s, "channels"))
 		s->group.channels = RC_MAX(s->group.publishers, 1u);

@@ -39,7 +39,9 @@ struct load_group_stats {
 	load_word dropped;  /* by us: churn, storm */
 	load_word returned; /* subscribed again after that */
 	load_word deliveries, delivery_bytes; /* events that are new; bytes of events only */
-	load_word told;                       /* events that the server said it left out */
+	load_word handshakes,
+		resumed; /* of groups that make nothing else, the first ones left out; resumed is part of them */
+	load_word told;        /* events that the server said it left out */
 	load_word missed_away; /* published while a client was away and not recovered */
 	load_word lost, duplicated, reordered, corrupted, foreign;
 	load_word published, published_bytes, acked, refused;

@@ -93,9 +93,24 @@ static void traffic_line(
 	fputs(" a second", out);
 }
 
+static void handshakes(FILE *out, const struct load_result *r, bool rates)
+{
+	struct texts texts = {0};
+	if (r->handshakes == 0)
+		return;
+	traffic_line(out, "handshakes", r, r->handshakes, rates);
+	if (r->resumed)
+		fprintf(out, "  %s resumed", FIGURE(0, LOAD_UNIT_COUNT, r->resumed));
+	double cost = rates ? load_cpu_ns_per_handshake(r) : -1;
+	if (cost >= 0)
+		fprintf(out, "  server CPU %s each", FIGURE(0, LOAD_UNIT_NS, cost));
+	fputc('\n', out);
+}
+
 static void traffic(FILE *out, const struct load_result *r, bool rates)
 {
 	struct texts texts = {0};
+	handshakes(out, r, rates);
 	if (r->deliveries + r->published + r->acked == 0 && idle(r->plan))
 		return;
 	traffic_line(out, "deliveries", r, r->deliveries, rates);

@@ -21,6 +21,7 @@
 
 struct load_tls_context {
 	SSL_CTX *ctx;
+	SSL_SESSION *session; /* that connections may resume; NULL: none yet */
 	bool insecure;
 };
 
@@ -66,6 +67,45 @@ static int trust(SSL_CTX *ctx, const struct load_plan *plan, struct rc_error *er
 	return -EINVAL;
 }
 
+/*
+ * A server's ticket. The first one is kept and used as often as there are handshakes to resume; with a cache OpenSSL would make
+ * a session of TLS 1.3 unfit after its first use.
+ */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct load_tls_context *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	if (c->session != NULL || !SSL_SESSION_is_resumable(session))
+		return 0;
+	c->session = session;
+	(void)SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
+	return 1;
+}
+
+static bool resumes(const struct load_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->groups; i++)
+		if (plan->group[i].resume)
+			return true;
+	return false;
+}
+
+/* What browsers ask for first, so that every server's records cost the same: AES-128-GCM. */
+static bool set_ciphers(SSL_CTX *ctx)
+{
+	return SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+					     "TLS_CHACHA20_POLY1305_SHA256") == 1 &&
+	       SSL_CTX_set_cipher_list(
+		       ctx, "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT") == 1;
+}
+
+static void set_version(SSL_CTX *ctx, enum load_tls_version version)
+{
+	(void)SSL_CTX_set_min_proto_version(
+		ctx, version == LOAD_TLS_13 ? TLS1_3_VERSION : TLS1_2_VERSION);
+	(void)SSL_CTX_set_max_proto_version(ctx, version == LOAD_TLS_12 ? TLS1_2_VERSION : 0);
+}
+
 int load_tls_context_open(
 	struct load_tls_context **out, const struct load_plan *plan, struct rc_error *err)
 {
@@ -76,22 +116,28 @@ int load_tls_context_open(
 	ERR_clear_error();
 	if (c != NULL)
 		c->ctx = SSL_CTX_new(TLS_client_method());
-	if (c == NULL || c->ctx == NULL) {
+	if (c == NULL || c->ctx == NULL || !set_ciphers(c->ctx)) {
 		rc_error_set(err, "TLS can't be set up: %s. Free some memory and try again",
 			reason(ERR_get_error()));
-		free(c);
+		load_tls_context_close(c);
 		return -ENOMEM;
 	}
 	c->insecure = plan->insecure;
-	(void)SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION);
+	set_version(c->ctx, plan->tls);
 	/* A hundred thousand connections: no buffers while nothing is on its way. The output may be moved and grow between two tries. */
 	SSL_CTX_set_mode(c->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 					 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	/* A server that ends without a close_notify has ended; whether that was in order is judged above TLS. */
 	SSL_CTX_set_options(c->ctx,
 		SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	/* Sessions are kept for nobody: every connection pays for its own handshake. */
+	/* Every connection pays for its own handshake, where it is not resumption that is measured. */
 	(void)SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
+	if (resumes(plan)) {
+		(void)SSL_CTX_set_app_data(c->ctx, c);
+		(void)SSL_CTX_set_session_cache_mode(
+			c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+		SSL_CTX_sess_set_new_cb(c->ctx, keep_session);
+	}
 	rc = trust(c->ctx, plan, err);
 	ERR_clear_error();
 	if (rc < 0) {
@@ -106,6 +152,7 @@ void load_tls_context_close(struct load_tls_context *c)
 {
 	if (c == NULL)
 		return;
+	SSL_SESSION_free(c->session);
 	SSL_CTX_free(c->ctx);
 	free(c);
 }
@@ -152,9 +199,29 @@ void load_tls_close(struct load_tls *t)
 {
 	if (t == NULL)
 		return;
+	/* Not closed in order, a connection would make its session unfit for others. */
+	if (t->ssl != NULL)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	ERR_clear_error();
 	free(t);
+}
+
+void load_tls_resume(struct load_tls *t, struct load_tls_context *c)
+{
+	if (c->session != NULL)
+		(void)SSL_set_session(t->ssl, c->session);
+	ERR_clear_error();
+}
+
+bool load_tls_can_resume(const struct load_tls_context *c)
+{
+	return c->session != NULL;
+}
+
+bool load_tls_resumed(const struct load_tls *t)
+{
+	return SSL_session_reused(t->ssl) == 1;
 }
 
 /* What a call that returned rc <= 0 means: 0 is the end of the stream. */

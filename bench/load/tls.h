@@ -21,6 +21,13 @@ void load_tls_context_close(struct load_tls_context *c);
 struct load_tls *load_tls_open(struct load_tls_context *c, int fd, const char *host) RC_MUST_USE;
 void load_tls_close(struct load_tls *t);
 /*
+ * Before the handshake: with the session that the context keeps, when it keeps one. It does so from the first ticket on that a
+ * server gave a connection, if a group of the plan resumes; with TLS 1.3 a ticket comes after the handshake and is taken by a read.
+ */
+void load_tls_resume(struct load_tls *t, struct load_tls_context *c);
+bool load_tls_can_resume(const struct load_tls_context *c);
+bool load_tls_resumed(const struct load_tls *t);
+/*
  * All three return -EAGAIN when the descriptor is not ready (POLLIN or POLLOUT into *want), -EPROTO after a failure of TLS,
  * other -errno of the socket. Handshake: 0 when done. Read: bytes, 0 at the end. Write: bytes taken.
  */

@@ -44,14 +44,9 @@ static void let_in(struct load_worker *w)
 	}
 }
 
-static bool flows(const struct load_worker *w)
-{
-	return w->phase == LOAD_WARM || w->phase == LOAD_MEASURE;
-}
-
 static bool churns(const struct load_worker *w, const struct load_members *m)
 {
-	return m->group && m->group->churn_per_second > 0 && m->count > 0 && flows(w);
+	return m->group && m->group->churn_per_second > 0 && m->count > 0 && load_flows(w);
 }
 
 static void churn(struct load_worker *w, struct load_members *m)
@@ -98,6 +93,8 @@ void load_traffic_turn(struct load_worker *w)
 		if (churns(w, m))
 			churn(w, m);
 		storm(w, m, g);
+		if (m->group->handshakes)
+			load_shake_turn(w, m);
 		if (m->group->echo && m->count > 0)
 			load_echo_turn(w, m);
 	}
@@ -113,7 +110,7 @@ uint64_t load_traffic_next(const struct load_worker *w)
 
 		if (m->storm_left > 0)
 			return w->now_ns;
-		if (churns(w, m) || (m->group->echo && m->group->rate > 0 && flows(w)))
+		if (churns(w, m) || (m->group->echo && m->group->rate > 0 && load_flows(w)))
 			next = RC_MIN(next, (uint64_t)m->due_ns);
 	}
 	if (may_connect(w))

@@ -50,12 +50,14 @@ static void fault(struct load_result *r, uint64_t count, const char *one, const 
 void load_judge_faults(struct load_result *r, uint64_t undelivered)
 {
 	const struct load_faults *f = &r->faults;
-	uint64_t closed = 0, failed = 0, refused = 0;
+	uint64_t closed = 0, failed = 0, refused = 0, full = 0;
 
 	for (uint32_t i = 0; i < r->plan->groups; i++) {
 		const struct load_group_stats *s = &r->group[i].sum;
 
 		refused += load_get(&s->refused);
+		if (r->plan->group[i].resume)
+			full += load_get(&s->handshakes) - load_get(&s->resumed);
 		if (r->plan->group[i].may_lose)
 			continue;
 		closed += load_get(&s->closed);
@@ -72,6 +74,8 @@ void load_judge_faults(struct load_result *r, uint64_t undelivered)
 		"clients were closed by the server; its log may say why");
 	fault(r, failed, "attempt of a client to connect and subscribe failed",
 		"attempts of clients to connect and subscribe failed");
+	fault(r, full, "handshake was to resume a session and was a full one",
+		"handshakes were to resume a session and were full ones");
 	fault(r, refused, "event was refused by the server", "events were refused by the server");
 	if (f->lost == 0)
 		fault(r, undelivered, "delivery was still missing at the end",

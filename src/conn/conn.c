@@ -274,28 +274,11 @@ void rc_conn_send(struct rc_conns *cs, struct rc_conn *c, enum rc_conn_send kind
 	RC_DASSERT(!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED)) && len > 0);
 	c->send_kind = (uint8_t)kind;
 	c->send_sub = sub;
-	if (RC_UNLIKELY(c->flags & (RC_CONN_TLS | RC_CONN_KTLS))) {
-		c->send_len = rc_conn_tls_seal(cs, c, &bytes, &len);
-		if (len == 0) {
-			/* It can't go on; its receive tells those who must know. */
-			rc_socket_shutdown(c->fd);
-			return;
-		}
-	} else {
-		c->send_len = len;
-	}
-	c->flags |= RC_CONN_SENDING;
-	cs->sending++;
-	c->inflight++;
-	rc_io_send(cs->io, c->fd, tag_of(cs, c), bytes, len);
-}
-
-int64_t rc_conn_sent(struct rc_conns *cs, struct rc_conn *c, uint32_t n, bool *blocked)
-{
-	if (RC_UNLIKELY(c->flags & RC_CONN_TLS))
-		return rc_conn_tls_sent(cs, c, n, blocked);
-	*blocked = n < c->send_len;
-	return n;
+	c->send_len = len;
+	if (RC_UNLIKELY(c->flags & (RC_CONN_TLS | RC_CONN_KTLS)))
+		rc_conn_tls_send(cs, c, bytes, len);
+	else
+		rc_conn_hand_over(cs, c, bytes, len);
 }
 
 uint64_t rc_conn_address_hash(const struct rc_conn *c, const struct rc_hash_key *key)

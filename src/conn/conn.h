@@ -178,9 +178,6 @@ void rc_conn_reclaim(struct rc_conns *cs, struct rc_conn *c);
 /* One send at a time. */
 void rc_conn_send(struct rc_conns *cs, struct rc_conn *c, enum rc_conn_send kind, uint32_t sub,
 	const void *bytes, uint32_t len);
-/* What became of it: how many of the bytes are done with, and whether the socket takes no more for now. -1: no memory for what
- * must still go, the connection can't go on. */
-int64_t rc_conn_sent(struct rc_conns *cs, struct rc_conn *c, uint32_t n, bool *blocked);
 void rc_conn_block(struct rc_conns *cs, struct rc_conn *c);
 /* A send of `out` moved this far. */
 void rc_conn_sent_out(struct rc_conns *cs, struct rc_conn *c, uint32_t len);

@@ -8,7 +8,6 @@
 	4096u /* for who takes little at a time: less to keep of a record that was cut */
 #define SMALL_SEND     32768u
 #define RECENTLY_TICKS (1000u / RC_CONN_TICK_MS)
-#define PART_MIN       512u
 #define TLS13_BIT      0x80000000u
 
 static struct rc_conn_tls *tls_of(const struct rc_conns *cs, const struct rc_conn *c)
@@ -112,6 +111,11 @@ enum rc_tls_version rc_conn_ktls_version(const struct rc_conns *cs, const struct
 	return cs->tls->records[rc_conn_slot(cs, c)] & TLS13_BIT ? RC_TLS_1_3 : RC_TLS_1_2;
 }
 
+void rc_conn_ktls_clear_error(const struct rc_conn *c)
+{
+	rc_ktls_clear_error(c->fd);
+}
+
 int rc_conn_ktls_take(const struct rc_conn *c, uint8_t *type, void *bytes, size_t size)
 {
 	return rc_ktls_take_record(c->fd, type, bytes, size);
@@ -202,30 +206,38 @@ static void owe_update(struct rc_conns *cs, struct rc_conn *c, struct rc_conn_tl
 		update(cs, c, t);
 }
 
-uint32_t rc_conn_tls_seal(struct rc_conns *cs, struct rc_conn *c, const void **bytes, uint32_t *len)
+static void seal(struct rc_conns *cs, struct rc_conn *c, struct rc_conn_tls *t, const void *bytes,
+	uint32_t len)
 {
 	struct rc_conn_tls_shared *shared = cs->tls;
-	uint32_t plain = *len;
-
-	if (c->flags & RC_CONN_KTLS) {
-		uint32_t *records = &shared->records[rc_conn_slot(cs, c)];
-		*records += 1 + plain / RC_TLS_PLAIN_MAX;
-		if ((*records & ~TLS13_BIT) >= shared->renew_records)
-			c->flags |= RC_CONN_SPENT;
-		return plain;
-	}
-	struct rc_conn_tls *t = tls_of(cs, c);
 	bool small = c->blocked_tick && cs->tick - c->blocked_tick < RECENTLY_TICKS;
+	unsigned char *out = shared->sealed + shared->sealed_used;
+
 	RC_ASSERT(!(c->flags & RC_CONN_REST) && rc_conn_tls_room(cs, 0));
-	plain = RC_MIN(plain, small ? SMALL_SEND : RC_CONN_SEAL_MAX);
+	c->send_len = RC_MIN(len, small ? SMALL_SEND : RC_CONN_SEAL_MAX);
 	t->record_max = (uint16_t)(small ? SMALL_RECORD : RC_TLS_PLAIN_MAX);
 	t->sealed_at = shared->sealed_used;
-	t->sealed_len = (uint32_t)rc_tls_seal(shared->engine, &t->keys, RC_TLS_DATA, *bytes, plain,
-		t->record_max, shared->sealed + t->sealed_at);
+	t->sealed_len = (uint32_t)rc_tls_seal(
+		shared->engine, &t->keys, RC_TLS_DATA, bytes, c->send_len, t->record_max, out);
 	shared->sealed_used += t->sealed_len;
-	*bytes = shared->sealed + t->sealed_at;
-	*len = t->sealed_len;
-	return plain;
+	if (t->sealed_len)
+		rc_conn_hand_over(cs, c, out, t->sealed_len);
+	else
+		rc_socket_shutdown(
+			c->fd); /* it can't go on; its receive tells those who must know */
+}
+
+void rc_conn_tls_send(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len)
+{
+	if (c->flags & RC_CONN_TLS) {
+		seal(cs, c, tls_of(cs, c), bytes, len);
+		return;
+	}
+	uint32_t *records = &cs->tls->records[rc_conn_slot(cs, c)];
+	*records += 1 + len / RC_TLS_PLAIN_MAX;
+	if ((*records & ~TLS13_BIT) >= cs->tls->renew_records)
+		c->flags |= RC_CONN_SPENT;
+	rc_conn_hand_over(cs, c, bytes, len);
 }
 
 void rc_conn_send_rest(struct rc_conns *cs, struct rc_conn *c)
@@ -236,11 +248,7 @@ void rc_conn_send_rest(struct rc_conns *cs, struct rc_conn *c)
 	t->sealed_len = 0;
 	c->send_kind = RC_SEND_NONE;
 	c->send_len = 0;
-	c->flags |= RC_CONN_SENDING;
-	cs->sending++;
-	c->inflight++;
-	rc_io_send(cs->io, c->fd, (struct rc_io_tag){rc_conn_slot(cs, c), c->generation},
-		t->rest + t->rest_head, t->rest_len);
+	rc_conn_hand_over(cs, c, t->rest + t->rest_head, t->rest_len);
 }
 
 /* Which records left, which did not begin to, and the rest of the one between. */
@@ -261,22 +269,21 @@ static int64_t settle(struct rc_conns *cs, struct rc_conn *c, struct rc_conn_tls
 	return RC_MIN(gone * t->record_max, c->send_len);
 }
 
-int64_t rc_conn_tls_sent(struct rc_conns *cs, struct rc_conn *c, uint32_t n, bool *blocked)
+int64_t rc_conn_tls_sent(struct rc_conns *cs, struct rc_conn *c, uint32_t n)
 {
 	struct rc_conn_tls *t = tls_of(cs, c);
 	int64_t plain = c->send_len;
+	bool blocked = false;
 
 	if (t->sealed_len == 0) {
 		t->rest_head += n;
 		t->rest_len -= n;
-		*blocked = t->rest_len > 0;
-		if (!*blocked)
+		blocked = t->rest_len > 0;
+		if (!blocked)
 			free_rest(cs, c, t);
 		plain = 0;
-	} else if (n == t->sealed_len) {
-		*blocked = false;
-	} else {
-		*blocked = true;
+	} else if (n < t->sealed_len) {
+		blocked = true;
 		plain = settle(cs, c, t, n);
 	}
 	if (t->keys.send.sequence >= cs->tls->renew_records) {
@@ -287,7 +294,7 @@ int64_t rc_conn_tls_sent(struct rc_conns *cs, struct rc_conn *c, uint32_t n, boo
 	}
 	if (t->owes_update && plain >= 0 && !(c->flags & RC_CONN_REST))
 		update(cs, c, t);
-	return plain;
+	return plain >= 0 && blocked ? plain | RC_SENT_BLOCKED : plain;
 }
 
 /* A last word. Where something is still on its way it could not keep the order, and the peer sees the end without it. */
@@ -324,12 +331,16 @@ static enum rc_conn_opened bad(struct rc_conns *cs, struct rc_conn *c, int32_t d
 	return RC_OPENED_BAD;
 }
 
-/* Moves bytes of the input behind those of a record that is not complete, up to `need` of it. False: no memory. */
+/* Moves bytes of the input behind those of a record that is not complete, up to `need` of it. The block grows with what came,
+ * not with what the header promises: five bytes must not hold the room of a whole record. False: no memory. */
 static bool collect(
 	struct rc_conns *cs, struct rc_conn_tls *t, struct rc_conn_input *in, uint32_t need)
 {
-	if (need > t->part_size) {
-		size_t want = rc_pool_size(RC_MAX(need, PART_MIN));
+	uint32_t take = RC_MIN(in->len, need - t->part_len);
+	uint32_t room = t->part_len + take;
+
+	if (room > t->part_size) {
+		size_t want = rc_pool_size(RC_MAX(room, RC_MIN(need, t->part_size * 2)));
 		unsigned char *fresh = rc_pool_get(cs->pool, want);
 		if (!fresh)
 			return false;
@@ -339,9 +350,8 @@ static bool collect(
 		t->part = fresh;
 		t->part_size = (uint32_t)want;
 	}
-	uint32_t take = RC_MIN(in->len, need - t->part_len);
 	memcpy(t->part + t->part_len, in->bytes, take);
-	t->part_len += take;
+	t->part_len = room;
 	in->bytes += take;
 	in->len -= take;
 	return true;

@@ -58,6 +58,8 @@ void rc_conn_tls_begin(struct rc_conns *cs, struct rc_conn *c, const struct rc_t
 bool rc_conn_ktls_begin(
 	struct rc_conns *cs, struct rc_conn *c, const struct rc_tls_keys *keys) RC_MUST_USE;
 enum rc_tls_version rc_conn_ktls_version(const struct rc_conns *cs, const struct rc_conn *c);
+/* A receive failed: without this, sends on Linux 6.12 fail for it too. */
+void rc_conn_ktls_clear_error(const struct rc_conn *c);
 /* As rc_ktls_take_record. */
 int rc_conn_ktls_take(const struct rc_conn *c, uint8_t *type, void *bytes, size_t size);
 
@@ -99,14 +101,31 @@ void rc_conn_tls_notify(struct rc_conns *cs, struct rc_conn *c);
 /* A fatal alert, likewise; the caller ends the connection. */
 void rc_conn_tls_refuse(struct rc_conns *cs, struct rc_conn *c, int32_t description);
 
+/* What became of a send of which the socket took n bytes: how many of the plain bytes are done with, and whether it takes no more
+ * at present. -1: no memory for what must still go, the connection can't go on. */
+#define RC_SENT_BLOCKED (1ll << 32)
+int64_t rc_conn_tls_sent(struct rc_conns *cs, struct rc_conn *c, uint32_t n);
+static inline int64_t rc_conn_sent(struct rc_conns *cs, struct rc_conn *c, uint32_t n)
+{
+	if (RC_UNLIKELY(c->flags & RC_CONN_TLS))
+		return rc_conn_tls_sent(cs, c, n);
+	return n < c->send_len ? n | RC_SENT_BLOCKED : n;
+}
+
 /* ---- conn.c only */
 
-/* What goes over the wire in place of these bytes: the same with kernel TLS, else records in the scratch. Returns how many of the
- * plain bytes that is; *len 0: they can't be sealed. */
-uint32_t rc_conn_tls_seal(
-	struct rc_conns *cs, struct rc_conn *c, const void **bytes, uint32_t *len);
-/* Of `n` bytes that the socket took; returns how many plain bytes are done with, -1 without memory for the rest. */
-int64_t rc_conn_tls_sent(struct rc_conns *cs, struct rc_conn *c, uint32_t n, bool *blocked);
+/* Seals what is to be sealed, or counts, and hands it over. c->send_len becomes what that is of the plain bytes. */
+void rc_conn_tls_send(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len);
+/* What the wire is to carry, in the one send. */
+static inline void rc_conn_hand_over(
+	struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len)
+{
+	c->flags |= RC_CONN_SENDING;
+	cs->sending++;
+	c->inflight++;
+	rc_io_send(cs->io, c->fd, (struct rc_io_tag){(uint32_t)(c - cs->at), c->generation}, bytes,
+		len);
+}
 void rc_conn_tls_free(struct rc_conns *cs, struct rc_conn *c);
 
 #endif

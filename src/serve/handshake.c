@@ -47,6 +47,9 @@ static void append(struct rc_serve *sv, struct rc_conn *c, enum queue q)
 {
 	uint32_t slot = rc_conn_slot(sv->conns, c);
 
+	/* Those before it will have taken every place. */
+	if (q == FRESH && sv->shakes.used + sv->shake_fresh++ >= sv->shakes.count_max)
+		rc_count(sv->counters, RC_C_tls_waited, 1);
 	c->shake.next = RC_NONE;
 	if (sv->shake_first[q] == RC_NONE)
 		sv->shake_first[q] = slot;
@@ -61,6 +64,8 @@ static struct rc_conn *take(struct rc_serve *sv, enum queue q)
 	struct rc_conn *c = &sv->conns->at[sv->shake_first[q]];
 
 	sv->shake_first[q] = c->shake.next;
+	if (q == FRESH)
+		sv->shake_fresh--;
 	return c;
 }
 
@@ -272,6 +277,4 @@ void rc_handshake_turn(struct rc_serve *sv)
 			step(sv, c);
 		rc_conn_landed(sv->conns, c);
 	} while (rc_handshake_pending(sv) && rc_clock_mono_ns() < until);
-	if (sv->shake_first[FRESH] != RC_NONE && sv->shakes.used == sv->shakes.count_max)
-		rc_count(sv->counters, RC_C_tls_waited, 1);
 }

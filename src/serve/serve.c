@@ -198,10 +198,18 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 		take_record(sv, c);
 		return;
 	}
+	if ((c->flags & RC_CONN_KTLS) && (res == -EBADMSG || res == -EKEYEXPIRED)) {
+		/* After a KeyUpdate nothing can be read any more; what was begun to be said still goes. */
+		rc_conn_ktls_clear_error(c);
+		if (c->state == RC_CONN_FINISHING)
+			return;
+		rc_count(sv->counters, RC_C_tls_bad_records, 1);
+		rc_conn_tls_refuse(sv->conns, c, RC_TLS_ALERT_BAD_RECORD_MAC);
+		bad_tls(sv, c);
+		return;
+	}
 	if (c->state == RC_CONN_OPEN && (c->flags & (RC_CONN_TLS | RC_CONN_KTLS))) {
-		if (res == -EBADMSG)
-			rc_count(sv->counters, RC_C_tls_bad_records, 1);
-		else if (res == 0 && !(c->flags & RC_CONN_NOTIFIED))
+		if (res == 0 && !(c->flags & RC_CONN_NOTIFIED))
 			rc_count(sv->counters, RC_C_tls_truncated, 1);
 	}
 	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP && c->kind != RC_CONN_INGEST)

@@ -89,6 +89,7 @@ struct rc_serve {
 	uint64_t tls_seen;                        /* its version */
 	struct rc_slab shakes;
 	uint32_t shake_first[2], shake_last[2]; /* those that have begun, those that have not */
+	uint32_t shake_fresh;                   /* how many the latter are */
 };
 
 size_t rc_serve_bytes(const struct rc_config *config);

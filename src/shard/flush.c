@@ -273,13 +273,23 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica)
 
 /* ---- one connection ----------------------------------------------------------------------------- */
 
+/* One send less. What can't be sealed any more in this turn ends the budget of the channels or of the turn. */
+static void spend(struct rc_shard *s, const struct rc_conn *c)
+{
+	if (s->send_budget)
+		s->send_budget--;
+	if (RC_UNLIKELY(c->flags & RC_CONN_TLS) && !rc_conn_tls_room(&s->conns, s->seal_spare)) {
+		s->send_left = s->send_budget;
+		s->send_budget = 0;
+	}
+}
+
 static void send_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index,
 	const unsigned char *bytes, uint32_t len)
 {
 	rc_conn_send(
 		&s->conns, c, RC_SEND_LOG, index, bytes, RC_MIN(len, s->gateway->config->send_max));
-	if (s->send_budget)
-		s->send_budget--;
+	spend(s, c);
 }
 
 /* Takes those out of the list that have nothing to send. Returns the first that has. */
@@ -374,8 +384,7 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 	if (c->out_len) {
 		rc_conn_send(&s->conns, c, RC_SEND_OUT, RC_NONE, c->out + c->out_head,
 			RC_MIN(c->out_len, OUT_SEND_MAX));
-		if (s->send_budget)
-			s->send_budget--;
+		spend(s, c);
 		return;
 	}
 	if (c->state == RC_CONN_FINISHING) {
@@ -397,15 +406,8 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 	uint32_t at = s->scratch_used;
 	uint32_t total = gather(s, c);
 	s->scratch_used += total;
-	if (s->send_budget)
-		s->send_budget--;
 	rc_conn_send(&s->conns, c, RC_SEND_GATHERED, at, s->scratch + at, total);
-}
-
-/* There is budget, and room for what a send may have to be sealed into. Channels leave a half of that to connections. */
-static bool may_send(const struct rc_shard *s, bool channel)
-{
-	return s->send_budget > 0 && rc_conn_tls_room(&s->conns, channel ? RC_SHARD_SEALED / 2 : 0);
+	spend(s, c);
 }
 
 /* ---- one channel -------------------------------------------------------------------------------- */
@@ -417,7 +419,7 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 	uint32_t lag_max = rc_replica_lag_max(&s->hub, r);
 	uint64_t tail = r->log.tail;
 
-	while (r->flush_left > 0 && may_send(s, true) && victim_count < VICTIMS_MAX) {
+	while (r->flush_left > 0 && s->send_budget > 0 && victim_count < VICTIMS_MAX) {
 		uint32_t place = r->flush_next;
 		uint32_t index = r->subs[place];
 		struct rc_sub *sub = rc_hub_sub(&s->hub, index);
@@ -481,10 +483,14 @@ void rc_flush(struct rc_shard *s)
 	if (s->conns.tls)
 		s->conns.tls->sealed_used = 0;
 	s->send_budget = s->gateway->config->send_budget;
-	while (channels-- > 0 && may_send(s, true) && rc_replica_dirty(&s->hub))
+	s->send_left = 0;
+	s->seal_spare = RC_SHARD_SEALED / 2; /* is for connections */
+	while (channels-- > 0 && s->send_budget > 0 && rc_replica_dirty(&s->hub))
 		flush_replica(s, rc_replica_dirty(&s->hub), alone);
 	/* At least those who were ready before the channels were visited, so that nobody waits for ever. */
 	bool older = last != RC_NONE;
+	s->send_budget += s->send_left;
+	s->seal_spare = 0;
 	while ((s->send_budget > 0 || older) && rc_conn_tls_room(&s->conns, 0) &&
 		(c = rc_conn_next_ready(&s->conns)) != NULL) {
 		older = older && rc_conn_slot(&s->conns, c) != last;
@@ -548,7 +554,7 @@ static bool more_to_send(const struct rc_conn *c)
 void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 {
 	uint32_t taken = res > 0 ? (uint32_t)res : 0;
-	bool kept = true, blocked;
+	bool kept = true;
 
 	RC_ASSERT(c->flags & RC_CONN_SENDING);
 	c->flags &= (uint16_t)~RC_CONN_SENDING;
@@ -567,7 +573,7 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 		rc_conn_landed(&s->conns, c);
 		return;
 	}
-	int64_t done = rc_conn_sent(&s->conns, c, taken, &blocked);
+	int64_t done = rc_conn_sent(&s->conns, c, taken);
 	uint32_t n = done > 0 ? (uint32_t)done : 0;
 	if (done < 0)
 		kept = false;
@@ -586,7 +592,7 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 		rc_conn_landed(&s->conns, c);
 		return;
 	}
-	if (blocked) {
+	if (done & RC_SENT_BLOCKED) {
 		rc_count(s->counters, taken ? RC_C_sends_short : RC_C_sends_eagain, 1);
 		rc_conn_block(&s->conns, c);
 	} else if (more_to_send(c)) {

@@ -48,6 +48,9 @@ struct rc_shard {
 	unsigned char *scratch; /* gathered output of one flush */
 	uint32_t scratch_used;
 	uint32_t send_budget;
+	uint32_t
+		send_left; /* of it, when the channels have used up their part of the sealing room */
+	uint32_t seal_spare; /* of that room, left to others */
 	uint64_t now_ns;
 	uint64_t second_ns; /* the next once-a-second work */
 	uint64_t touched;   /* shards whose rings got records this turn */

@@ -11,22 +11,9 @@
 #include "base/logline.h"
 #include "io/ktls.h"
 #include "shard/shard.h"
+#include "shard/tlspath.h"
 
 #define QUIET 8u /* handshakes under way that are no crowd */
-
-static struct rc_tls_options options_of(const struct rc_config *c)
-{
-	return (struct rc_tls_options){
-		.certificate = c->tls_certificate,
-		.key = c->tls_key,
-		.folder = c->tls_certificate_folder,
-		.ocsp = c->tls_ocsp,
-		.client_ca = c->tls_client_ca,
-		.ask = {[RC_TLS_CLIENTS] = (enum rc_tls_ask)c->tls_clients,
-			[RC_TLS_PUBLISHERS] = (enum rc_tls_ask)c->tls_publishers},
-		.only_13 = c->tls_min_version == 1,
-	};
-}
 
 static void say(void *ctx, bool warning, const char *text)
 {
@@ -42,40 +29,30 @@ static void describe(const struct rc_tls_context *c)
 	rc_tls_context_describe(c, rc_clock_wall_ms() / 1000, say, NULL);
 }
 
-/* Where records will be made, and why. A cipher goes to the kernel only when it takes both directions. */
+/* A cipher goes to the kernel only when it takes both directions. */
 static int choose_path(struct rc_gateway *g, struct rc_error *err)
 {
 	static struct rc_ktls_ability ability;
-	uint32_t can = 0, all = 0;
+	uint32_t wanted = g->config->tls_kernel;
+	char says[RC_TLS_PATH_SIZE];
 
-	if (g->config->tls_kernel == RC_CONFIG_KERNEL_NO) {
-		rc_info_line("TLS: user space: kernel = no");
-		return 0;
-	}
-	rc_ktls_probe(&ability);
-	for (int v = 0; v < RC_TLS_VERSIONS; v++) {
-		for (int k = 0; k < RC_TLS_CIPHERS; k++) {
-			bool both = ability.send[v][k] && ability.receive[v][k];
-			g->tls.shared->kernel[v][k] = both;
-			can += both;
-			all++;
-		}
-	}
-	if (can == all)
-		rc_info_line("TLS: kernel: encrypts and decrypts once the handshake is over");
-	else if (can)
-		rc_info_line("TLS: kernel for %u of %u ciphers, user space for the others: %s", can,
-			all, ability.why_not);
-	else if (g->config->tls_kernel == RC_CONFIG_KERNEL_YES)
-		return rc_error_set(err, "[tls] kernel = yes, but %s", ability.why_not);
-	else
-		rc_info_line("TLS: user space: %s", ability.why_not);
+	if (wanted != RC_CONFIG_KERNEL_NO)
+		rc_ktls_probe(&ability);
+	for (int v = 0; v < RC_TLS_VERSIONS; v++)
+		for (int k = 0; k < RC_TLS_CIPHERS; k++)
+			g->tls.shared->kernel[v][k] = ability.send[v][k] && ability.receive[v][k];
+	if (rc_tls_path(g->config, &ability, says) == RC_TLS_PATH_USER &&
+		wanted == RC_CONFIG_KERNEL_YES)
+		return rc_error_set(err,
+			"[tls] kernel = yes can't be kept: %s; mend that, or set kernel = auto",
+			ability.why_not);
+	rc_info_line("%s", says);
 	return 0;
 }
 
 int rc_gateway_tls_open(struct rc_gateway *g, struct rc_error *err)
 {
-	struct rc_tls_options options = options_of(g->config);
+	struct rc_tls_options options = rc_tls_options_of(g->config);
 
 	if (!g->config->tls_certificate[0])
 		return 0;
@@ -113,7 +90,7 @@ static void let_go(struct rc_gateway *g)
 
 int rc_gateway_tls_reload(struct rc_gateway *g, struct rc_error *err)
 {
-	struct rc_tls_options options = options_of(g->config);
+	struct rc_tls_options options = rc_tls_options_of(g->config);
 	struct rc_tls_context *fresh;
 	uint64_t one = 1;
 

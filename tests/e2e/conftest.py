@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the end-to-end tests; README.md says how they are run."""
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 import deadline
 import rcgateway
 import rcload
+import rctls
 from rcingest import Publisher
 from rcws import JsonClient
 
@@ -23,6 +26,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "deadline(seconds): how long the test may take; 60 when not said")
     config.addinivalue_line("markers", "tsan: also run under ThreadSanitizer")
     config.addinivalue_line("markers", "one_shard: the number of shards makes no difference")
+    config.addinivalue_line("markers", "one_path: who makes the TLS records makes no difference")
 
 
 def pytest_generate_tests(metafunc):
@@ -32,13 +36,22 @@ def pytest_generate_tests(metafunc):
             # Belongs to the run with one shard; the run with two alone leaves it out.
             counts = [n for n in counts if n == 1]
         metafunc.parametrize("shards", counts, ids=[f"{n}shard{'s' * (n > 1)}" for n in counts], scope="session")
+    if "tls" in metafunc.fixturenames and getattr(metafunc.module, "OVER_TLS", False):
+        paths = ["user"] if metafunc.definition.get_closest_marker("one_path") else ["user", "kernel"]
+        metafunc.parametrize("tls", paths, scope="session")
 
 
 def pytest_collection_modifyitems(config, items):
     # An empty list of shards makes pytest put in a skipped test; those say nothing.
     left_out = [i for i in items if any("got empty parameter set" in m.kwargs.get("reason", "")
                                         for m in i.iter_markers("skip"))]
-    items[:] = [i for i in items if i not in left_out]
+    # Where the kernel has no TLS, one test of each file says so.
+    without = [i for i in items if i not in left_out and hasattr(i, "callspec") and i.callspec.params.get("tls") == "kernel"]
+    if without and no_kernel_tls():
+        modules = {i.module: i for i in reversed(without)}
+        left_out += [i for i in without if modules[i.module] is not i]
+    gone = set(map(id, left_out))
+    items[:] = [i for i in items if id(i) not in gone]
     config.hook.pytest_deselected(items=left_out)
 
 
@@ -73,14 +86,60 @@ def need_binary():
         pytest.exit(f"{rcgateway.BINARY} is not there: make VARIANT=asan, or set RINGCAST_BIN", 3)
 
 
+@functools.lru_cache(maxsize=None)
+def pki_of_session():
+    folder = tempfile.mkdtemp(prefix="rc-pki-")
+    atexit.register(shutil.rmtree, folder, True)
+    return rctls.Pki(folder)
+
+
+@pytest.fixture(scope="session")
+def pki():
+    return pki_of_session()
+
+
+@functools.lru_cache(maxsize=None)
+def no_kernel_tls():
+    """The gateway's own words where it cannot leave the records to the kernel, else None."""
+    need_binary()
+    folder = tempfile.mkdtemp(prefix="rc-")
+    g = rcgateway.Gateway(folder, {"tls.kernel": "yes"}, pki=pki_of_session())
+    try:
+        g.wait_ready()
+    except AssertionError:
+        return g.log.splitlines()[-1]
+    finally:
+        g.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+@pytest.fixture(scope="session")
+def tls():
+    """Who makes the TLS records: "user" (the gateway), "kernel", "auto"; None: no TLS. A module with OVER_TLS = True is run with both; all
+    others as RINGCAST_TLS says."""
+    return os.environ.get("RINGCAST_TLS") or None
+
+
+def over_tls(settings, tls):
+    """(settings, pki) of a gateway that speaks TLS in this way."""
+    if not tls:
+        return settings, None
+    if tls == "kernel" and no_kernel_tls():
+        pytest.skip(no_kernel_tls())
+    return {"tls.kernel": {"user": "no", "kernel": "yes", "auto": "auto"}[tls], **(settings or {})}, pki_of_session()
+
+
 @pytest.fixture
-def gateway(request, folder, shards):
+def gateway(request, folder, shards, tls):
     """Starts gateways: gateway({"heartbeat": "1s"}). Each is asked to end after the test, and must do so with status 0."""
     need_binary()
     running = []
 
     def start(settings=None, ready=True, **options):
         options.setdefault("shards", shards)
+        settings, pki = over_tls(settings, tls)
+        options.setdefault("pki", pki)
         g = rcgateway.Gateway(folder, settings, **options)
         running.append(g)
         return g.wait_ready() if ready else g
@@ -113,17 +172,18 @@ def shared_gateway(_gateway_of_module):
 
 
 @pytest.fixture(scope="module")
-def _gateway_of_module(request, shards):
+def _gateway_of_module(request, shards, tls):
     need_binary()
-    path = tempfile.mkdtemp(prefix="rc-")
-    g = rcgateway.Gateway(path, getattr(request.module, "SETTINGS", None), shards=shards)
+    settings, pki = over_tls(getattr(request.module, "SETTINGS", None), tls)
+    folder = tempfile.mkdtemp(prefix="rc-")
+    g = rcgateway.Gateway(folder, settings, shards=shards, pki=pki)
     try:
         yield g.wait_ready()
         with deadline.limit(60, "the end of the gateway"):
             g.stop()
     finally:
         g.kill()
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import threading
 import time
 
 import rccounters
+import rctls
 from deadline import SLOW, Deadline, eventually
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -60,10 +61,14 @@ class Gateway:
     """One running `ringcast serve`. .http and .ingest are (host, port)."""
 
     def __init__(self, folder, settings=None, shards=1, args=(), limits=None, env=None, config=None, before=None, wrap=(),
-                 listen="127.0.0.1:0", ingest="127.0.0.1:0", inherit=0):
+                 listen="127.0.0.1:0", ingest="127.0.0.1:0", inherit=0, pki=None):
         """settings: {"heartbeat": "1s", "namespace.chat.raw": "yes"}; limits: {resource.RLIMIT_…: (soft, hard)}; before: called in the
-        child before the program; wrap: a command before it; inherit: so many descriptors are open in it from the start."""
+        child before the program; wrap: a command before it; inherit: so many descriptors are open in it from the start. pki: speaks TLS
+        as well; .http and .ingest are then the ports that do, .plain_http and .plain_ingest the others."""
         self.folder = str(folder)
+        self.pki = pki
+        if pki:
+            settings = {**pki.settings(), **(settings or {})}
         self.lines = []
         self.changed = threading.Condition()
         self.ended = False
@@ -123,13 +128,31 @@ class Gateway:
 
     def wait_ready(self):
         self.wait_line(r"\bready$", 60)
-        self.http = self._address("http")
-        self.ingest = self._address("ingest")
+        self.http = self.plain_http = self._address("http")
+        self.ingest = self.plain_ingest = self._address("ingest")
+        if self.pki:
+            self.http = rctls.Address(self._address("https"), self.pki)
+            self.ingest = rctls.Address(self._address("ingest over TLS"), self.pki)
         return self
 
     def _address(self, what):
         host, port = self.wait_line(rf"\blistening {what} ([\d.]+):(\d+)$").groups()
         return host, int(port)
+
+    def url(self, path, scheme="ws"):
+        """Of the clients' port, for clients of other makes."""
+        if self.pki:
+            return f"{scheme}s://localhost:{self.http[1]}{path}"
+        return f"{scheme}://{self.http[0]}:{self.http[1]}{path}"
+
+    @property
+    def context(self):
+        """A client's TLS for that url, None without TLS; node takes what it is to trust from .node_trust in its environment."""
+        return self.http.context if self.pki else None
+
+    @property
+    def node_trust(self):
+        return {"NODE_EXTRA_CA_CERTS": self.pki.roots} if self.pki else {}
 
     # ---- looking at it
 

@@ -64,7 +64,8 @@ def open_socket(address, rcvbuf=None, timeout=SOON):
     s.settimeout(Deadline(timeout).left())
     s.connect(address)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return s
+    # An address that speaks TLS knows how (rctls.py).
+    return address.secure(s, timeout) if hasattr(address, "secure") else s
 
 
 class Stream:
@@ -144,6 +145,16 @@ class Stream:
             pass
         out, self.buffer, self.at = self.buffer[self.at:], b"", 0
         return out
+
+    def expect_end(self, timeout=SOON):
+        rest = self.read_to_end(timeout)
+        assert rest == b"", f"after the end came {rest[:200]!r}"
+        self.assert_ended_properly()
+
+    def assert_ended_properly(self):
+        """Over TLS: with a close_notify."""
+        ended = getattr(self.sock, "ended", "close_notify")
+        assert ended == "close_notify", f"the gateway's side of TLS ended otherwise: {ended}"
 
     def buffered(self):
         return len(self.buffer) - self.at
@@ -253,10 +264,6 @@ class WebSocket(Stream):
             pass
         self.expect_end(timeout)
         return closed.code, closed.reason
-
-    def expect_end(self, timeout=SOON):
-        rest = self.read_to_end(timeout)
-        assert rest == b"", f"after the end came {rest[:200]!r}"
 
     def close(self, code=1000, reason="", timeout=SOON):
         """The closing handshake from this side: the same code comes back, then the end."""

@@ -109,6 +109,7 @@ def test_connections_that_are_cut_are_resumed_and_lose_nothing(gateway, pump):  
             eventually(lambda: p.states.count(2) == cuts + 1, "it is connected")
             read(ws, delivered, 300)
             relay.cut()
+        eventually(lambda: p.states.count(2) == 6, "it is connected")
         read(ws, delivered, 300)
         published, acked, unacked = p.end()
         assert (acked, unacked) == (published, 0)
@@ -175,6 +176,7 @@ def test_the_wrong_port_is_told(gateway, cli, pki):
     plain = {"publish": g.plain_ingest, "subscribe": g.plain_http}
     for command, scheme, port, more in (("publish", "tls", g.ingest, ["a", "e", "1"]), ("subscribe", "wss", g.http, ["a"])):
         done = cli(command, "--server", f"{scheme}://localhost:{plain[command][1]}", "--ca", pki.roots, *more)
-        assert done.returncode == NOBODY and "does not speak TLS" in done.stderr, done.stderr
+        # The clients' port answers with an alert, as one who speaks TLS would.
+        assert done.returncode == NOBODY and ("does not speak TLS" in done.stderr or "handshake failure" in done.stderr), done.stderr
         done = cli(command, "--server", f"localhost:{port[1]}", *more)
-        assert done.returncode == NOBODY, done.stderr
+        assert done.returncode in (NO, NOBODY) and (command != "publish" or "speaks TLS" in done.stderr), done.stderr

@@ -24,6 +24,7 @@ sys.path.insert(0, COMPARE)
 
 import cases  # noqa: E402
 import install  # noqa: E402
+import measure  # noqa: E402
 import readme  # noqa: E402
 import servers  # noqa: E402
 
@@ -138,7 +139,7 @@ def test_what_cannot_be_done_is_a_sentence_and_status_2(folder, args, word):
 
 def test_list_names_all_servers_and_cases(folder):
     said = run(folder, "--list").stdout
-    assert all(name in said for name in ("ringcast", "nats-server", "socket.io", "floor-each", "memory-tls", "startup"))
+    assert all(name in said for name in ("ringcast", "nats-server", "socket.io", "floor-each", "floor-tls", "memory-tls", "startup"))
 
 
 # ---- what comes out
@@ -231,9 +232,73 @@ def test_a_peer_that_is_not_to_be_had_is_skipped_with_the_reason(fake, folder):
     assert "skipped: node is not installed" in done.stdout
 
 
-def test_what_ringcast_does_not_have_yet_is_skipped_with_the_reason(fake, folder):
-    result, _ = result_of(folder, fake(), "--cases", "memory-tls", "--rounds", 1)
-    assert rows(result, "memory-tls")["ringcast"]["skipped"] == "TLS is not built yet"
+# ---- over TLS
+
+def tls_result(folder, build, only, case, *args):
+    path = os.path.join(folder, "tls.json")
+    done = run(folder, "--build", build, "--no-install", "--only", only, "--cases", case, "--clients", 10, "--idle", 10, "--rounds", 1,
+               "--json", path, *args)
+    with open(path) as f:
+        return json.load(f), done
+
+
+def test_a_kernel_without_tls_leaves_out_the_row_that_needs_it(fake, folder):
+    result, _ = tls_result(folder, fake(floor=[answer()]), "ringcast-ktls,floor-tls", "tls-fanout-1-128")
+    ktls = rows(result, "tls-fanout-1-128")["ringcast-ktls"]
+    assert ("skipped" in ktls) != servers.kernel_makes_records()
+    assert rows(result, "tls-fanout-1-128")["floor-tls"]["median"]["cpu_ns_per_delivery"] == 900
+
+
+def test_when_the_reader_is_the_limit_over_tls_the_servers_cpu_is_the_figure(fake, folder):
+    bound = changed(verdict="limited", notes=["its core is full."], latency=None)
+    bound["limited"] = {"cpu_ns_per_delivery": 321.0, "cpu_ns_per_handshake": None}
+    bound["server"]["cpu_ns_per_delivery"] = bound["window"]["deliveries_per_second"] = None
+    build = fake(floor=[answer(bound, 3)])
+    result, done = tls_result(folder, build, "floor-tls", "tls-fanout-64-128")
+    row = rows(result, "tls-fanout-64-128")["floor-tls"]
+    assert row["median"] == {"cpu_ns_per_delivery": 321.0}
+    assert row["notes"] == [f"round 1: {measure.LIMITED}its core is full."]
+    assert len(fake.calls()) == 1, "what is limited by its nature is not tried again"
+    assert "the server's CPU alone holds" in done.stdout
+    said = readme.text(result)
+    assert "only the server's CPU time counts: tls-fanout-64-128, floor-tls." in said and "To be known" not in said
+
+
+def test_a_limited_latency_has_no_figure_over_tls_either(fake, folder):
+    result, _ = tls_result(folder, fake(floor=[answer(changed(verdict="limited", notes=["disturbed"]), 3)]), "floor-tls", "tls-latency")
+    assert rows(result, "tls-latency")["floor-tls"]["median"] == {}
+
+
+def test_handshakes_are_asked_for_in_each_version_and_with_each_key(fake, folder):
+    shaken = changed(latency={"p50": 1, "p99": 2, "p999": 3})
+    shaken["window"]["handshakes_per_second"], shaken["server"]["cpu_ns_per_handshake"] = 5000.0, 200000.0
+    result, done = tls_result(folder, fake(floor=[answer(shaken)]), "floor-tls", "handshakes-13-p256,handshakes-12-rsa-resumed")
+    full, resumed = fake.calls()
+    assert full[0] == resumed[0] == "handshakes" and "--resume" not in full and "--resume" in resumed
+    assert full[full.index("--tls") + 1] == "1.3" and resumed[resumed.index("--tls") + 1] == "1.2"
+    assert "--insecure" in full and any(a.startswith("wss://") for a in full)
+    row = rows(result, "handshakes-12-rsa-resumed")["floor-tls"]
+    assert row["median"]["cpu_ns_per_handshake"] == 200000 and row["median"]["handshakes_per_second"] == 5000
+    assert "200.0" in done.stdout and "5,000" in done.stdout
+
+
+@pytest.mark.parametrize("seconds, covers", [(9.0, True), (0.5, False), (None, False)])
+def test_a_storm_has_to_last_as_long_as_what_it_disturbs(seconds, covers):
+    storm = {"window": {"seconds": seconds, "handshakes": 900}, "notes": ["so it was"]} if seconds else None
+    status, result, said = measure.add_storm(0, changed(), "", storm)
+    assert (status == 0) == covers
+    if covers:
+        assert result["storm"]["handshakes_per_second"] == 100
+    else:
+        assert result is None and "did not begin in time" in said
+
+
+def test_servers_that_speak_tls_are_measured_without_it_too(fake, folder):
+    names = {case.name: case.servers for case in cases.all_cases(1000, 10000, 2000) if case.tls}
+    assert all("ringcast-ws" in on for name, on in names.items() if "fanout" in name)
+    result, _ = tls_result(folder, fake(ringcast=[answer()]), "ringcast-ws", "tls-fanout-1-128")
+    assert rows(result, "tls-fanout-1-128")["ringcast-ws"]["median"]
+    assert any(a.startswith("ws://") for a in fake.calls()[0]) and "--insecure" not in fake.calls()[0]
 
 
 def test_startup_is_measured_without_the_generator(fake, folder):
@@ -289,7 +354,8 @@ def test_the_table_says_what_was_recorded(folder):
         json.dump(RECORDED, f)
     with open(page, "w") as f:
         f.write("before\n" + readme.BEGIN + "old\n" + readme.END + "after\n")
-    readme.update(results, page, recorded)
+    recorded_tls = os.path.join(folder, "recorded-tls.json")
+    readme.update(results, page, recorded, recorded_tls)
     with open(page) as f:
         text = f.read()
     assert text.startswith("before\n" + readme.BEGIN) and text.endswith(readme.END + "after\n") and "old" not in text
@@ -297,10 +363,34 @@ def test_the_table_says_what_was_recorded(folder):
     assert "| Memory: bytes | 200 | 5,000 (25×) |  |" in text
     assert "| Memory: at most 256 B | 200 | met |" in text
     assert "memory, nchan: no network" in text
-    assert readme.is_true(page, recorded)
+    assert readme.is_true(page, recorded, recorded_tls)
+    # What was measured over TLS is recorded apart, and stands below.
+    over = copy.deepcopy(RECORDED)
+    over["cases"][0].update(name="memory-tls", title="Memory over TLS", tls=True)
+    over["targets"][0]["case"], over["host"]["kernel"] = "memory-tls", "6.1.5-somebody's-9"
+    with open(results, "w") as f:
+        json.dump(over, f)
+    readme.update(results, page, recorded, recorded_tls)
+    with open(page) as f:
+        both = f.read()
+    assert both.startswith(text[:text.index(readme.END)]) and "### Over TLS" in both and "| Memory over TLS: bytes | 200 |" in both
+    assert "Linux 6.1.5;" in both and "somebody" not in both
+    assert readme.is_true(page, recorded, recorded_tls) and not readme.is_true(page, recorded, "/nonexistent")
     with open(page, "w") as f:
-        f.write(text.replace("5,000", "6,000"))
-    assert not readme.is_true(page, recorded)
+        f.write(both.replace("5,000", "6,000"))
+    assert not readme.is_true(page, recorded, recorded_tls)
+
+
+def test_results_with_and_without_tls_in_one_are_not_recorded(folder):
+    mixed, results, page = copy.deepcopy(RECORDED), os.path.join(folder, "in.json"), os.path.join(folder, "README.md")
+    mixed["cases"].append({**mixed["cases"][0], "tls": True})
+    with open(results, "w") as f:
+        json.dump(mixed, f)
+    with open(page, "w") as f:
+        f.write(readme.BEGIN + readme.END)
+    with pytest.raises(servers.Failed, match="recorded apart"):
+        readme.update(results, page, os.path.join(folder, "recorded.json"), os.path.join(folder, "recorded-tls.json"))
+    assert not os.path.exists(os.path.join(folder, "recorded.json"))
 
 
 def test_a_page_without_the_marks_is_left_alone(folder):

@@ -700,6 +700,16 @@ def test_check_tells_of_certificates_and_who_makes_the_records(cli, folder):
 
 
 @one_shard
+def test_the_start_says_of_tls_what_check_said(cli, gateway, folder):
+    certificate, key = make_certificate(folder)
+    for kernel in ("auto", "no"):
+        path = write(folder, f"[tls]\nlisten = 127.0.0.1:0\ncertificate = {certificate}\nkey = {key}\nkernel = {kernel}\n")
+        tls = json.loads(cli("check", "--json", "--config", path).stdout)["tls"]
+        g = gateway({"tls.listen": "127.0.0.1:0", "tls.certificate": certificate, "tls.key": key, "tls.kernel": kernel})
+        assert tls["says"] in g.log and f"TLS: {tls['certificates'][0]}" in g.log, g.log
+
+
+@one_shard
 def test_check_says_no_when_the_kernel_must_and_cannot(cli, folder):
     certificate, key = make_certificate(folder)
     path = write(folder, f"[tls]\ncertificate = {certificate}\nkey = {key}\nkernel = yes\n")

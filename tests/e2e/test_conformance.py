@@ -594,10 +594,9 @@ def test_random_messages_fragments_pings_and_cuts(shared_gateway, seed):
 
 def test_pythons_websockets_echoes(shared_gateway):
     websockets = pytest.importorskip("websockets")
-    uri = "ws://{}:{}/echo".format(*shared_gateway.http)
 
     async def talk():
-        async with websockets.connect(uri, max_size=None) as ws:
+        async with websockets.connect(shared_gateway.url("/echo"), ssl=shared_gateway.context, max_size=None) as ws:
             for m in ("", "κόσμε", "x" * 70000, b"", b"\0\xff", os.urandom(MIB)):
                 await ws.send(m)
                 assert await ws.recv() == m
@@ -619,8 +618,8 @@ def test_pythons_websockets_echoes(shared_gateway):
 @pytest.mark.parametrize("deflate", ["false", "true"], ids=["plain", "offering deflate"])
 def test_nodes_ws_echoes(shared_gateway, node_ws, deflate):
     done = subprocess.run(["node", os.path.join(os.path.dirname(__file__), "js/echo.js"),
-                           "ws://{}:{}/echo".format(*shared_gateway.http), deflate],
-                          env={**os.environ, "NODE_PATH": node_ws}, capture_output=True, text=True, timeout=50 * SLOW)
+                           shared_gateway.url("/echo"), deflate],
+                          env={**os.environ, **shared_gateway.node_trust, "NODE_PATH": node_ws}, capture_output=True, text=True, timeout=50 * SLOW)
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert said == {"messages": 508, "pong": "are you there", "code": 3001}

@@ -649,8 +649,8 @@ def test_pythons_websockets_subscribes(shared_gateway, publisher):
     p = publisher(shared_gateway)
 
     async def talk():
-        uri = "ws://{}:{}/ws".format(*shared_gateway.http)
-        async with websockets.connect(uri, subprotocols=["ringcast.v1.json"]) as ws:
+        uri = shared_gateway.url("/ws")
+        async with websockets.connect(uri, ssl=shared_gateway.context, subprotocols=["ringcast.v1.json"]) as ws:
             assert ws.subprotocol == "ringcast.v1.json"
             assert json.loads(await ws.recv())["type"] == "connected"
             await ws.send(json.dumps({"type": "subscribe", "channels": ["py:*"]}))
@@ -669,8 +669,8 @@ def test_pythons_websockets_subscribes(shared_gateway, publisher):
 def test_nodes_ws_subscribes(shared_gateway, publisher, node_ws):
     p = publisher(shared_gateway)
     with subprocess.Popen(["node", os.path.join(os.path.dirname(__file__), "js/subscribe.js"),
-                           "ws://{}:{}/ws".format(*shared_gateway.http), "js:a", "100"],
-                          env={**os.environ, "NODE_PATH": node_ws}, stdout=subprocess.PIPE, text=True) as node:
+                           shared_gateway.url("/ws"), "js:a", "100"],
+                          env={**os.environ, **shared_gateway.node_trust, "NODE_PATH": node_ws}, stdout=subprocess.PIPE, text=True) as node:
         try:
             assert node.stdout.readline().strip() == "subscribed"
             for i in range(100):

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """ringcast-load against the gateway: every scenario, small, must find nothing wrong and count to the last event."""
 import json
+import os
 import re
 import resource
 import subprocess
 
 import pytest
 
+import rccompile
 import rcgateway
+from deadline import eventually
+from load_peer import certificate
 from rcload import BINARY, assert_ok, assert_refused, gateway_urls
 
 SETTINGS = {"echo": "yes"}
@@ -140,6 +144,65 @@ def test_publish(against, shared_gateway):
     shared_gateway.until_counter("events_published", before + r.total["published"])
     assert r.window["acked"] > 0
     assert r.ack["count"] == pytest.approx(r.window["acked"], rel=0.25)
+
+
+@pytest.fixture(scope="module")
+def tls_floor(tmp_path_factory):
+    """The address of bench/compare's floor, which speaks TLS with OpenSSL's own hand."""
+    folder = tmp_path_factory.mktemp("floor")
+    crt, key = certificate(folder)
+    rccompile.make("build/release/bench/floor")
+    with open(f"{folder}/log", "w") as log:
+        process = subprocess.Popen([os.path.join(rcgateway.ROOT, "build/release/bench/floor"), "--certificate", crt, "--key", key],
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        def said():
+            with open(f"{folder}/log") as f:
+                return f.read()
+        eventually(lambda: "ready" in said() or process.poll() is not None, "the floor")
+        http, ingest = (re.search(rf"listening {name} (\S+)", said()).group(1) for name in ("http", "ingest"))
+        yield ["--target", "floor", "--url", f"wss://{http}/ws", "--publish-url", f"ingest://{ingest}", "--ca", crt]
+        assert process.poll() is None, said()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.one_shard
+@pytest.mark.parametrize("resume", [[], ["--resume"]], ids=["full", "resumed"])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_handshakes(load, tls_floor, version, resume):
+    r = load("handshakes", "--clients", 8, "--tls", version, *resume, *SHORT, *tls_floor)
+    assert_ok(r)
+    assert r.window["handshakes"] > 8
+    assert r.window["resumed"] == (r.window["handshakes"] if resume else 0)
+    assert r.parameters["tls"] == version and r.parameters["groups"][0]["handshakes"]
+    # Those that were begun in the window, and those that ended in it.
+    assert r.latency["count"] == pytest.approx(r.window["handshakes"], abs=2 * 8)
+    assert r.connect["count"] == r.clients["opened"] == 8 and r.clients["failed"] == 0
+    assert r.server["cpu_ns_per_handshake"] > 0
+    assert_table(r, "handshakes", "server CPU", "resumed" if resume else "ok")
+
+
+@pytest.mark.one_shard
+def test_handshakes_beside_clients_that_receive(load, tls_floor, folder):
+    file = f"{folder}/mixed.ini"
+    with open(file, "w") as f:
+        f.write("[run]\nwarm = 0.2\nseconds = 0.7\nconnect-at-once = 100\n\n[established]\nclients = 20\npublishers = 1\nrate = 100\n\n"
+                "[storm]\nclients = 10\nhandshakes = yes\nresume = yes\n")
+    r = load("mixed", "--file", file, "--own-limit", *tls_floor)
+    assert_ok(r)
+    established, storm = r.groups
+    assert established["deliveries"] > 0 and established["handshakes"] == 0
+    assert storm["resumed"] == storm["handshakes"] > 0 and storm["deliveries"] == 0
+
+
+@pytest.mark.one_shard
+def test_handshakes_with_a_server_that_speaks_no_tls(load, gateway):
+    g = gateway()
+    url = gateway_urls(g)[1]
+    assert_refused(load("handshakes", "--clients", 2, *SHORT, "--url", url), "wss")
+    assert_refused(load("handshakes", "--clients", 2, *SHORT, "--url", url.replace("ws:", "wss:")), "TLS failed")
 
 
 def test_mixed(against, shared_gateway, folder):
@@ -281,9 +344,9 @@ def test_help_is_complete_and_every_option_in_it_is_taken(load, shards):
     assert all(len(line) <= 100 for line in r.out.splitlines())
     options = re.findall(r"^ +--([a-z-]+)(?: (\S+))?", r.out, re.M)
     assert len(options) > 30
-    for scenario in ("fanout", "channels", "users", "idle", "churn", "storm", "slow", "echo", "publish", "mixed"):
+    for scenario in ("fanout", "channels", "users", "idle", "churn", "storm", "slow", "echo", "handshakes", "publish", "mixed"):
         assert re.search(rf"^ +{scenario}\b", r.out, re.M), scenario
-    values = {"NAME|FILE": "ringcast", "LIST": "0", "even|zipf|own": "even", "FILE": "/nonexistent", "[FILE]": "/nonexistent/x",
+    values = {"any|1.2|1.3": "1.3", "NAME|FILE": "ringcast", "LIST": "0", "even|zipf|own": "even", "FILE": "/nonexistent", "[FILE]": "/nonexistent/x",
               "FILE.html": "/nonexistent/x.html", "TEXT": "x:", "URL": "ws://127.0.0.1:1/ws", "PERCENT": "10", "SECONDS": "1", "BYTES": "64",
               "N": "1"}
     for name, argument in options:

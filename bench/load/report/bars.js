@@ -6,6 +6,8 @@
 const FIGURES = {
 	deliveries_per_second: { name: "Deliveries a second", unit: "short_rate", better: "higher" },
 	published_per_second: { name: "Published a second", unit: "short_rate", better: "higher" },
+	cpu_ns_per_handshake: { name: "Server CPU per handshake", unit: "ns", better: "lower" },
+	handshakes_per_second: { name: "Handshakes", unit: "rate", better: "higher" },
 	cpu_ns_per_delivery: { name: "Server CPU per delivery", unit: "ns", better: "lower" },
 	p50: { name: "Latency p50", unit: "ns", better: "lower" },
 	p99: { name: "Latency p99", unit: "ns", better: "lower" },

@@ -202,7 +202,7 @@ static void messages_go_both_ways(int version)
 	static char large[LONG];
 	SSL_CTX *context = pki_server(&pki.server);
 	struct rc_error err = {""};
-	struct rc_str text;
+	struct rc_str text = {0};
 	struct server s;
 
 	SSL_CTX_set_max_proto_version(context, version);
@@ -244,7 +244,7 @@ static void cut_off(struct server *s)
 static void an_end_without_a_close_is_told(void **state)
 {
 	struct rc_error err = {""};
-	struct rc_str text;
+	struct rc_str text = {0};
 	struct server s;
 
 	(void)state;

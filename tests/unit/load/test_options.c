@@ -58,10 +58,13 @@ static void every_preset_is_a_plan_that_can_be_run(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < load_preset_count; i++) {
 		const char *name = load_preset_table[i].name;
+		char line[80];
 
 		if (strcmp(name, "mixed") == 0)
 			continue;
-		if (read_line(name) < 0 || load_settings_build(&settings, &err) < 0 ||
+		snprintf(line, sizeof(line), "%s%s", name,
+			strcmp(name, "handshakes") == 0 ? " --url wss://127.0.0.1:1/" : "");
+		if (read_line(line) < 0 || load_settings_build(&settings, &err) < 0 ||
 			load_plan_finish(&settings.plan, &err) < 0)
 			fail_msg("%s: %s", name, err.text);
 		assert_string_equal(settings.plan.scenario, name);
@@ -168,6 +171,16 @@ static void publishers_alone_have_a_channel_each(void **state)
 	assert_true(settings.plan.group[0].acks_only);
 }
 
+static void clients_that_shake_hands_do_so_all_at_once(void **state)
+{
+	(void)state;
+	build("handshakes --url wss://127.0.0.1:1/ --clients 700 --resume --tls 1.2");
+	assert_true(settings.plan.group[0].handshakes && settings.plan.group[0].resume);
+	assert_int_equal(settings.plan.tls, LOAD_TLS_12);
+	assert_true(settings.plan.connect_at_once >= 700);
+	assert_int_equal(settings.plan.group[0].publishers, 0);
+}
+
 static void a_wrong_line_is_refused_with_a_sentence_that_helps(void **state)
 {
 	(void)state;
@@ -200,6 +213,11 @@ static void a_wrong_line_is_refused_with_a_sentence_that_helps(void **state)
 	refused("echo --publishers 2", "the clients themselves send");
 	refused("publish --clients 2", "no subscribers");
 	refused("publish --publishers 5 --in-flight 4", "at least 5 --in-flight");
+	refused("fanout --resume", "it is for handshakes");
+	refused("fanout --tls 1.1", "none of any, 1.2, 1.3");
+	refused("handshakes --rate 5", "in the scenario handshakes nothing is published");
+	refused("handshakes --url ws://127.0.0.1:1/", "say one with wss or https");
+	refused("handshakes --clients 0 --url wss://127.0.0.1:1/", "so nothing happens");
 	refused("slow --share 0", "is nobody");
 	refused("storm --storm-after 5", "the window ends after 5 s");
 	refused("mixed", "needs --file");
@@ -270,6 +288,7 @@ int main(void)
 		cmocka_unit_test(slow_readers_share_the_channels_of_the_fast_and_may_lose),
 		cmocka_unit_test(only_the_second_group_churns_or_drops),
 		cmocka_unit_test(publishers_alone_have_a_channel_each),
+		cmocka_unit_test(clients_that_shake_hands_do_so_all_at_once),
 		cmocka_unit_test(a_wrong_line_is_refused_with_a_sentence_that_helps),
 		cmocka_unit_test(kept_results_need_no_scenario),
 		cmocka_unit_test(help_names_every_option_and_every_scenario),

@@ -92,6 +92,30 @@ static void json_holds_the_numbers_of_the_result(void **state)
 	assert_int_equal(load_json_at(root, "timeline.7").kind, RC_JSON_NONE);
 }
 
+static void handshakes_are_counted_and_what_they_cost_the_server(void **state)
+{
+	(void)state;
+	result->handshakes = 10000;
+	result->resumed = 4000;
+	result->server_cpu_seconds = 2.5;
+	struct rc_json_value root = json();
+	assert_number(root, "window.handshakes", 10000);
+	assert_number(root, "window.resumed", 4000);
+	assert_number(root, "window.handshakes_per_second", 2000);
+	assert_number(root, "server.cpu_ns_per_handshake", 250000);
+	const char *shown = table();
+	assert_non_null(strstr(shown, "handshakes"));
+	assert_non_null(strstr(shown, "4,000 resumed"));
+	assert_non_null(strstr(shown, "250 µs each"));
+
+	result->verdict = LOAD_LIMITED;
+	root = json();
+	assert_json_null(root, "window.handshakes_per_second");
+	assert_json_null(root, "server.cpu_ns_per_handshake");
+	assert_number(root, "limited.window.handshakes_per_second", 2000);
+	assert_number(root, "limited.cpu_ns_per_handshake", 250000);
+}
+
 static void json_counts_every_value_in_a_bucket(void **state)
 {
 	(void)state;
@@ -314,6 +338,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_SAMPLE(json_holds_the_numbers_of_the_result),
+		WITH_SAMPLE(handshakes_are_counted_and_what_they_cost_the_server),
 		WITH_SAMPLE(json_counts_every_value_in_a_bucket),
 		WITH_SAMPLE(what_is_not_known_is_null),
 		WITH_SAMPLE(a_limited_generator_has_no_figures_of_the_server),

@@ -28,6 +28,7 @@ struct server {
 };
 
 static EVP_PKEY *key;
+static unsigned char ticket_keys[80];
 static X509 *certificate;
 static char ca_path[] = "/tmp/ringcast-load-ca-XXXXXX";
 
@@ -111,6 +112,8 @@ static void server_start(struct server *s, int fd, int version, void (*serve)(SS
 	assert_non_null(s->ctx);
 	assert_int_equal(SSL_CTX_use_certificate(s->ctx, certificate), 1);
 	assert_int_equal(SSL_CTX_use_PrivateKey(s->ctx, key), 1);
+	/* One server's tickets are understood by the next one. */
+	assert_true(SSL_CTX_set_tlsext_ticket_keys(s->ctx, ticket_keys, sizeof(ticket_keys)) == 1);
 	if (version != 0) {
 		SSL_CTX_set_min_proto_version(s->ctx, version);
 		SSL_CTX_set_max_proto_version(s->ctx, version);
@@ -294,6 +297,85 @@ static void wrong_name_and_untrusted_certificate_are_refused_unless_insecure(voi
 	pair_close(&p);
 }
 
+/* One after the other with the same context, as a worker's clients have it. */
+static void shake_with(struct load_tls_context *c, int version, bool *resumed)
+{
+	struct pair p;
+	char in[16];
+	short want = 0;
+	ssize_t n;
+
+	pair_open(&p, c, "server.example", version, say_and_close);
+	load_tls_resume(p.tls, c);
+	assert_int_equal(pair_shake(&p), 0);
+	*resumed = load_tls_resumed(p.tls);
+	/* Tickets of TLS 1.3 come before what is said. */
+	while ((n = load_tls_read(p.tls, in, sizeof(in), &want)) == -EAGAIN)
+		ready(p.fd, want);
+	assert_int_equal(n, 5);
+	load_tls_close(p.tls);
+	close(p.fd);
+	server_stop(&p.server);
+}
+
+static void sessions_are_resumed_again_and_again_where_a_group_asks_for_it(void **state)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	static struct load_plan plan = {.insecure = true, .groups = 2};
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(versions); i++) {
+		struct load_tls_context *c;
+		struct rc_error err;
+		bool resumed;
+
+		plan.group[1].resume = true;
+		assert_int_equal(load_tls_context_open(&c, &plan, &err), 0);
+		assert_false(load_tls_can_resume(c));
+		shake_with(c, versions[i], &resumed);
+		assert_false(resumed);
+		assert_true(load_tls_can_resume(c));
+		for (int n = 0; n < 3; n++) {
+			shake_with(c, versions[i], &resumed);
+			assert_true(resumed);
+		}
+		load_tls_context_close(c);
+
+		plan.group[1].resume = false;
+		assert_int_equal(load_tls_context_open(&c, &plan, &err), 0);
+		for (int n = 0; n < 2; n++) {
+			shake_with(c, versions[i], &resumed);
+			assert_false(resumed || load_tls_can_resume(c));
+		}
+		load_tls_context_close(c);
+	}
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void version_that_was_asked_for_is_the_only_one_spoken(void **state)
+{
+	static const struct {
+		enum load_tls_version asked;
+		int server;
+		bool fits;
+	} cases[] = {{LOAD_TLS_12, TLS1_2_VERSION, true}, {LOAD_TLS_12, TLS1_3_VERSION, false},
+		{LOAD_TLS_13, TLS1_3_VERSION, true}, {LOAD_TLS_13, TLS1_2_VERSION, false}};
+	static struct load_plan plan = {.insecure = true};
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(cases); i++) {
+		struct load_tls_context *c;
+		struct rc_error err;
+		struct pair p;
+
+		plan.tls = cases[i].asked;
+		assert_int_equal(load_tls_context_open(&c, &plan, &err), 0);
+		pair_open(&p, c, "server.example", cases[i].server, hang_up);
+		assert_int_equal(pair_shake(&p), cases[i].fits ? 0 : -EPROTO);
+		pair_close(&p);
+	}
+}
+
 static void file_without_certificates_is_a_sentence(void **state)
 {
 	static struct load_plan plan;
@@ -474,6 +556,8 @@ int main(void)
 		cmocka_unit_test(old_tls_is_not_spoken),
 		cmocka_unit_test(address_is_verified_as_an_address_and_not_sent_as_a_name),
 		cmocka_unit_test(wrong_name_and_untrusted_certificate_are_refused_unless_insecure),
+		cmocka_unit_test(sessions_are_resumed_again_and_again_where_a_group_asks_for_it),
+		cmocka_unit_test(version_that_was_asked_for_is_the_only_one_spoken),
 		cmocka_unit_test(file_without_certificates_is_a_sentence),
 		cmocka_unit_test(large_output_is_taken_in_parts_and_comes_back_whole),
 		cmocka_unit_test(peer_that_is_gone_is_an_error_and_no_signal),

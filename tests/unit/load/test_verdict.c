@@ -72,6 +72,19 @@ static void every_kind_of_fault_is_named(void **state)
 	assert_int_equal(result.notes, 7);
 }
 
+static void a_full_handshake_that_was_to_resume_is_a_fault(void **state)
+{
+	(void)state;
+	calm_run();
+	load_add(&result.group[0].sum.handshakes, 100);
+	load_judge_faults(&result, 0);
+	assert_int_equal(result.verdict, LOAD_OK);
+	plan.group[0].resume = true;
+	load_add(&result.group[0].sum.resumed, 97);
+	load_judge_faults(&result, 0);
+	said(LOAD_FAULTY, "3 handshakes were to resume a session and were full ones.");
+}
+
 static void what_is_missing_is_a_fault_by_itself(void **state)
 {
 	(void)state;
@@ -204,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_calm_run_is_good),
 		cmocka_unit_test(every_kind_of_fault_is_named),
+		cmocka_unit_test(a_full_handshake_that_was_to_resume_is_a_fault),
 		cmocka_unit_test(what_is_missing_is_a_fault_by_itself),
 		cmocka_unit_test(a_group_that_may_lose_may_be_closed),
 		cmocka_unit_test(a_generator_without_cpu_left_is_the_limit),
