@@ -46,11 +46,12 @@ enum rc_conn_flags {
 	RC_CONN_CLOSE_SENT = 64,
 	RC_CONN_STALLED = 128, /* in the shard's list of publishers that wait for room */
 	RC_CONN_PING_DUE = 256,
-	RC_CONN_TLS = 512,       /* records are made and opened here (tls.h) */
-	RC_CONN_KTLS = 1024,     /* by the kernel */
-	RC_CONN_REST = 2048,     /* the rest of a record waits to be sent before anything else */
-	RC_CONN_SPENT = 4096,    /* its keys have made as many records as they may */
-	RC_CONN_NOTIFIED = 8192, /* the peer said that it will send no more: close_notify */
+	RC_CONN_TLS = 512,    /* records are made and opened here (tls.h) */
+	RC_CONN_KTLS = 1024,  /* by the kernel */
+	RC_CONN_REST = 2048,  /* the rest of a record waits to be sent before anything else */
+	RC_CONN_SPENT = 4096, /* its keys have made as many records as they may */
+	RC_CONN_NOTIFIED =
+		8192, /* no more is read: close_notify, or keys that the kernel can't take */
 };
 
 /* What the send in flight was made of. */

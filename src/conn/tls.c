@@ -8,6 +8,7 @@
 	4096u /* for who takes little at a time: less to keep of a record that was cut */
 #define SMALL_SEND     32768u
 #define RECENTLY_TICKS (1000u / RC_CONN_TICK_MS)
+#define EMPTY_MAX      32u /* records without data that a peer may be ahead of those with some */
 #define TLS13_BIT      0x80000000u
 
 static struct rc_conn_tls *tls_of(const struct rc_conns *cs, const struct rc_conn *c)
@@ -357,12 +358,18 @@ static bool collect(
 	return true;
 }
 
+/* A record without data. New keys cost far more than the few bytes that ask for them, and nobody needs many. */
 static enum rc_conn_opened control(struct rc_conns *cs, struct rc_conn *c, struct rc_conn_tls *t,
 	const struct rc_tls_opened *record)
 {
+	if (++t->empty > EMPTY_MAX) {
+		rc_count(cs->counters, RC_C_tls_bad_messages, 1);
+		return bad(cs, c, RC_TLS_ALERT_UNEXPECTED_MESSAGE);
+	}
+	if (record->type == RC_TLS_DATA)
+		return RC_OPENED_NOTHING;
 	int asks = rc_tls_asks(
 		(enum rc_tls_version)t->keys.version, record->type, record->data, record->len);
-
 	if (asks < 0) {
 		rc_count(cs->counters, RC_C_tls_bad_messages, 1);
 		return bad(cs, c, -asks);
@@ -413,11 +420,13 @@ static enum rc_conn_opened open_part(
 	in->block_size = t->part_size;
 	t->part = NULL;
 	t->part_len = t->part_size = 0;
-	if (record.type != RC_TLS_DATA)
+	if (record.type != RC_TLS_DATA || record.len == 0)
 		return control(cs, c, t, &record);
+	if (t->empty)
+		t->empty--;
 	in->data = record.data;
 	in->data_len = record.len;
-	return record.len ? RC_OPENED_DATA : RC_OPENED_NOTHING;
+	return RC_OPENED_DATA;
 }
 
 /* All whole records up to one that is no data; their plain bytes move together, so that the protocol sees them as one arrival. */
@@ -443,7 +452,7 @@ static enum rc_conn_opened open_many(
 		}
 		in->bytes += used;
 		in->len -= (uint32_t)used;
-		if (record.type != RC_TLS_DATA) {
+		if (record.type != RC_TLS_DATA || record.len == 0) {
 			enum rc_conn_opened what = control(cs, c, t, &record);
 			if (what == RC_OPENED_NOTHING)
 				continue;
@@ -451,6 +460,8 @@ static enum rc_conn_opened open_many(
 			in->after = what;
 			break;
 		}
+		if (t->empty)
+			t->empty--;
 		if (in->data_len == 0)
 			in->data = record.data;
 		else

@@ -32,6 +32,7 @@ struct rc_conn_tls {
 	uint32_t sealed_at, sealed_len; /* the send in flight, in the scratch; 0: it is the rest */
 	uint16_t record_max;            /* of its records */
 	bool owes_update;               /* a KeyUpdate of ours is due when no send is in flight */
+	uint8_t empty; /* records without data that came, those with data taken off */
 };
 _Static_assert(
 	sizeof(struct rc_conn_tls) <= 272, "what an idle client of user-space TLS costs more");

@@ -261,9 +261,18 @@ static void follow_context(struct rc_serve *sv)
 	atomic_store_explicit(&sv->tls->seen[sv->shard], version, memory_order_release);
 }
 
+/* Those whose time ran out while they waited for a place give their slot and descriptor back without one. */
+static void drop_dead(struct rc_serve *sv)
+{
+	while (sv->shake_first[FRESH] != RC_NONE &&
+		sv->conns->at[sv->shake_first[FRESH]].state == RC_CONN_DEAD)
+		rc_conn_landed(sv->conns, take(sv, FRESH));
+}
+
 void rc_handshake_turn(struct rc_serve *sv)
 {
 	follow_context(sv);
+	drop_dead(sv);
 	if (!rc_handshake_pending(sv))
 		return;
 	uint64_t until = rc_clock_mono_ns() + (uint64_t)sv->config->tls_handshake_budget_us * 1000;

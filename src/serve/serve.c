@@ -133,7 +133,10 @@ void rc_serve_record(struct rc_serve *sv, struct rc_conn *c, uint8_t type,
 	} else if (asks == RC_TLS_ASKS_CLOSE || asks == RC_TLS_ASKS_END) {
 		notified(sv, c);
 	} else if (asks != RC_TLS_ASKS_NOTHING) {
-		/* The kernel can't follow, or not on all versions that are around. */
+		/* The kernel can't follow, or not on all versions that are around. What comes behind it can't be read; what is
+		 * to be said still is. */
+		if (c->state != RC_CONN_LINGERING)
+			c->flags |= RC_CONN_NOTIFIED;
 		rc_serve_renew(sv, c);
 	}
 }
@@ -199,12 +202,14 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 		return;
 	}
 	if ((c->flags & RC_CONN_KTLS) && (res == -EBADMSG || res == -EKEYEXPIRED)) {
-		/* After a KeyUpdate nothing can be read any more; what was begun to be said still goes. */
 		rc_conn_ktls_clear_error(c);
-		if (c->state == RC_CONN_FINISHING)
+		if (c->state == RC_CONN_FINISHING ||
+			(c->state == RC_CONN_OPEN && (c->flags & RC_CONN_NOTIFIED)))
 			return;
-		rc_count(sv->counters, RC_C_tls_bad_records, 1);
-		rc_conn_tls_refuse(sv->conns, c, RC_TLS_ALERT_BAD_RECORD_MAC);
+		if (c->state == RC_CONN_OPEN) {
+			rc_count(sv->counters, RC_C_tls_bad_records, 1);
+			rc_conn_tls_refuse(sv->conns, c, RC_TLS_ALERT_BAD_RECORD_MAC);
+		}
 		bad_tls(sv, c);
 		return;
 	}

@@ -371,6 +371,7 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 		return;
 	if (RC_UNLIKELY(c->flags & RC_CONN_REST)) {
 		rc_conn_send_rest(&s->conns, c);
+		spend(s, c);
 		return;
 	}
 	if (c->mid_left) {

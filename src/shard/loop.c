@@ -203,7 +203,8 @@ static bool drain(struct rc_shard *s)
 		}
 		for (uint32_t i = 0; i < s->conns.mark; i++) {
 			struct rc_conn *c = &s->conns.at[i];
-			if (c->kind == RC_CONN_INGEST)
+			/* Whose handshake would only be over later is let in no more, or nobody would tell it. */
+			if (c->kind == RC_CONN_INGEST || c->kind == RC_CONN_HANDSHAKE)
 				rc_serve_drain(&s->serve, c);
 		}
 	}
