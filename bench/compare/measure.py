@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from cases import STILL_HOLDS, STORMING
+from cases import LATENCY_WITH_OURS, STILL_HOLDS, STORMING
 from servers import Failed, own_terms
 
 # Of the window that server or generator were ready and another had their CPU. A server that makes a thousand sends in one system call
@@ -16,6 +16,7 @@ from servers import Failed, own_terms
 DISTURBED = 0.10
 VERDICTS = {0: "ok", 1: "faulty", 2: "unusable", 3: "limited", 130: "interrupted"}
 LIMITED = "the server's CPU alone holds: "  # before what a limited generator says
+WITH_OURS = "the generator has a part in the latency: "
 STARTS = 3  # of the start-up case, in each round
 
 
@@ -53,12 +54,12 @@ def when_idle(cpus):
 class Storm:
     """Clients that make handshakes, one after the other, until its `with` block ends; then result is the JSON."""
 
-    def __init__(self, command, out, cpu):
-        self.command, self.out, self.cpu, self.result = [*command, "--json", out], out, cpu, None
+    def __init__(self, command, out, terms):
+        self.command, self.out, self.terms, self.result = [*command, "--json", out], out, terms, None
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                        start_new_session=True, preexec_fn=when_idle({self.cpu}))
+                                        start_new_session=True, preexec_fn=self.terms)
         return self
 
     def __exit__(self, kind, value, trace):
@@ -74,8 +75,8 @@ class Storm:
 
 
 class Generator:
-    def __init__(self, program, cpu, seconds, warm):
-        self.program, self.cpu, self.seconds, self.warm = program, cpu, seconds, warm
+    def __init__(self, program, cpu, seconds, warm, realtime):
+        self.program, self.cpu, self.seconds, self.warm, self.realtime = program, cpu, seconds, warm, realtime
 
     def command(self, case, server, running, out):
         seconds = case.seconds or self.seconds
@@ -84,7 +85,7 @@ class Generator:
                    "--quiet", "--json", out]
         if not case.memory:
             # A storm takes its time to gather.
-            command += [*(["--busy"] if case.polls else []), "--warm", f"{max(self.warm, 2) if case.storm else self.warm:g}"]
+            command += [*(["--busy"] if case.polls else []), "--warm", f"{max(self.warm, 4) if case.storm else self.warm:g}"]
         if running.tls:
             command += ["--insecure"]
         for pid in running.pids():
@@ -101,7 +102,8 @@ class Generator:
                    "--seconds", "600", "--warm", "0", "--cpus", str(self.cpu), "--sources", "127.0.0.2-127.0.0.9", "--insecure", "--own-limit",
                    "--quiet"]
         try:
-            with Storm(command, out, self.cpu) as storm:
+            # Whoever is before all others need not keep the storm down.
+            with Storm(command, out, (own_terms if running.realtime else when_idle)({self.cpu})) as storm:
                 status, result, said = self.run_alone(case, server, running)
         finally:
             os.unlink(out)
@@ -116,7 +118,7 @@ class Generator:
             process = subprocess.Popen(
                 self.command(case, server, running, out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
-                preexec_fn=own_terms({self.cpu}))
+                preexec_fn=own_terms({self.cpu}, running.realtime))
             try:
                 _, said = process.communicate(timeout=limit)
             except subprocess.TimeoutExpired:
@@ -159,7 +161,7 @@ def add_cpu_per_event(result):
 def add_storm(status, result, said, storm):
     """The storm's handshakes a second beside what the others had meanwhile; both ended together, so the longer one covers the other."""
     seconds, handshakes = figure(storm, ("window", "seconds")), figure(storm, ("window", "handshakes"))
-    if status != 0 or result is None:
+    if status not in (0, 3) or result is None:
         return status, result, said
     if not seconds or seconds < figure(result, ("window", "seconds")):
         why = (storm or {}).get("notes") or ["it was not reached"]
@@ -171,8 +173,10 @@ def add_storm(status, result, said, storm):
 def take_down(case, server, status, result, said):
     verdict = VERDICTS.get(status, f"status {status}")
     # How much memory a client takes does not depend on how fast the generator was.
-    cpu_alone = verdict == "limited" and case.tls and not case.memory and case.primary in STILL_HOLDS
-    fit = verdict == "ok" or cpu_alone or (verdict == "limited" and case.memory)
+    limited = verdict == "limited" and result is not None
+    cpu_alone = limited and case.tls and case.primary in STILL_HOLDS
+    with_ours = limited and case.tls and case.primary == "p99" and waited(result, server)[0] <= DISTURBED
+    fit = verdict == "ok" or cpu_alone or with_ours or (limited and case.memory)
     if not fit or result is None:
         notes = (result or {}).get("notes") or [(said.splitlines() or ["the generator said nothing"])[-1]]
         return Outcome({}, f"{verdict}: {notes[0]}", again=verdict == "limited")
@@ -180,9 +184,11 @@ def take_down(case, server, status, result, said):
     if figure(result, ("told",)):
         return Outcome({}, f"the server left out {result['told']:,} events and said so")
     add_cpu_per_event(result)
-    figures = {key: figure(result, where) for key, where in (STILL_HOLDS if cpu_alone else case.figures).items()}
+    known = {**LATENCY_WITH_OURS, **STILL_HOLDS, "handshakes_per_second": ("storm", "handshakes_per_second")} if with_ours else \
+        STILL_HOLDS if cpu_alone else case.figures
+    figures = {key: figure(result, where) for key, where in known.items()}
     figures = {key: value for key, value in figures.items() if value is not None}
-    note = LIMITED + " ".join(result["notes"]) if cpu_alone else " ".join(result["notes"])
+    note = (LIMITED if cpu_alone else WITH_OURS if with_ours else "") + " ".join(result["notes"])
     return Outcome(figures) if case.memory else Outcome(figures, note, waited(result, server))
 
 
@@ -193,7 +199,8 @@ def once(case, server, generator, cpus, certificate):
             with server.start(cpus, certificate) as running:
                 times.append(running.startup_seconds)
         return Outcome({"startup_seconds": statistics.median(times)})
-    with server.start(cpus, certificate) as running:
+    # Not who polls: it would leave nothing to others.
+    with server.start(cpus, certificate, generator.realtime and not case.polls) as running:
         return take_down(case, server, *generator.run(case, server, running))
 
 

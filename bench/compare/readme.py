@@ -7,7 +7,7 @@ import json
 import os
 import re
 
-from measure import LIMITED
+from measure import LIMITED, WITH_OURS
 from servers import ROOT, Failed
 from summary import better, marked, number, unit
 
@@ -100,7 +100,7 @@ def text(result):
     if without:
         lines += ["", "Without a figure, for the reasons in results.json: " + "; ".join(without) + "."]
     remarks = [f"{case['name']}, {r['server']}, {note.rstrip('.')}" for case in result["cases"] for r in case["rows"]
-               if "skipped" not in r and r["median"] for note in r["notes"] if ": disturbed, " not in note and LIMITED not in note]
+               if "skipped" not in r and r["median"] for note in r["notes"] if ": disturbed, " not in note and LIMITED not in note and WITH_OURS not in note]
     if remarks:
         lines += ["", "To be known of the figures: " + "; ".join(remarks) + "."]
     limited = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
@@ -108,6 +108,10 @@ def text(result):
     if limited:
         lines += ["", "In these the generator, which deciphers on one core what the server enciphers on one, was the limit or was disturbed in at least one "
                   "round, and of that round only the server's CPU time counts: " + "; ".join(limited) + "."]
+    ours = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
+            if any(WITH_OURS in note for note in r.get("notes", []))]
+    if ours:
+        lines += ["", "In these the generator was late itself in at least one round, and that is part of the latency: " + "; ".join(ours) + "."]
     disturbed = sorted({f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
                         if marked(r)})
     if disturbed:

@@ -35,7 +35,7 @@ class Comparison:
         self.began = time.monotonic()
         self.started = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.missing, self.notes, self.outcomes, self.rounds = {}, [], {}, 0
-        self.generator = measure.Generator(os.path.join(o.build, "ringcast-load"), o.client_cpu, o.seconds, o.warm)
+        self.generator = measure.Generator(os.path.join(o.build, "ringcast-load"), o.client_cpu, o.seconds, o.warm, o.realtime)
         self.limit = LIMIT_QUICK if o.quick else LIMIT_TLS if any(case.tls for case in cases) else LIMIT_SECONDS
         self.patience = measure.Patience(o.patience, self.limit / 8)
         self.folder = tempfile.mkdtemp(prefix="rc-compare-")
@@ -141,7 +141,7 @@ class Comparison:
                 summary.add_ratios(entry)
                 cases.append(entry)
         settings = {"server_cpu": str(self.o.server_cpu), "generator_cpu": str(self.o.client_cpu), "seconds": self.o.seconds,
-                    "warm_seconds": self.o.warm, "generator_polls": True, "nats_gomaxprocs": 1, "threads_of_each_server": 1}
+                    "warm_seconds": self.o.warm, "generator_polls": True, "realtime": self.o.realtime, "nats_gomaxprocs": 1, "threads_of_each_server": 1}
         return {"ringcast_compare": 1, "version": self.servers["ringcast"].version if "ringcast" in self.servers else "",
                 "started": self.started, "seconds": round(self.took(), 1), "quick": self.o.quick, "rounds": self.rounds,
                 "host": host(), "settings": settings, "notes": self.notes, "cases": cases,

@@ -50,10 +50,12 @@ def free_port():
         return s.getsockname()[1]
 
 
-def own_terms(cpus):
-    """Runs in the child: on its CPUs, and it ends when we do, however that is."""
+def own_terms(cpus, realtime=False):
+    """Runs in the child: on its CPUs, before all others if so, and it ends when we do, however that is."""
     def before():
         os.sched_setaffinity(0, cpus)
+        if realtime:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     return before
 
@@ -97,8 +99,8 @@ def upgraded(port, path, protocol, tls):
 class Running:
     """One start of a server. Ends with the `with` block that it was started in."""
 
-    def __init__(self, server, cpus, certificate):
-        self.server, self.cpus, self.certificate = server, cpus, certificate
+    def __init__(self, server, cpus, certificate, realtime):
+        self.server, self.cpus, self.certificate, self.realtime = server, cpus, certificate, realtime
         self.tls = certificate is not None
         self.folder = tempfile.mkdtemp(prefix="rc-compare-")
         self.process = None
@@ -122,7 +124,7 @@ class Running:
             began = time.monotonic()
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=self.server.environment(self), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True, preexec_fn=own_terms(self.cpus))
+                stdout=log, stderr=log, start_new_session=True, preexec_fn=own_terms(self.cpus, self.realtime))
         path = self.server.path.replace("{channel}", "startup")
         while time.monotonic() < began + START_SECONDS:
             if upgraded(self.port, path, self.server.protocol, self.tls):
@@ -213,9 +215,9 @@ class Server:
     def environment(self, running):
         return dict(os.environ)
 
-    def start(self, cpus, certificate=None):
+    def start(self, cpus, certificate=None, realtime=False):
         """cpus: a set, as many as cpus_needed. certificate: (key, certificate), two files; then it speaks TLS."""
-        return Running(self, cpus, certificate)
+        return Running(self, cpus, certificate, realtime)
 
 
 class Ringcast(Server):

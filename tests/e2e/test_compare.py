@@ -264,9 +264,15 @@ def test_when_the_reader_is_the_limit_over_tls_the_servers_cpu_is_the_figure(fak
     assert "only the server's CPU time counts: tls-fanout-64-128, floor-tls." in said and "To be known" not in said
 
 
-def test_a_limited_latency_has_no_figure_over_tls_either(fake, folder):
-    result, _ = tls_result(folder, fake(floor=[answer(changed(verdict="limited", notes=["disturbed"]), 3)]), "floor-tls", "tls-latency")
-    assert rows(result, "tls-latency")["floor-tls"]["median"] == {}
+@pytest.mark.parametrize("waited, there", [(0.02, True), (1.0, False)], ids=["late", "disturbed"])
+def test_a_limited_latency_over_tls_is_there_unless_others_had_the_cpu(fake, folder, waited, there):
+    late = changed(verdict="limited", notes=["it was late."], latency=None, generator={"waited_seconds": waited})
+    late["limited"] = {"latency": {"p50": 1, "p99": 2, "p999": 3}, "cpu_ns_per_delivery": 321.0}
+    result, _ = tls_result(folder, fake(floor=[answer(late, 3)]), "floor-tls", "tls-latency")
+    row = rows(result, "tls-latency")["floor-tls"]
+    assert row["median"] == ({"p50": 1, "p99": 2, "p999": 3, "cpu_ns_per_delivery": 321.0} if there else {})
+    assert (f"round 1: {measure.WITH_OURS}it was late." in row["notes"]) == there
+    assert ("was late itself" in readme.text(result)) == there
 
 
 def test_handshakes_are_asked_for_in_each_version_and_with_each_key(fake, folder):
