@@ -170,7 +170,7 @@ int rc_ktls_take_record(int fd, uint8_t *type, void *bytes, size_t size)
 		return -EAGAIN;
 	/* Empty: the kernel would drop it and go on to what follows; no TLS allows it. */
 	if (n == 0)
-		return -EBADMSG;
+		return -EPROTO;
 	return (int)receive(fd, bytes, size, 0, type);
 }
 

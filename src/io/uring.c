@@ -455,8 +455,10 @@ static void unwrap(struct rc_io_event *ev)
 	/* Nobody may take for data what could be an alert; nor the rest of something for its whole. */
 	if (out.flags & (MSG_CTRUNC | MSG_TRUNC))
 		ev->res = -EIO;
-	/* The end of the stream comes as a head without payload. So does an empty alert or handshake message,
-	 * which no TLS allows: it ends the connection as well. */
+	/* The end of the stream comes as a head without payload. So does an empty alert or handshake message, with its type;
+	 * no TLS allows it. */
+	if (ev->res == 0 && ev->record)
+		ev->res = -EPROTO;
 	if (ev->res <= 0) {
 		ev->data = NULL;
 		ev->record = 0;

@@ -253,7 +253,8 @@ static void follow_context(struct rc_serve *sv)
 
 	if (version == sv->tls_seen)
 		return;
-	if (sv->tls_seen)
+	/* 1 is what the gateway started with. A shard whose first turn comes late may see that one never. */
+	if (version > 1)
 		rc_count(sv->counters, RC_C_tls_reloads, 1);
 	sv->tls_context = atomic_load_explicit(&sv->tls->context, memory_order_acquire);
 	sv->tls_seen = version;

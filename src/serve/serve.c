@@ -189,6 +189,34 @@ void rc_serve_plain(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes
 	}
 }
 
+/* What a record deserves that the kernel, or the ring, ended the receiving with; -1: the error is not about records. */
+static int32_t deserved_alert(int res)
+{
+	switch (res) {
+	case -EBADMSG:
+	case -EKEYEXPIRED:
+		return RC_TLS_ALERT_BAD_RECORD_MAC;
+	case -EMSGSIZE:
+		return RC_TLS_ALERT_RECORD_OVERFLOW;
+	case -EINVAL: /* its header is none */
+	case -EPROTO: /* it is empty, and no data */
+		return RC_TLS_ALERT_UNEXPECTED_MESSAGE;
+	default:
+		return -1;
+	}
+}
+
+void rc_serve_send_failed(struct rc_serve *sv, struct rc_conn *c, int res)
+{
+	/* The kernel tells whoever comes next what was wrong with what it received, a sender too. */
+	if ((c->flags & RC_CONN_KTLS) && deserved_alert(res) >= 0)
+		rc_serve_input_ended(sv, c, res);
+	else if (c->state == RC_CONN_OPEN)
+		rc_count(sv->counters, RC_C_close_io_error, 1);
+	if (c->state != RC_CONN_DEAD)
+		rc_conn_kill(sv->conns, c);
+}
+
 void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 {
 	if (res == -ENOBUFS || res == -EINTR || res == -EAGAIN) {
@@ -201,14 +229,14 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 		take_record(sv, c);
 		return;
 	}
-	if ((c->flags & RC_CONN_KTLS) && (res == -EBADMSG || res == -EKEYEXPIRED)) {
+	if ((c->flags & RC_CONN_KTLS) && deserved_alert(res) >= 0) {
 		rc_conn_ktls_clear_error(c);
 		if (c->state == RC_CONN_FINISHING ||
 			(c->state == RC_CONN_OPEN && (c->flags & RC_CONN_NOTIFIED)))
 			return;
 		if (c->state == RC_CONN_OPEN) {
-			rc_count(sv->counters, RC_C_tls_bad_records, 1);
-			rc_conn_tls_refuse(sv->conns, c, RC_TLS_ALERT_BAD_RECORD_MAC);
+			rc_count(sv->counters, res == -EPROTO ? RC_C_tls_bad_messages : RC_C_tls_bad_records, 1);
+			rc_conn_tls_refuse(sv->conns, c, deserved_alert(res));
 		}
 		bad_tls(sv, c);
 		return;

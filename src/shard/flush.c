@@ -568,9 +568,7 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 	}
 	if (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOBUFS && res != -ENOMEM) {
 		rc_count(s->counters, RC_C_send_errors, 1);
-		if (c->state == RC_CONN_OPEN)
-			rc_count(s->counters, RC_C_close_io_error, 1);
-		rc_conn_kill(&s->conns, c);
+		rc_serve_send_failed(&s->serve, c, res);
 		rc_conn_landed(&s->conns, c);
 		return;
 	}

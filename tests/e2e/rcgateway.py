@@ -34,12 +34,16 @@ REPORTS = re.compile(
     r"ERROR: (Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|WARNING: ThreadSanitizer|"
     r"SUMMARY: \w+Sanitizer|runtime error:|assertion|panic|RC_ASSERT")
 
+ASAN = "detect_leaks=1:detect_stack_use_after_return=1:exitcode=97"
+# For who looks at memory: AddressSanitizer keeps little of what was freed.
+FORGETFUL = {"ASAN_OPTIONS": f"{ASAN}:quarantine_size_mb=1:thread_local_quarantine_size_kb=64"}
+
 
 def environment(folder):
     env = {k: v for k, v in os.environ.items() if not k.startswith("RINGCAST_")}
     # Counters of gateways that run at the same time stay apart.
     env["RUNTIME_DIRECTORY"] = str(folder)
-    env["ASAN_OPTIONS"] = "detect_leaks=1:detect_stack_use_after_return=1:quarantine_size_mb=16:exitcode=97"
+    env["ASAN_OPTIONS"] = f"{ASAN}:quarantine_size_mb=16"
     env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1:exitcode=97"
     env["TSAN_OPTIONS"] = "halt_on_error=0:second_deadlock_stack=1:exitcode=98"
     return env

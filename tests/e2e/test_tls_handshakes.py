@@ -10,6 +10,7 @@ import time
 import pytest
 
 from deadline import SLOW, SOON, eventually
+from rcgateway import FORGETFUL
 from rcingest import Publisher
 from rcrecords import client_hello, raw_socket
 from rctls import TlsSocket
@@ -216,8 +217,8 @@ def test_a_handshake_that_takes_too_long_is_ended(gateway, connect):
 
 
 def test_handshakes_leave_nothing_behind(gateway, connect):
-    """Memory and descriptors after four hundred of them are those after a hundred."""
-    g = gateway(MANY)
+    """Memory settles (a sanitizer's allocator takes some hundred of them to get there), descriptors are as many as before."""
+    g = gateway(MANY, env=FORGETFUL)
     inside = connect(g)
 
     def some(n):
@@ -232,7 +233,8 @@ def test_handshakes_leave_nothing_behind(gateway, connect):
         return g.rss()
 
     descriptors = g.descriptors()
-    before = some(100)
-    after = some(300)
-    assert after - before < 4 << 20, f"{(after - before) >> 10} KiB stayed"
+    taken = [some(150)]
+    while len(taken) < 12 and (len(taken) < 2 or taken[-1] - taken[-2] > 512 << 10):
+        taken.append(some(150))
+    assert taken[-1] - taken[-2] <= 512 << 10, f"KiB after each 150: {[t >> 10 for t in taken]}"
     inside.barrier()

@@ -178,9 +178,12 @@ def run_guest(test, guest):
     return results
 
 
-def step(test, everything):
-    """The results of all guests."""
-    guests, left_out = (whole(), None) if everything else short()
+def step(test, wanted):
+    """The results of the guests that are wanted: "all", the name of one, or what fits beside the other steps."""
+    named = [g for g in whole() if wanted in ("all", g.name)]
+    if wanted and not named:
+        return [test.show(test.Result(f"vm {wanted}", failed=1, output=f"there is no such guest; there are {', '.join(g.name for g in whole())}"))]
+    guests, left_out = (named, None) if wanted else short()
     results, ready = [], []
     for guest in guests:
         bad = prepared(test, guest) or built(test, guest)

@@ -330,7 +330,7 @@ static void an_empty_control_record_ends_it(void **state)
 	size_t len = records_seal(wire, &k, ALERT, "", 0, 0);
 	assert_int_equal(write(fd[1], wire, len), len);
 	arrived(fd[0]);
-	assert_int_equal(rc_ktls_take_record(fd[0], &type, got, sizeof(got)), -EBADMSG);
+	assert_int_equal(rc_ktls_take_record(fd[0], &type, got, sizeof(got)), -EPROTO);
 	assert_int_equal(type, ALERT);
 	records_close(fd);
 }
