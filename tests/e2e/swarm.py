@@ -79,6 +79,12 @@ class Swarm:
         m.sock.sendall(data)
         m.sock.setblocking(False)
 
+    def state(self):
+        gone = [m for m in self.order if m.ended]
+        silent = [m.index for m in self.order if not m.ended and not m.messages]
+        return f"{len(gone)} of {len(self.order)} are gone, with {sorted({str(m.close_code) for m in gone})}; without a message: {silent[:20]}; " \
+            f"in the middle of a frame: {[m.index for m in self.order if m.buffer][:20]}"
+
     def pump(self, done, what, timeout=SOON):
         """Reads everybody until done() holds; every stretch of the time without a byte for anyone counts."""
         deadline = Deadline(timeout)
@@ -86,7 +92,7 @@ class Swarm:
             try:
                 ready = self.epoll.poll(deadline.left(), 1024)
             except TimeoutError:
-                raise AssertionError(f"not within {deadline.seconds:.0f} s: {what}") from None
+                raise AssertionError(f"not within {deadline.seconds:.0f} s: {what}; {self.state()}") from None
             for fd, _ in ready:
                 m = self.members.get(fd)
                 if m:
