@@ -243,6 +243,9 @@ static int outcome(struct load_tls *t, int rc, short *want)
 	case SSL_ERROR_ZERO_RETURN:
 		return 0;
 	case SSL_ERROR_SYSCALL:
+		/* It had refused already, and the other side would not hear it any more. */
+		if (ERR_GET_LIB(t->failure) == ERR_LIB_SSL)
+			return -EPROTO;
 		t->error = error != 0 ? error : ECONNRESET;
 		return -t->error;
 	default:

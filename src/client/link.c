@@ -53,6 +53,7 @@ void rc_client_disconnect(struct ringcast *r, bool for_good, const char *why)
 {
 	uint64_t now = rc_client_now_ms();
 	bool reached = r->connected;
+	bool answered = r->shaking; /* somebody, but with the wrong certificate perhaps */
 	bool farewell = r->draining;
 
 	snprintf(r->why, sizeof(r->why), "%s", why);
@@ -76,11 +77,14 @@ void rc_client_disconnect(struct ringcast *r, bool for_good, const char *why)
 	if (farewell) {
 		/* All of the gateway's clients were told the same time. */
 		r->retry_at_ms = now + r->bye_after_ms + random_upto(r, r->o.backoff_min_ms);
-	} else if (!reached && r->address + 1 < r->address_count) {
+	} else if (!reached && !answered && r->address + 1 < r->address_count) {
 		r->address++;
 		r->retry_at_ms = now;
 	} else {
-		if (!reached)
+		/* Why it was refused is not to be hidden at once by another address where nobody listens. */
+		if (answered)
+			r->address = (r->address + 1) % r->address_count;
+		else if (!reached)
 			r->address = 0;
 		r->retry_at_ms = now + backoff(r);
 		r->attempts++;
