@@ -31,11 +31,12 @@ def load(path):
 
 
 def columns(result):
-    """Every server of any case, ringcast first, floors last."""
+    """Every server that has a figure in any case, ringcast first, floors last."""
     found = {}
     for case in result["cases"]:
         for r in case["rows"]:
-            found.setdefault(r["server"], r["kind"])
+            if r.get("median"):
+                found.setdefault(r["server"], r["kind"])
     kinds = ["gateway", "peer", "floor"]
     return sorted(found, key=lambda name: (kinds.index(found[name]), list(found).index(name)))
 
@@ -54,7 +55,7 @@ def keys_of(case):
             "cpu_ns_per_handshake": ["handshakes_per_second"]}.get(case["primary"], [])
     if case.get("tls"):
         more = {"cpu_ns_per_delivery": ["deliveries_per_second"], "p99": ["p50", "cpu_ns_per_delivery", "handshakes_per_second"]}.get(case["primary"], more)
-    return [case["primary"], *(key for key in more if any(key in r.get("median", {}) for r in case["rows"]))]
+    return [case["primary"], *(key for key in more if any(key in r.get("median", {}) for r in case["rows"] if r["server"] == "ringcast"))]
 
 
 def cell(r, key):
@@ -63,6 +64,14 @@ def cell(r, key):
         return ""
     times = better(r, key)
     return number(key, value) + (f" ({times})" if times else "")
+
+
+def grouped(found, join):
+    """From (case, server, reason) a text with each server and reason once, or each server once."""
+    together = {}
+    for case, server, reason in sorted(found):
+        together.setdefault((server, reason), []).append(case)
+    return "; ".join(join.format(server=server, reason=reason, cases=", ".join(cases)) for (server, reason), cases in together.items())
 
 
 def is_tls(result):
@@ -92,9 +101,9 @@ def text(result):
         value = "" if t["value"] is None else f"{t['value']:.2f}" if t["unit"] == "ratio" else number(t["unit"], t["value"])
         met = {True: "met", False: "not met", None: "not measured"}[t["met"]]
         lines.append(f"| {titles[t['case']]}: {t['text']} | {value} | {met} |")
-    skipped = {f"{case['name']}, {r['server']}: {r['skipped']}" for case in result["cases"] for r in case["rows"] if "skipped" in r}
+    skipped = {(case["name"], r["server"], r["skipped"]) for case in result["cases"] for r in case["rows"] if "skipped" in r}
     if skipped:
-        lines += ["", "Not measured: " + "; ".join(sorted(skipped)) + "."]
+        lines += ["", "Not measured: " + grouped(skipped, "{server} in {cases}: {reason}") + "."]
     without = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
                if "skipped" not in r and not r["median"]]
     if without:
@@ -103,11 +112,11 @@ def text(result):
                if "skipped" not in r and r["median"] for note in r["notes"] if ": disturbed, " not in note and LIMITED not in note and WITH_OURS not in note]
     if remarks:
         lines += ["", "To be known of the figures: " + "; ".join(remarks) + "."]
-    limited = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
-               if any(LIMITED in note for note in r.get("notes", []))]
+    limited = {(case["name"], r["server"], "") for case in result["cases"] for r in case["rows"]
+               if any(LIMITED in note for note in r.get("notes", []))}
     if limited:
         lines += ["", "In these the generator, which deciphers on one core what the server enciphers on one, was the limit or was disturbed in at least one "
-                  "round, and of that round only the server's CPU time counts: " + "; ".join(limited) + "."]
+                  "round, and of that round only the server's CPU time counts: " + grouped(limited, "{server} in {cases}") + "."]
     ours = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
             if any(WITH_OURS in note for note in r.get("notes", []))]
     if ours:

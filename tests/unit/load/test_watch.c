@@ -103,7 +103,8 @@ static void its_cpu_and_memory_are_known(void **state)
 	assert_true(after.cpu_ns - before.cpu_ns > WORK_NS / 2);
 	assert_true(after.cpu_ns - before.cpu_ns <= to - from);
 	assert_true(before.rss > 1 << 20);
-	assert_true(after.rss > 1 << 20);
+	/* Linux before 6.2 may leave out 64 pages a thread. */
+	assert_true(after.rss > 1 << 19);
 	assert_int_equal(after.gone, 0);
 	close(fd);
 }
