@@ -213,6 +213,29 @@ def test_a_key_that_everybody_can_read_is_told_of(gateway, live):
     assert said(g, live.key) == before
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_authority_that_is_taken_out_takes_its_sessions_along(gateway, folder, live, pki, version):
+    """A ticket is no way round the authorities that count now."""
+    roots = os.path.join(folder, "clients.pem")
+    shutil.copy(pki.roots, roots)
+    g = gateway({**live.settings, "tls.client_ca": roots, **certificates.REQUIRED})
+    address = g.ingest.using(version=version, client=pki.client("pub-1"))
+    with Publisher.greeted(address) as p:
+        p.publish("a", "1")
+        session = p.sock.session()
+    with Publisher.greeted(address.using(session=session)) as p:
+        session = p.sock.session()
+    assert g.counter("tls_resumed") == 1
+    shutil.copy(pki.stranger.certificate, roots)
+    reload(g)
+    with pytest.raises(certificates.TURNED_AWAY):
+        Publisher.greeted(address.using(session=session))
+    assert g.counter("tls_resumed") == 1
+    # And who counts now comes in.
+    with Publisher.greeted(g.ingest.using(version=version, client=pki.client("pub-2", by=pki.stranger))) as p:
+        p.publish("a", "1")
+
+
 @pytest.mark.one_path
 @pytest.mark.one_shard
 def test_a_certificate_that_ends_soon_is_told_of(gateway, pki):
