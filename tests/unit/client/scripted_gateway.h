@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -435,6 +436,21 @@ static inline uint64_t published(struct ringcast *r, const char *data)
 	assert_int_equal(
 		ringcast_publish(r, "news", "add", data, strlen(data), 0, &sequence), RINGCAST_OK);
 	return sequence;
+}
+
+/* As a caller with a loop of its own does it. */
+static inline void drive_until_acked(struct ringcast *r)
+{
+	for (int turns = 0; ringcast_unacked(r) != 0; turns++) {
+		int want = ringcast_want(r);
+		struct pollfd p = {ringcast_fd(r), 0, 0};
+
+		assert_true(turns < 10000);
+		p.events = (short)((want & RINGCAST_WANT_READ ? POLLIN : 0) |
+				   (want & RINGCAST_WANT_WRITE ? POLLOUT : 0));
+		assert_true(poll(&p, 1, ringcast_timeout(r)) >= 0);
+		assert_int_equal(ringcast_poll(r, 0), RINGCAST_OK);
+	}
 }
 
 #endif

@@ -4,8 +4,6 @@
  */
 #include "scripted_gateway.h"
 
-#include <poll.h>
-
 static void acknowledge_three_at_once(struct gateway *g)
 {
 	struct rc_ingest_publish event;
@@ -529,16 +527,7 @@ static void loop_of_the_caller_can_drive_it(void **state)
 	r = opened(&o);
 	for (int i = 0; i < 10; i++)
 		published(r, "x");
-	for (int turns = 0; ringcast_unacked(r) != 0; turns++) {
-		int want = ringcast_want(r);
-		struct pollfd p = {ringcast_fd(r), 0, 0};
-
-		assert_true(turns < 10000);
-		p.events = (short)((want & RINGCAST_WANT_READ ? POLLIN : 0) |
-				   (want & RINGCAST_WANT_WRITE ? POLLOUT : 0));
-		assert_true(poll(&p, 1, ringcast_timeout(r)) >= 0);
-		assert_int_equal(ringcast_poll(r, 0), RINGCAST_OK);
-	}
+	drive_until_acked(r);
 	assert_int_equal(ringcast_acked(r), 10);
 	ringcast_close(r);
 	gateway_stop(g);

@@ -6,14 +6,13 @@
 #ifndef RC_TESTS_UNIT_TLS_PAIR_H
 #define RC_TESTS_UNIT_TLS_PAIR_H
 
-#include <stdio.h>
-
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "../unit.h"
+#include "hex.h"
 #include "tls/keys.h"
 #include "tls/record.h"
 
@@ -29,29 +28,17 @@ static const char *const pair_suites_12[RC_TLS_CIPHERS] = {"ECDHE-ECDSA-AES128-G
 static const char *const pair_suites_13[RC_TLS_CIPHERS] = {
 	"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"};
 
-static inline uint32_t pair_hex(const char *text, uint8_t *out, uint32_t max)
-{
-	uint32_t len = 0;
-	unsigned int byte;
-
-	for (; sscanf(text, "%2x", &byte) == 1; text += 2) {
-		assert_true(len < max);
-		out[len++] = (uint8_t)byte;
-	}
-	return len;
-}
-
 static inline void pair_keylog(const SSL *ssl, const char *line)
 {
 	struct pair *p = SSL_get_app_data(ssl);
 	const char *last = strrchr(line, ' ');
 
 	if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0)
-		p->secret_len = pair_hex(last + 1, p->client_secret, RC_TLS_SECRET_MAX);
+		p->secret_len = hex_bytes(last + 1, p->client_secret, RC_TLS_SECRET_MAX);
 	else if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0)
-		(void)pair_hex(last + 1, p->server_secret, RC_TLS_SECRET_MAX);
+		(void)hex_bytes(last + 1, p->server_secret, RC_TLS_SECRET_MAX);
 	else if (strncmp(line, "CLIENT_RANDOM ", 14) == 0)
-		assert_int_equal(pair_hex(last + 1, p->master, RC_TLS_SECRET_MAX), 48);
+		assert_int_equal(hex_bytes(last + 1, p->master, RC_TLS_SECRET_MAX), 48);
 }
 
 static inline void pair_certify(SSL_CTX *ctx)

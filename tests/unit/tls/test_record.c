@@ -3,23 +3,10 @@
  * record.c against the records of RFC 8448, cut streams, wrong headers, and forgers. OpenSSL is the other end in
  * test_interop.c.
  */
-#include <stdio.h>
-
 #include <openssl/evp.h>
 
 #include "engine.h"
-
-static uint32_t hex(const char *text, uint8_t *out, uint32_t max)
-{
-	uint32_t len = 0;
-	unsigned int byte;
-
-	for (; sscanf(text, "%2x", &byte) == 1; text += 2) {
-		assert_true(len < max);
-		out[len++] = (uint8_t)byte;
-	}
-	return len;
-}
+#include "hex.h"
 
 static const uint8_t rfc_client_secret[32] = {0x9e, 0x40, 0x64, 0x6c, 0xe7, 0x9a, 0x7f, 0x9d, 0xc0,
 	0x5a, 0xf8, 0x88, 0x9b, 0xce, 0x65, 0x52, 0x87, 0x5a, 0xfa, 0x0b, 0x06, 0xdf, 0x00, 0x87,
@@ -50,16 +37,16 @@ static void records_are_those_of_the_rfc(void **state)
 	assert_int_equal(rc_tls_keys_13(&k, RC_TLS_AES_128_GCM, rfc_client_secret,
 				 rfc_server_secret, 32, 1, true),
 		0);
-	len = hex(server_data, wanted, sizeof(wanted));
+	len = hex_bytes(server_data, wanted, sizeof(wanted));
 	assert_int_equal(
 		rc_tls_seal(engine, &k, RC_TLS_DATA, plain, sizeof(plain), 16384, wire), len);
 	assert_memory_equal(wire, wanted, len);
-	len = hex(server_close, wanted, sizeof(wanted));
+	len = hex_bytes(server_close, wanted, sizeof(wanted));
 	assert_int_equal(rc_tls_seal(engine, &k, RC_TLS_ALERT, close_notify, 2, 16384, wire), len);
 	assert_memory_equal(wire, wanted, len);
 
-	len = hex(client_data, wire, sizeof(wire));
-	len += hex(client_close, wire + len, sizeof(wire) - len);
+	len = hex_bytes(client_data, wire, sizeof(wire));
+	len += hex_bytes(client_close, wire + len, sizeof(wire) - len);
 	assert_int_equal(rc_tls_open(engine, &k, wire, len, &got, &need), 72);
 	assert_int_equal(got.type, RC_TLS_DATA);
 	assert_int_equal(got.len, sizeof(plain));
