@@ -235,7 +235,8 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 			(c->state == RC_CONN_OPEN && (c->flags & RC_CONN_NOTIFIED)))
 			return;
 		if (c->state == RC_CONN_OPEN) {
-			rc_count(sv->counters, res == -EPROTO ? RC_C_tls_bad_messages : RC_C_tls_bad_records, 1);
+			rc_count(sv->counters,
+				res == -EPROTO ? RC_C_tls_bad_messages : RC_C_tls_bad_records, 1);
 			rc_conn_tls_refuse(sv->conns, c, deserved_alert(res));
 		}
 		bad_tls(sv, c);

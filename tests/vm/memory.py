@@ -38,6 +38,17 @@ def load(folder, g, clients, *more):
                        "--pid", g.pid, "--quiet", *(["--insecure"] if g.pki else []), *more)
 
 
+def settled(look):
+    """What the last handshakes worked with is given back within seconds: the value that has not fallen any more for five."""
+    value, since = look(), time.monotonic()
+    while time.monotonic() - since < 5:
+        time.sleep(0.2)
+        now = look()
+        if now < value:
+            value, since = now, time.monotonic()
+    return value
+
+
 def measure(scheme, clients, folder):
     """Bytes of user space a client. What the first handshakes bring in once (OpenSSL's code and tables, a heap) is there before."""
     with tempfile.TemporaryDirectory(prefix="rc-", dir=folder) as own:
@@ -48,14 +59,11 @@ def measure(scheme, clients, folder):
             g.wait_ready()
             load(own, g, 128, "--seconds", 1).wait(100)
             g.until_counter("clients", 0, 100)
-            counted, begin = tls_stat(), g.rss()
+            counted, begin = tls_stat(), settled(g.rss)
             running = load(own, g, clients, "--seconds", 1000)
             g.until_counter("clients", clients, 100)
             wrong = kernel_was_asked(counted, tls_stat(), clients) if secure else None
-            # What the last handshakes worked with is given back within seconds.
-            end = time.monotonic() + 30
-            while (each := (g.rss() - begin) / clients) > MOST and time.monotonic() < end:
-                time.sleep(0.2)
+            each = settled(lambda: (g.rss() - begin) / clients)
             running.interrupt()
             running.wait(100)
             if wrong:

@@ -182,9 +182,8 @@ static void certificate_larger_than_the_socket_goes_in_parts(void **state)
 	}
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_max_cert_list(context, 200000);
-#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
-	SSL_CTX_set_options(context, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
-#endif
+	/* In 1.3 newer OpenSSLs compress it to next to nothing. */
+	SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
 	assert_int_equal(SSL_CTX_load_verify_locations(context, pki.ca, NULL), 1);
 	open_pair(context, pki.file);
 	begin();

@@ -251,10 +251,13 @@ static void trusted_server_is_talked_to_in_tls_1_2_and_1_3(void **state)
 static void old_tls_is_not_spoken(void **state)
 {
 	struct pair p;
+	int rc;
 
 	(void)state;
 	pair_open(&p, context("", true), "server.example", TLS1_1_VERSION, hang_up);
-	assert_int_equal(pair_shake(&p), -EPROTO);
+	rc = pair_shake(&p);
+	/* A server whose OpenSSL does not speak it either hangs up without a word. */
+	assert_true(rc == -EPROTO || rc == -EPIPE || rc == -ECONNRESET);
 	assert_true(strlen(load_tls_why(p.tls)) > 0);
 	pair_close(&p);
 }
