@@ -49,30 +49,40 @@ def settled(look):
     return value
 
 
+def connected(g, folder, clients, before):
+    """As many more, which stay; (the generator, the gateway's own resident bytes)."""
+    running = load(folder, g, clients, "--seconds", 3000)
+    g.until_counter("clients", before + clients, 100)
+    return running, settled(g.rss)
+
+
 def measure(scheme, clients, folder):
-    """Bytes of user space a client. What the first handshakes bring in once (OpenSSL's code and tables, a heap) is there before."""
+    """Bytes of user space that a client costs, who is one of the second half. What handshakes bring in once and keep, OpenSSL's tables and
+    pages of a heap, comes with the first half; what it comes to is said."""
     with tempfile.TemporaryDirectory(prefix="rc-", dir=folder) as own:
-        secure = scheme == "wss"
+        secure, half = scheme == "wss", clients // 2
         settings = {"max_clients": clients + 100, "heartbeat": "10m", **({"tls.kernel": "yes"} if secure else {})}
         g = rcgateway.Gateway(own, settings, pki=rctls.Pki(own) if secure else None)
+        running = []
         try:
             g.wait_ready()
-            load(own, g, 128, "--seconds", 1).wait(100)
-            g.until_counter("clients", 0, 100)
-            counted, begin = tls_stat(), settled(g.rss)
-            running = load(own, g, clients, "--seconds", 1000)
-            g.until_counter("clients", clients, 100)
+            counted, nobody = tls_stat(), g.rss()
+            first, some = connected(g, own, half, 0)
+            running.append(first)
+            second, all_of_them = connected(g, own, half, half)
+            running.append(second)
             wrong = kernel_was_asked(counted, tls_stat(), clients) if secure else None
-            each = settled(lambda: (g.rss() - begin) / clients)
-            running.interrupt()
-            running.wait(100)
             if wrong:
                 raise SystemExit(wrong)
-            print(f"= {scheme}: {clients} idle clients, {each:.0f} bytes of user space each; counters "
+            each = (all_of_them - some) / half
+            once = all_of_them - nobody - each * clients
+            print(f"= {scheme}: {clients} idle clients, {each:.0f} bytes of user space each, and {once / 1024:.0f} KiB once, "
+                  f"{all_of_them >> 10} KiB in all; counters "
                   + json.dumps({k: v for k, v in g.counters().items() if k.startswith("tls_") and v}), flush=True)
-            g.stop(seconds=100)
             return each
         finally:
+            for one in running:
+                one.kill()
             g.kill()
 
 
