@@ -110,7 +110,8 @@ void load_client_handshake(struct load_worker *w, struct load_client *c)
 	} else if (rc == 0) {
 		load_speech_begin(w, c);
 	} else if (rc != -EAGAIN) {
-		(void)snprintf(why, sizeof(why), "TLS failed: %s", load_tls_why(c->extra->tls));
+		(void)snprintf(why, sizeof(why), "%s: %s", load_tls_what(c->extra->tls),
+			load_tls_why(c->extra->tls));
 		load_client_lost(w, c, why);
 	} else if (c->extra->tls_want & POLLOUT && !(c->flags & LOAD_AWAITED)) {
 		c->flags |= LOAD_AWAITED;

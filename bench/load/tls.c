@@ -295,14 +295,23 @@ ssize_t load_tls_write(struct load_tls *t, const void *bytes, size_t len, short 
 	return rc == 0 ? -EPIPE : rc;
 }
 
+static bool distrusted(const struct load_tls *t)
+{
+	return t->failure != 0 && ERR_GET_LIB(t->failure) == ERR_LIB_SSL &&
+	       ERR_GET_REASON(t->failure) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+}
+
+const char *load_tls_what(const struct load_tls *t)
+{
+	return distrusted(t) ? "its certificate is not accepted" : "TLS failed";
+}
+
 const char *load_tls_why(const struct load_tls *t)
 {
-	long verified = SSL_get_verify_result(t->ssl);
 	const char *text;
 
-	if (t->failure != 0 && ERR_GET_LIB(t->failure) == ERR_LIB_SSL &&
-		ERR_GET_REASON(t->failure) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		return X509_verify_cert_error_string(verified);
+	if (distrusted(t))
+		return X509_verify_cert_error_string(SSL_get_verify_result(t->ssl));
 	text = t->failure != 0 ? ERR_reason_error_string(t->failure) : NULL;
 	if (text != NULL)
 		return text;

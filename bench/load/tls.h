@@ -34,7 +34,8 @@ bool load_tls_resumed(const struct load_tls *t);
 int load_tls_handshake(struct load_tls *t, short *want) RC_MUST_USE;
 ssize_t load_tls_read(struct load_tls *t, void *out, size_t cap, short *want) RC_MUST_USE;
 ssize_t load_tls_write(struct load_tls *t, const void *bytes, size_t len, short *want) RC_MUST_USE;
-/* Why the last call failed, in words. */
+/* What failed when the last call did, and why, in words. */
+const char *load_tls_what(const struct load_tls *t);
 const char *load_tls_why(const struct load_tls *t);
 
 #endif
