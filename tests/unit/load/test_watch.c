@@ -83,12 +83,15 @@ static void its_cpu_and_memory_are_known(void **state)
 {
 	struct sockaddr_storage address;
 	int fd = listen_at(&address, "127.0.0.1", true);
+	/* Linux before 6.2 leaves some 200 pages out of the count that is quick to read; here are more. */
+	static char touched[4 << 20];
 	struct load_watch watch;
 	struct load_seen before, after;
 	struct rc_error err;
 	uint64_t from, to;
 
 	(void)state;
+	memset(touched, 1, sizeof(touched));
 	plan_for(&address);
 	assert_int_equal(load_watch_open(&watch, &plan, &err), 0);
 	assert_int_equal(watch.processes, 1);
@@ -103,8 +106,7 @@ static void its_cpu_and_memory_are_known(void **state)
 	assert_true(after.cpu_ns - before.cpu_ns > WORK_NS / 2);
 	assert_true(after.cpu_ns - before.cpu_ns <= to - from);
 	assert_true(before.rss > 1 << 20);
-	/* Linux before 6.2 may leave out 64 pages a thread. */
-	assert_true(after.rss > 1 << 19);
+	assert_true(after.rss > 1 << 20);
 	assert_int_equal(after.gone, 0);
 	close(fd);
 }
