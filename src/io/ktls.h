@@ -45,7 +45,8 @@ int rc_ktls_send_record(int fd, uint8_t type, const void *bytes, size_t len);
 void rc_ktls_clear_error(int fd);
 /*
  * Takes a control record that waits at the front. Returns its length and type, -EAGAIN when data, nothing or the end of the
- * stream is in front; nothing is taken then. -EPROTO: it is empty. Otherwise -errno. What is longer than size comes in pieces, each with the type.
+ * stream is in front; nothing is taken then. -EPROTO: it is empty. Otherwise -errno. What is longer than size comes in pieces,
+ * each with the type.
  * No receive may be armed on the socket.
  */
 int rc_ktls_take_record(int fd, uint8_t *type, void *bytes, size_t size);

@@ -54,7 +54,7 @@ def reload(g, words="certificates reloaded"):
     g.signal(signal.SIGHUP)
     eventually(lambda: said(g, words) > before, f"the gateway says {words!r}")
     if words == "certificates reloaded":
-        eventually(lambda: all(now["tls_reloads"] > was["tls_reloads"] for now, was in zip(g.counters_by_shard(), shards)),
+        eventually(lambda: all(new["tls_reloads"] > old["tls_reloads"] for new, old in zip(g.counters_by_shard(), shards)),
                    "every shard has the new ones")
     return [line for line in g.log.splitlines() if words in line][-1]
 
