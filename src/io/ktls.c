@@ -121,6 +121,9 @@ int rc_ktls_send_record(int fd, uint8_t type, const void *bytes, size_t len)
 	control.head.cmsg_len = CMSG_LEN(1);
 	*CMSG_DATA(&control.head) = type;
 	ssize_t n = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* An error of what was received is told once, to whoever calls next. It is no hindrance to what is said. */
+	if (n < 0 && errno != EAGAIN)
+		n = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0)
 		return -errno;
 	return (size_t)n == len ? 0 : -EIO;

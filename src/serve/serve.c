@@ -206,15 +206,20 @@ static int32_t deserved_alert(int res)
 	}
 }
 
-void rc_serve_send_failed(struct rc_serve *sv, struct rc_conn *c, int res)
+bool rc_serve_send_failed(struct rc_serve *sv, struct rc_conn *c, int res)
 {
 	/* The kernel tells whoever comes next what was wrong with what it received, a sender too. */
-	if ((c->flags & RC_CONN_KTLS) && deserved_alert(res) >= 0)
+	bool received = (c->flags & RC_CONN_KTLS) && deserved_alert(res) >= 0;
+
+	if (received && (c->flags & RC_CONN_NOTIFIED))
+		return true;
+	if (received)
 		rc_serve_input_ended(sv, c, res);
 	else if (c->state == RC_CONN_OPEN)
 		rc_count(sv->counters, RC_C_close_io_error, 1);
 	if (c->state != RC_CONN_DEAD)
 		rc_conn_kill(sv->conns, c);
+	return false;
 }
 
 void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)

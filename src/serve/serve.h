@@ -113,8 +113,11 @@ void rc_serve_renew(struct rc_serve *sv, struct rc_conn *c);
 bool rc_serve_pending(const struct rc_serve *sv);
 /* Receive ended: 0 = the peer's end, else -errno. */
 void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res);
-/* So did a send, by an error that can't be waited out; the connection ends. */
-void rc_serve_send_failed(struct rc_serve *sv, struct rc_conn *c, int res);
+/*
+ * So did a send, by an error that can't be waited out. True: the error was about what came behind the last record that could be
+ * read, which changes nothing about what is due; send again. False: the connection has ended.
+ */
+bool rc_serve_send_failed(struct rc_serve *sv, struct rc_conn *c, int res);
 /* Arms the receive that its kind wants, unless it is held back. */
 void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c);
 void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c);

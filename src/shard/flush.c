@@ -568,9 +568,10 @@ void rc_flush_sent(struct rc_shard *s, struct rc_conn *c, int32_t res)
 	}
 	if (res < 0 && res != -EAGAIN && res != -EINTR && res != -ENOBUFS && res != -ENOMEM) {
 		rc_count(s->counters, RC_C_send_errors, 1);
-		rc_serve_send_failed(&s->serve, c, res);
-		rc_conn_landed(&s->conns, c);
-		return;
+		if (!rc_serve_send_failed(&s->serve, c, res)) {
+			rc_conn_landed(&s->conns, c);
+			return;
+		}
 	}
 	int64_t done = rc_conn_sent(&s->conns, c, taken);
 	uint32_t n = done > 0 ? (uint32_t)done : 0;
