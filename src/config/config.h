@@ -27,7 +27,7 @@
 #define RC_CONFIG_TEXT_SIZE 160
 #define RC_CONFIG_NAME_SIZE 64
 /* At least as many as the table has rows (asserted there). */
-#define RC_CONFIG_OPTIONS_MAX    80
+#define RC_CONFIG_OPTIONS_MAX    112
 #define RC_CONFIG_NS_OPTIONS_MAX 16
 
 /* A constant and no option: what a client may ask of the echo endpoint. */
@@ -40,6 +40,9 @@ enum rc_config_slow {
 	RC_CONFIG_SLOW_SKIP,
 	RC_CONFIG_SLOW_LATEST,
 };
+
+/* What a new subscriber gets at once. */
+enum rc_config_first { RC_CONFIG_FIRST_NONE, RC_CONFIG_FIRST_LATEST };
 
 enum rc_config_ask { RC_CONFIG_ASK_NO, RC_CONFIG_ASK_OPTIONAL, RC_CONFIG_ASK_REQUIRED };
 enum rc_config_kernel { RC_CONFIG_KERNEL_AUTO, RC_CONFIG_KERNEL_YES, RC_CONFIG_KERNEL_NO };
@@ -73,6 +76,10 @@ struct rc_config_namespace {
 	char slow_key[RC_CONFIG_NAME_SIZE + 1];
 	bool raw;
 	uint32_t channel_ttl_ms;
+	uint32_t history_size; /* events; 0 = none */
+	uint32_t history_bytes;
+	uint32_t history_ttl_ms;
+	uint32_t on_subscribe; /* enum rc_config_first */
 	struct rc_config_origin origin[RC_CONFIG_NS_OPTIONS_MAX];
 };
 
@@ -95,6 +102,7 @@ struct rc_config {
 	uint32_t reconnect_jitter_ms;
 	uint32_t close_timeout_ms;
 	uint64_t memory;
+	uint64_t history_memory;  /* all shards together; 0 = half of memory */
 	uint32_t ring_bytes;      /* 0 = sized from max_message */
 	uint32_t receive_buffers; /* per shard */
 	uint32_t receive_buffer_bytes;

@@ -123,11 +123,24 @@ static void check_sizes(const struct rc_config *c, struct rc_config_report *r)
 				"%s: set lag_bytes to at least %s",
 				i ? " " : "", ns->name, have, message, need);
 		}
-		if (ns->slow_key[0] && ns->slow_policy != RC_CONFIG_SLOW_LATEST)
+		if (ns->slow_key[0] && ns->slow_policy != RC_CONFIG_SLOW_LATEST &&
+			ns->on_subscribe != RC_CONFIG_FIRST_LATEST)
 			rc_config_report_warning(r,
 				"[namespace%s%s] slow_key has no effect without slow_policy = "
-				"latest",
+				"latest or on_subscribe = latest",
 				i ? " " : "", ns->name);
+		if (ns->on_subscribe == RC_CONFIG_FIRST_LATEST && ns->history_size == 0)
+			rc_config_report_error(r,
+				"[namespace%s%s] on_subscribe = latest needs a history: set "
+				"history_size to 1 at least",
+				i ? " " : "", ns->name);
+	}
+	if (c->history_memory > c->memory) {
+		bytes_text(c->history_memory, have);
+		bytes_text(c->memory, need);
+		rc_config_report_error(r,
+			"history_memory = %s is more than the whole memory = %s, of which it is a part",
+			have, need);
 	}
 	if (c->echo_memory < c->echo_max_message) {
 		bytes_text(c->echo_memory, have);

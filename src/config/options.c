@@ -57,6 +57,12 @@ static const char *const ask_words[] = {
 
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 
+static const char *const first_events[] = {
+	[RC_CONFIG_FIRST_NONE] = "none",
+	[RC_CONFIG_FIRST_LATEST] = "latest",
+	NULL,
+};
+
 static const char *const slow_policies[] = {
 	[RC_CONFIG_SLOW_DISCONNECT] = "disconnect",
 	[RC_CONFIG_SLOW_SKIP] = "skip",
@@ -125,6 +131,9 @@ const struct rc_option rc_options[] = {
 		.help = "channel logs and waiting input and output, all shards together",
 		.why = "Reserved at start, divided evenly between the shards. When it is used up new work is refused, "
 		       "and nothing else is harmed."},
+	{SERVER("history_memory", history_memory), BYTES(64 * KIB, 1 * TIB), .zero = true, STANDARD("0"),
+		.help = "what the histories of all channels may hold of memory; 0 = half of it",
+		.why = "When it is used up the oldest events go first, whatever their namespace allows; who asks for them is told."},
 	{SERVER("ring_bytes", ring_bytes), BYTES(64 * KIB, 256 * MIB), .zero = true, .pow2 = true,
 		STANDARD("0"), .help = "each ring between two shards; 0 = sized from max_message",
 		.why = "There is one per ordered pair of shards: 8 shards have 56."},
@@ -278,6 +287,19 @@ const struct rc_option rc_options[] = {
 	{NAMESPACE("channel_ttl", channel_ttl_ms), MILLIS(0, 24 * HOUR), STANDARD("1m"),
 		.help = "how long a channel without subscribers and events keeps its offsets",
 		.why = "Who comes back later than that starts a new epoch."},
+	{NAMESPACE("history_size", history_size), COUNT(1, 10000000), .zero = true, STANDARD("0"),
+		.help = "events that each channel keeps for those who come back; 0 = none",
+		.why = "As many as come in the longest outage that clients should not notice."},
+	{NAMESPACE("history_bytes", history_bytes), BYTES(1 * KIB, 1 * GIB), STANDARD("1MiB"),
+		.help = "bytes that each channel keeps at most, as its clients get them",
+		.why = "Whatever limit is reached first trims the oldest events."},
+	{NAMESPACE("history_ttl", history_ttl_ms), MILLIS(1 * SECOND, 30 * 24 * HOUR), STANDARD("5m"),
+		.help = "how long an event is kept",
+		.why = "A channel is remembered at least as long as its last event, so longer times need more max_channels."},
+	{NAMESPACE("on_subscribe", on_subscribe), ONE_OF(first_events), STANDARD("none"),
+		.help = "what a new subscriber gets at once; latest = the last event, for each slow_key when one is named",
+		.why = "For channels that hold a state, such as a price or a score. Needs history_size; who recovers with `since` gets what "
+		       "he missed instead."},
 };
 /* clang-format on */
 
