@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "proto/base64.h"
+#include "proto/event_layout.h"
 #include "proto/json.h"
 #include "proto/textbuf.h"
 #include "proto/websocket.h"
@@ -16,25 +17,7 @@
 /* The last millisecond of the year 9999, at which rc_clock_iso8601 stops. */
 #define WALL_MS_MAX 253402300799999ull
 
-/* What stands around the fields, in their order. */
-#define TO_CHANNEL   "{\"type\":\"event\",\"channel\":\""
-#define TO_EVENT     "\",\"event\":\""
-#define TO_OFFSET    "\",\"offset\":"
-#define TO_TIMESTAMP ",\"timestamp\":\""
-#define TO_JSON      "\",\"data\":"
-#define TO_OPAQUE    "\",\"encoding\":\"base64\",\"data\":\""
-#define OPAQUE_END   "\"}"
-
-#define TEXT_LEN(literal) (sizeof(literal) - 1)
-#define FRAME_LEN         (TEXT_LEN(TO_CHANNEL TO_EVENT TO_OFFSET TO_TIMESTAMP) + RC_ISO8601_LEN)
-
-/* Always inlined with a literal, so that the copy is a few moves. */
-#define PUT(at, literal) put(at, literal, TEXT_LEN(literal))
-static inline unsigned char *put(unsigned char *at, const char *bytes, size_t len)
-{
-	memcpy(at, bytes, len);
-	return at + len;
-}
+#define FRAME_LEN (TEXT_LEN(TO_CHANNEL TO_EVENT TO_OFFSET TO_TIMESTAMP) + RC_ISO8601_LEN)
 
 static const char *timestamp_text(struct rc_event_encoder *encoder, uint64_t ms)
 {
@@ -165,24 +148,69 @@ size_t rc_position_text(uint64_t epoch, uint64_t offset, char out[RC_POSITION_MA
 	return len + rc_u64_text(offset, out + len);
 }
 
-int rc_position_parse(struct rc_str text, uint64_t *epoch, uint64_t *offset)
+/* The decimal number at *p, spelled as rc_u64_text does. */
+static int take_u64(const char **p, const char *end, uint64_t *out)
 {
+	const char *start = *p;
 	uint64_t value = 0;
-	size_t i = RC_EPOCH_LEN + 1;
 
-	if (text.len <= i || text.len > RC_POSITION_MAX || text.ptr[RC_EPOCH_LEN] != '@')
-		return -EINVAL;
-	if (text.ptr[i] == '0' && text.len > i + 1)
-		return -EINVAL;
-	for (; i < text.len; i++) {
-		uint64_t digit = (uint64_t)(unsigned char)text.ptr[i] - '0';
+	for (; *p < end; ++*p) {
+		uint64_t digit = (uint64_t)(unsigned char)**p - '0';
 
-		if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+		if (digit > 9)
+			break;
+		if (__builtin_mul_overflow(value, 10, &value) ||
 			__builtin_add_overflow(value, digit, &value))
 			return -EINVAL;
 	}
-	if (rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch) < 0)
+	if (*p == start || (*start == '0' && *p > start + 1))
 		return -EINVAL;
-	*offset = value;
+	*out = value;
 	return 0;
+}
+
+int rc_position_parse(struct rc_str text, uint64_t *epoch, uint64_t *offset)
+{
+	const char *p, *end;
+
+	if (text.len <= RC_EPOCH_LEN || text.ptr[RC_EPOCH_LEN] != '@')
+		return -EINVAL;
+	p = text.ptr + RC_EPOCH_LEN + 1;
+	end = text.ptr + text.len;
+	if (take_u64(&p, end, offset) < 0 || p != end)
+		return -EINVAL;
+	return rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch);
+}
+
+size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, char *out)
+{
+	char *at = out + rc_epoch_text(epoch, out);
+
+	RC_ASSERT(count >= 1 && count <= RC_STREAM_SHARDS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		*at++ = i == 0 ? '~' : '.';
+		at += rc_u64_text(stamps[i], at);
+	}
+	return (size_t)(at - out);
+}
+
+int rc_stream_parse(
+	struct rc_str text, uint64_t *epoch, uint64_t stamps[RC_STREAM_SHARDS_MAX], uint32_t *count)
+{
+	const char *p, *end;
+	uint32_t n = 0;
+
+	if (text.len <= RC_EPOCH_LEN || text.ptr[RC_EPOCH_LEN] != '~')
+		return -EINVAL;
+	p = text.ptr + RC_EPOCH_LEN;
+	end = text.ptr + text.len;
+	while (p < end) {
+		if (n == RC_STREAM_SHARDS_MAX || *p != (n == 0 ? '~' : '.'))
+			return -EINVAL;
+		p++;
+		if (take_u64(&p, end, &stamps[n++]) < 0)
+			return -EINVAL;
+	}
+	*count = n;
+	return rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch);
 }
