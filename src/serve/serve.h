@@ -37,6 +37,8 @@ struct rc_serve_port {
 	bool (*claim)(void *ctx, struct rc_str id, const struct rc_holder *who);
 	bool (*give_back)(
 		void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
+	/* To an owner; the answer comes to rc_replay_fetched, perhaps before this returns. False: no room now. */
+	bool (*fetch)(void *ctx, uint32_t shard, const struct rc_fetch *fetch);
 	/* A counter, all shards together. */
 	uint64_t (*sum)(void *ctx, enum rc_counter counter);
 };
@@ -83,6 +85,10 @@ struct rc_serve {
 		publisher_generation; /* by slot; outlives the publisher, so that late outcomes find nobody */
 	uint32_t ack_first;           /* publishers with acknowledgements to write */
 	uint32_t waiting_first; /* publishers whose input or whose id waits for room */
+	/* replays */
+	struct rc_slab replays;
+	uint32_t *replay_generation; /* by slot; outlives the replay, so that late answers find nobody */
+	uint32_t replay_first;       /* of those to go on with */
 	/* tls; NULL: no TLS port */
 	struct rc_serve_tls *tls;
 	const struct rc_tls_context *tls_context; /* that this shard follows */

@@ -182,6 +182,11 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 		(uint64_t)config->max_clients / 2 * config->notsent_lowat, true);
 }
 
+static uint64_t history_bytes(const struct rc_config *config, uint32_t shards)
+{
+	return (config->history_memory ? config->history_memory : config->memory / 2) / shards;
+}
+
 int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct rc_budget *budget,
 	struct rc_error *err)
 {
@@ -213,7 +218,12 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 			.key = rc_str_of(ns->slow_key),
 			.raw = ns->raw,
 			.channel_ttl_ms = ns->channel_ttl_ms,
+			.history_size = ns->history_size,
+			.history_bytes = ns->history_bytes,
+			.history_ttl_ms = ns->history_ttl_ms,
+			.first_latest = ns->on_subscribe == RC_CONFIG_FIRST_LATEST,
 		};
+		keeps_history |= ns->history_size != 0;
 	}
 	/* The largest event in its largest rendition: names of full length, each byte of the event's escaped. */
 	size_t frame_max = rc_event_ws_bound(&bound_event, false) + RC_CHANNEL_MAX +
@@ -231,6 +241,8 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		.subs_max = g->conns_max * 2 + channels * 4,
 		.patterns_max = config->max_patterns,
 		.frame_max = (uint32_t)frame_max,
+		.history_bytes_max = history_bytes(config, g->count),
+		.keeps_history = keeps_history,
 	};
 	g->ring_bytes = config->ring_bytes
 				? config->ring_bytes

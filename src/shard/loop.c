@@ -172,6 +172,8 @@ static void each_second(struct rc_shard *s)
 		return;
 	s->second_ns = s->now_ns + SECOND_NS;
 	rc_owner_sweep(&s->hub, SWEEP_PER_SECOND);
+	rc_history_sweep(&s->hub, SWEEP_PER_SECOND);
+	rc_route_stamp(s);
 	rc_home_sweep(&s->home, s->hub.now_s, SWEEP_PER_SECOND);
 	rc_gauge_set(s->counters, RC_C_arena_used_bytes, s->arena.used_bytes);
 	rc_gauge_set(s->counters, RC_C_connections, s->conns.open);

@@ -53,6 +53,7 @@ struct rc_shard {
 	uint32_t seal_spare; /* of that room, left to others */
 	uint64_t now_ns;
 	uint64_t second_ns; /* the next once-a-second work */
+	uint64_t stamp_told; /* to the other shards */
 	uint64_t touched;   /* shards whose rings got records this turn */
 	bool blocked;       /* some record could not be handled for want of room elsewhere */
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
@@ -165,6 +166,8 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 bool rc_route_receive(struct rc_shard *s);
 /* Makes visible what was written, and rings those who sleep. */
 void rc_route_publish(struct rc_shard *s);
+/* Tells the others how far our events are, so that positions move on where nothing comes. Once a second. */
+void rc_route_stamp(struct rc_shard *s);
 /* All incoming rings are empty. */
 bool rc_route_idle(struct rc_shard *s);
 

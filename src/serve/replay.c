@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/replay.h"
+
+#include "proto/event.h"
+#include "proto/sse.h"
+
+/* A client that has more than this waiting is not read ahead for. */
+#define OUT_ENOUGH 4096u
+/* Replays that a turn goes on with. */
+#define PER_TURN 256u
+
+static uint32_t replays_max(const struct rc_config *config)
+{
+	return RC_MIN(config->max_clients, 131072u) + 1024;
+}
+
+size_t rc_replay_bytes(const struct rc_config *config)
+{
+	size_t n = replays_max(config);
+
+	return rc_align_up(n * sizeof(struct rc_replay), RC_CACHE_LINE) + n * sizeof(uint32_t);
+}
+
+void rc_replay_init(struct rc_serve *sv, void *memory)
+{
+	uint32_t n = replays_max(sv->config);
+
+	rc_slab_init(&sv->replays, memory, sizeof(struct rc_replay), n);
+	sv->replay_generation =
+		(uint32_t *)(void *)((unsigned char *)memory +
+				     rc_align_up(n * sizeof(struct rc_replay), RC_CACHE_LINE));
+	sv->replay_first = RC_NONE;
+}
+
+struct rc_replay *rc_replay_at(const struct rc_serve *sv, uint32_t replay)
+{
+	return rc_slab_at(&sv->replays, replay);
+}
+
+uint32_t rc_replay_of(const struct rc_serve *sv, uint32_t sub)
+{
+	const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+
+	return s->flags & RC_SUB_REPLAYING ? s->listed_next : RC_NONE;
+}
+
+static struct rc_replica *replica_of(const struct rc_serve *sv, const struct rc_replay *p)
+{
+	return rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica);
+}
+
+static uint32_t shards(const struct rc_serve *sv)
+{
+	return sv->hub->limits.shards;
+}
+
+static uint64_t bit(uint32_t shard)
+{
+	return (uint64_t)1 << shard;
+}
+
+static uint64_t all(const struct rc_serve *sv)
+{
+	return shards(sv) == 64 ? UINT64_MAX : bit(shards(sv)) - 1;
+}
+
+/* ---- coming and going --------------------------------------------------------------------------- */
+
+static size_t stamps_bytes(const struct rc_serve *sv)
+{
+	return 2 * shards(sv) * sizeof(uint64_t);
+}
+
+uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
+	enum rc_replay_what what, const struct rc_since *since)
+{
+	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+	const struct rc_replica *r = rc_hub_replica(sv->hub, s->replica);
+	uint32_t index = rc_slab_get(&sv->replays);
+
+	RC_ASSERT((s->flags & RC_SUB_PAUSED) && s->listed_next == RC_NONE);
+	if (index == RC_NONE)
+		return RC_NONE;
+	struct rc_replay *p = rc_replay_at(sv, index);
+	*p = (struct rc_replay){
+		.conn = rc_conn_slot(sv->conns, c),
+		.sub = sub,
+		.place = RC_NONE,
+		.next = RC_NONE,
+		.what = (uint8_t)what,
+		.broad = r->pattern || r->rendition != RC_RENDITION_WS,
+		.owner = rc_hub_owner(sv->hub, r->hash),
+	};
+	if (p->broad) {
+		p->stamps = rc_pool_get(sv->pool, stamps_bytes(sv));
+		if (!p->stamps) {
+			rc_slab_put(&sv->replays, index);
+			return RC_NONE;
+		}
+		memset(p->stamps, 0, stamps_bytes(sv));
+	}
+	if (since) {
+		p->kind = (uint8_t)since->kind;
+		p->epoch = since->epoch;
+		p->after = since->kind == RC_SINCE_TIME ? since->time_ms : since->offset;
+		if (since->kind == RC_SINCE_STREAM) {
+			/* Of another run of the gateway, which may have had other shards. */
+			if (since->epoch != sv->hub->limits.stream_epoch ||
+				since->count != shards(sv))
+				p->verdict = RC_VERDICT_EPOCH;
+			else if (p->broad)
+				memcpy(p->stamps, since->stamps, shards(sv) * sizeof(uint64_t));
+			else
+				p->after = since->stamps[p->owner];
+		} else if (since->kind == RC_SINCE_BEGINNING) {
+			p->after = 0;
+		}
+	}
+	s->flags |= RC_SUB_REPLAYING;
+	s->listed_next = index;
+	return index;
+}
+
+static void unlist(struct rc_serve *sv, uint32_t index)
+{
+	uint32_t *link = &sv->replay_first;
+
+	if (!rc_replay_at(sv, index)->listed)
+		return;
+	while (*link != index)
+		link = &rc_replay_at(sv, *link)->next;
+	*link = rc_replay_at(sv, index)->next;
+}
+
+static void run(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	if (p->listed)
+		return;
+	p->listed = true;
+	p->next = sv->replay_first;
+	sv->replay_first = index;
+}
+
+void rc_replay_close(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+	struct rc_sub *s = rc_hub_sub(sv->hub, p->sub);
+
+	unlist(sv, index);
+	s->flags &= ~(uint32_t)RC_SUB_REPLAYING;
+	s->listed_next = RC_NONE;
+	rc_pool_put(sv->pool, p->stamps, p->stamps ? stamps_bytes(sv) : 0);
+	sv->replay_generation[index]++;
+	rc_slab_put(&sv->replays, index);
+}
+
+/* ---- asking ------------------------------------------------------------------------------------- */
+
+/* A batch of so many events from one owner. False: no room, or not needed. */
+static bool ask(struct rc_serve *sv, uint32_t index, uint32_t owner, struct rc_fetch *q,
+	struct rc_str names)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	q->shard = sv->shard;
+	q->slot = index;
+	q->generation = sv->replay_generation[index];
+	q->names = names;
+	q->lenient = true;
+	if (q->events_max == 0)
+		q->events_max = UINT32_MAX;
+	p->due |= bit(owner);
+	if (sv->port.fetch(sv->port.ctx, owner, q))
+		return true;
+	p->due &= ~bit(owner);
+	run(sv, index);
+	return false;
+}
+
+static struct rc_str member_names(const struct rc_replica *r, char buf[RC_CHANNEL_MAX + 1])
+{
+	if (r->rendition != RC_RENDITION_WS)
+		return (struct rc_str){r->name + 1, r->name_len - 1u};
+	buf[0] = (char)r->name_len;
+	memcpy(buf + 1, r->name, r->name_len);
+	return (struct rc_str){buf, r->name_len + 1u};
+}
+
+static enum rc_fetch_how how_of(const struct rc_replay *p)
+{
+	switch ((enum rc_since_kind)p->kind) {
+	case RC_SINCE_STREAM:
+		return RC_FETCH_STAMP;
+	case RC_SINCE_BEGINNING:
+		return RC_FETCH_BEGINNING;
+	case RC_SINCE_TIME:
+		return RC_FETCH_TIME;
+	default:
+		return RC_FETCH_OFFSET;
+	}
+}
+
+static void check_more(struct rc_serve *sv, uint32_t index)
+{
+	uint32_t generation = sv->replay_generation[index];
+
+	while (sv->replay_generation[index] == generation) {
+		struct rc_replay *p = rc_replay_at(sv, index);
+		struct rc_fetch q = {.how = (uint8_t)how_of(p), .check = true, .until = UINT64_MAX};
+		const struct rc_replica *r = replica_of(sv, p);
+		char buf[RC_CHANNEL_MAX + 1];
+		struct rc_str names = member_names(r, buf);
+		if (p->left == 0)
+			break;
+		uint32_t owner = (uint32_t)__builtin_ctzll(p->left);
+		q.epoch = p->epoch;
+		q.after = p->after;
+		if (p->broad && p->kind != RC_SINCE_POSITION) {
+			q.broad = true;
+			if (p->kind == RC_SINCE_STREAM)
+				q.after = p->stamps[owner];
+		} else {
+			names.ptr++;
+			names.len--;
+		}
+		p->left &= ~bit(owner);
+		if (!ask(sv, index, owner, &q, names)) {
+			p->left |= bit(owner);
+			break;
+		}
+	}
+}
+
+bool rc_replay_check(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	p->phase = RC_REPLAY_CHECKING;
+	if (p->what == RC_REPLAY_FIRST || p->verdict != RC_VERDICT_ALL) {
+		p->phase = RC_REPLAY_ANSWERED;
+		return false;
+	}
+	p->left = p->broad ? all(sv) : bit(p->owner);
+	if (p->broad && p->kind == RC_SINCE_POSITION) {
+		/* The position of a channel, for a stream of this one channel. */
+		const struct rc_replica *r = replica_of(sv, p);
+		struct rc_str name = {r->name + 2, r->name_len - 2u};
+		p->owner = rc_hub_owner(sv->hub, rc_hub_hash(sv->hub, name));
+		p->left = bit(p->owner);
+		memcpy(p->stamps, sv->hub->seen, shards(sv) * sizeof(uint64_t));
+	}
+	check_more(sv, index);
+	return p->phase == RC_REPLAY_CHECKING;
+}
+
+/* ---- what the client gets ----------------------------------------------------------------------- */
+
+struct rc_str rc_replay_position(struct rc_serve *sv, const struct rc_replay *p, char *out)
+{
+	return (struct rc_str){out, rc_stream_text(sv->hub->limits.stream_epoch, p->stamps,
+					    shards(sv), out)};
+}
+
+const char *rc_replay_reason(enum rc_verdict verdict)
+{
+	switch (verdict) {
+	case RC_VERDICT_EPOCH:
+		return "epoch";
+	case RC_VERDICT_AHEAD:
+		return "ahead";
+	case RC_VERDICT_MANY:
+		return "too_many";
+	default:
+		return "trimmed";
+	}
+}
+
+/* Makes the client's own rendition of an event. False: no memory now. */
+static bool write_event(struct rc_serve *sv, struct rc_conn *c, const struct rc_replay *p,
+	const struct rc_replica *r, const unsigned char *frame, uint32_t len)
+{
+	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	struct rc_str position = {NULL, 0};
+	bool bare = r->rendition == RC_RENDITION_SSE_BARE;
+	size_t bound = len;
+
+	if (p->broad)
+		position = rc_replay_position(sv, p, text);
+	if (r->rendition != RC_RENDITION_WS)
+		bound = rc_sse_bound(frame, len, position, bare);
+	else if (p->broad)
+		bound = RC_EVENT_POSITION_BOUND(len, position.len);
+	if (bound == 0)
+		return true;
+	unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound, UINT32_MAX);
+	if (!room)
+		return false;
+	if (r->rendition != RC_RENDITION_WS) {
+		len = (uint32_t)rc_sse_encode(room, frame, len, position, bare);
+	} else if (p->broad) {
+		len = (uint32_t)rc_event_ws_position(room, frame, len, position);
+	} else {
+		memcpy(room, frame, len);
+	}
+	rc_conn_commit(sv->conns, c, len);
+	return true;
+}
+
+static void tell_gap(struct rc_serve *sv, struct rc_conn *c, struct rc_replay *p, uint64_t offset)
+{
+	const struct rc_replica *r = replica_of(sv, p);
+
+	if (p->gap_told)
+		return;
+	p->gap_told = true;
+	rc_serve_gap(sv, c, r, RC_GAP_TRIMMED, 0, offset);
+}
+
+/* The events of an answer. False: not all found room, *after says how far it came. */
+static bool take_events(
+	struct rc_serve *sv, struct rc_conn *c, struct rc_replay *p, const struct rc_fetched *f)
+{
+	const struct rc_replica *r = replica_of(sv, p);
+	const unsigned char *at = f->frames;
+	uint64_t before = p->broad ? p->stamps[f->from] : p->after;
+
+	for (uint32_t i = 0; i < f->frames_count; i++) {
+		const struct rc_fetched_frame *head = (const void *)at;
+		/* What is newer than the place where the live events begin comes with those. */
+		bool later = p->what == RC_REPLAY_FIRST && p->broad &&
+			     head->stamp > p->stamps[shards(sv) + f->from];
+		uint64_t was = p->broad ? p->stamps[f->from] : 0;
+		if (p->broad && p->what == RC_REPLAY_SINCE)
+			p->stamps[f->from] = head->stamp;
+		if (!later && !write_event(sv, c, p, r, at + sizeof(*head), head->len)) {
+			if (p->broad)
+				p->stamps[f->from] = was;
+			rc_count(sv->counters, RC_C_arena_refused, 1);
+			return i > 0 && before != (p->broad ? p->stamps[f->from] : p->after);
+		}
+		if (!p->broad && p->what == RC_REPLAY_SINCE)
+			p->after = head->offset;
+		if (!later) {
+			rc_count(sv->counters, RC_C_deliveries, 1);
+			rc_count(sv->counters, RC_C_events_replayed, 1);
+		}
+		at += sizeof(*head) + rc_align_up(head->len, 8);
+	}
+	return true;
+}
