@@ -148,38 +148,22 @@ size_t rc_position_text(uint64_t epoch, uint64_t offset, char out[RC_POSITION_MA
 	return len + rc_u64_text(offset, out + len);
 }
 
-/* The decimal number at *p, spelled as rc_u64_text does. */
-static int take_u64(const char **p, const char *end, uint64_t *out)
+/* The epoch, and what stands behind it and the mark. */
+static int split(struct rc_str text, char mark, uint64_t *epoch, struct rc_str *rest)
 {
-	const char *start = *p;
-	uint64_t value = 0;
+	const size_t head = RC_EPOCH_LEN + 1;
 
-	for (; *p < end; ++*p) {
-		uint64_t digit = (uint64_t)(unsigned char)**p - '0';
-
-		if (digit > 9)
-			break;
-		if (__builtin_mul_overflow(value, 10, &value) ||
-			__builtin_add_overflow(value, digit, &value))
-			return -EINVAL;
-	}
-	if (*p == start || (*start == '0' && *p > start + 1))
+	if (text.len < head || text.ptr[RC_EPOCH_LEN] != mark)
 		return -EINVAL;
-	*out = value;
-	return 0;
+	*rest = (struct rc_str){text.ptr + head, text.len - head};
+	return rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch);
 }
 
 int rc_position_parse(struct rc_str text, uint64_t *epoch, uint64_t *offset)
 {
-	const char *p, *end;
+	struct rc_str digits;
 
-	if (text.len <= RC_EPOCH_LEN || text.ptr[RC_EPOCH_LEN] != '@')
-		return -EINVAL;
-	p = text.ptr + RC_EPOCH_LEN + 1;
-	end = text.ptr + text.len;
-	if (take_u64(&p, end, offset) < 0 || p != end)
-		return -EINVAL;
-	return rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch);
+	return split(text, '@', epoch, &digits) < 0 ? -EINVAL : rc_u64_parse(digits, offset);
 }
 
 size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, char *out)
@@ -197,20 +181,24 @@ size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, ch
 int rc_stream_parse(
 	struct rc_str text, uint64_t *epoch, uint64_t stamps[RC_STREAM_SHARDS_MAX], uint32_t *count)
 {
-	const char *p, *end;
-	uint32_t n = 0;
+	struct rc_str rest;
+	const char *dot;
 
-	if (text.len <= RC_EPOCH_LEN || text.ptr[RC_EPOCH_LEN] != '~')
+	if (split(text, '~', epoch, &rest) < 0)
 		return -EINVAL;
-	p = text.ptr + RC_EPOCH_LEN;
-	end = text.ptr + text.len;
-	while (p < end) {
-		if (n == RC_STREAM_SHARDS_MAX || *p != (n == 0 ? '~' : '.'))
+	for (uint32_t n = 0; n < RC_STREAM_SHARDS_MAX; n++) {
+		dot = rest.len > 0 ? memchr(rest.ptr, '.', rest.len) : NULL;
+		struct rc_str digits = {
+			rest.ptr, dot != NULL ? (size_t)(dot - rest.ptr) : rest.len};
+
+		if (rc_u64_parse(digits, &stamps[n]) < 0)
 			return -EINVAL;
-		p++;
-		if (take_u64(&p, end, &stamps[n++]) < 0)
-			return -EINVAL;
+		if (dot == NULL) {
+			*count = n + 1;
+			return 0;
+		}
+		rest.ptr = dot + 1;
+		rest.len -= digits.len + 1;
 	}
-	*count = n;
-	return rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch);
+	return -EINVAL;
 }

@@ -74,10 +74,14 @@ void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *
 	uint64_t offset)
 {
 	struct rc_textbuf b = rc_ws_begin(sv, c, 1024);
+	char text[RC_POSITION_MAX];
+	struct rc_str position = {text, 0};
 
 	if (!b.ptr)
 		return;
-	rc_msg_gap(&b, rc_replica_name(r), missed, r->pattern ? RC_MSG_NO_EPOCH : r->epoch, offset);
+	if (!r->pattern)
+		position.len = rc_position_text(r->epoch, offset, text);
+	rc_msg_gap(&b, rc_replica_name(r), "slow", missed, position);
 	rc_ws_end(sv, c, &b);
 	rc_count(sv->counters, RC_C_gaps_sent, 1);
 }
