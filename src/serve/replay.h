@@ -19,6 +19,9 @@
 #include "proto/since.h"
 #include "serve/serve.h"
 
+/* In the slot of a fetch: it belongs to a request for history (history.c). */
+#define RC_REPLAY_HISTORY_SLOT 0x80000000u
+
 enum rc_replay_phase {
 	RC_REPLAY_NEW,
 	RC_REPLAY_CHECKING,
@@ -39,6 +42,7 @@ struct rc_replay {
 	uint8_t kind;    /* enum rc_since_kind */
 	bool broad;      /* several channels or patterns: `stamps` counts, not `after` */
 	bool listed;
+	bool asking; /* an answer may come before the question returns */
 	bool gap_told;
 	uint64_t epoch;
 	uint64_t after;  /* offset of the one channel; a time; of FIRST a place */
@@ -61,6 +65,8 @@ void rc_replay_start(struct rc_serve *sv, uint32_t replay);
 void rc_replay_close(struct rc_serve *sv, uint32_t replay);
 /* The replay of a subscription, or RC_NONE. */
 uint32_t rc_replay_of(const struct rc_serve *sv, uint32_t sub);
+/* There is something to give, whole or not. */
+bool rc_replay_wanted(const struct rc_replay *p);
 /* Where the client stands, as text. */
 struct rc_str rc_replay_position(struct rc_serve *sv, const struct rc_replay *p, char *out);
 const char *rc_replay_reason(enum rc_verdict verdict);

@@ -2,6 +2,8 @@
 #include "serve/serve.h"
 
 #include "conn/tls.h"
+#include "serve/history.h"
+#include "serve/replay.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -12,11 +14,23 @@ static uint32_t publishers_per_shard(const struct rc_config *config)
 	return config->max_publishers;
 }
 
-size_t rc_serve_bytes(const struct rc_config *config)
+static size_t publishers_bytes(const struct rc_config *config)
 {
 	size_t n = publishers_per_shard(config);
 
-	return rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) + n * sizeof(uint32_t);
+	return rc_align_up(rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) +
+				   n * sizeof(uint32_t),
+		RC_CACHE_LINE);
+}
+
+static size_t replays_bytes(const struct rc_config *config)
+{
+	return rc_align_up(rc_replay_bytes(config), RC_CACHE_LINE);
+}
+
+size_t rc_serve_bytes(const struct rc_config *config)
+{
+	return publishers_bytes(config) + replays_bytes(config) + rc_history_bytes();
 }
 
 void rc_serve_init(struct rc_serve *sv, void *memory)
@@ -29,6 +43,9 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 		(uint32_t *)(void *)((unsigned char *)memory +
 				     rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
 	sv->ack_first = sv->waiting_first = RC_NONE;
+	rc_replay_init(sv, (unsigned char *)memory + publishers_bytes(sv->config));
+	rc_history_init(sv, (unsigned char *)memory + publishers_bytes(sv->config) +
+				    replays_bytes(sv->config));
 }
 
 static enum rc_conn_kind kind_of(enum rc_port port)
@@ -96,7 +113,8 @@ static void notified(struct rc_serve *sv, struct rc_conn *c)
 
 static void bad_tls(struct rc_serve *sv, struct rc_conn *c)
 {
-	if (c->state == RC_CONN_OPEN && (c->kind == RC_CONN_WS || c->kind == RC_CONN_ECHO))
+	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP &&
+		c->kind != RC_CONN_INGEST)
 		rc_count(sv->counters, RC_C_close_protocol, 1);
 	rc_conn_kill(sv->conns, c);
 }
@@ -183,6 +201,9 @@ void rc_serve_plain(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes
 		break;
 	case RC_CONN_ECHO:
 		rc_echo_input(sv, c, bytes, len);
+		break;
+	case RC_CONN_SSE:
+		rc_sse_input(sv, c);
 		break;
 	default:
 		rc_ingest_input(sv, c, bytes, len);
@@ -273,6 +294,9 @@ void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
 	case RC_CONN_ECHO:
 		rc_echo_gone(sv, c);
 		break;
+	case RC_CONN_SSE:
+		rc_sse_gone(sv, c);
+		break;
 	case RC_CONN_INGEST:
 		rc_ingest_gone(sv, c);
 		break;
@@ -297,6 +321,9 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c)
 	case RC_CONN_ECHO:
 		rc_echo_timer(sv, c);
 		break;
+	case RC_CONN_SSE:
+		rc_sse_timer(sv, c);
+		break;
 	case RC_CONN_HANDSHAKE:
 		rc_handshake_timer(sv, c);
 		break;
@@ -305,8 +332,45 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c)
 	}
 }
 
+void rc_serve_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset)
+{
+	if (c->kind == RC_CONN_SSE)
+		rc_sse_gap_to(sv, c, r, reason, missed, offset);
+	else
+		rc_ws_gap(sv, c, r, reason, missed, offset);
+}
+
+void rc_serve_end(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const char *reason,
+	enum rc_counter counted)
+{
+	if (c->kind == RC_CONN_SSE)
+		rc_sse_end(sv, c, counted);
+	else
+		rc_ws_close(sv, c, code, reason, counted);
+}
+
+void rc_serve_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay)
+{
+	if (c->kind == RC_CONN_SSE)
+		rc_sse_answered(sv, c, replay);
+	else
+		rc_ws_replay_answered(sv, c, replay);
+}
+
+void rc_serve_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken)
+{
+	if (rc_hub_replica(sv->hub, replica)->rendition == RC_RENDITION_WS)
+		rc_ws_replica_ready(sv, replica, taken);
+	else
+		rc_sse_ready(sv, replica, taken);
+}
+
 void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 {
+	if (c->flags & RC_CONN_REPLAYING)
+		rc_replay_drained(sv, c);
+
 	if (c->kind == RC_CONN_ECHO)
 		rc_echo_drained(sv, c);
 	else if (c->kind == RC_CONN_INGEST)
@@ -316,13 +380,16 @@ void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 void rc_serve_turn(struct rc_serve *sv)
 {
 	rc_ingest_turn(sv);
+	if (sv->replay_first != RC_NONE)
+		rc_replay_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
 }
 
 bool rc_serve_pending(const struct rc_serve *sv)
 {
-	return sv->tls && rc_handshake_pending(sv);
+	return (sv->replay_first != RC_NONE && !sv->replay_refused) ||
+	       (sv->tls && rc_handshake_pending(sv));
 }
 
 void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c)
@@ -340,6 +407,8 @@ void rc_serve_renew(struct rc_serve *sv, struct rc_conn *c)
 		rc_ingest_renew(sv, c);
 	else if (c->kind == RC_CONN_HTTP)
 		rc_conn_finish(sv->conns, c);
+	else if (c->kind == RC_CONN_SSE)
+		rc_sse_end(sv, c, RC_C_close_renewed);
 	else
 		rc_ws_renew(sv, c);
 }
@@ -354,6 +423,9 @@ void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c)
 		break;
 	case RC_CONN_ECHO:
 		rc_ws_close(sv, c, 1012, "the gateway stops", RC_C_close_shutdown);
+		break;
+	case RC_CONN_SSE:
+		rc_sse_bye(sv, c);
 		break;
 	case RC_CONN_HANDSHAKE:
 		rc_conn_kill(sv->conns, c);

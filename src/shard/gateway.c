@@ -190,6 +190,7 @@ static uint64_t history_bytes(const struct rc_config *config, uint32_t shards)
 int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct rc_budget *budget,
 	struct rc_error *err)
 {
+	bool keeps_history = false;
 	struct rc_event bound_event = {.data = {NULL, config->max_message}};
 
 	memset(g, 0, sizeof(*g));
@@ -357,6 +358,8 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 	const char *path = strcmp(g->config->counters, "auto") == 0 ? NULL : g->config->counters;
 
 	rc_random_bytes(&g->key, sizeof(g->key));
+	rc_random_bytes(&g->limits.stream_epoch, sizeof(g->limits.stream_epoch));
+	g->limits.stream_epoch &= ((uint64_t)1 << RC_EPOCH_BITS) - 1;
 	g->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->wake_fd < 0)
 		return rc_error_set(err, "no eventfd: %s", strerror(errno));

@@ -242,7 +242,8 @@ static uint64_t sleep_ns(struct rc_shard *s)
 
 	if (ticks != UINT32_MAX)
 		next = RC_MIN(next, (uint64_t)ticks * RC_CONN_TICK_MS * 1000000u);
-	if (s->blocked || s->hub.ask_first != RC_NONE || s->serve.waiting_first != RC_NONE)
+	if (s->blocked || s->hub.ask_first != RC_NONE || s->serve.waiting_first != RC_NONE ||
+		s->serve.replay_refused)
 		next = RC_MIN(next, (uint64_t)ROOM_POLL_NS);
 	if (s->accept_again_ns)
 		next = RC_MIN(next, (uint64_t)ACCEPT_PAUSE_NS);

@@ -198,7 +198,7 @@ static void replica_ready(void *ctx, uint32_t replica, bool taken)
 {
 	struct rc_shard *s = ctx;
 
-	rc_ws_replica_ready(&s->serve, replica, taken);
+	rc_serve_replica_ready(&s->serve, replica, taken);
 }
 
 static void replica_overrun(void *ctx, uint32_t replica)
