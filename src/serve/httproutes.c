@@ -2,7 +2,7 @@
  *
  * What there is, and the small things among it. A new path is a row in the table and a handler in a file of its own.
  */
-#include "serve/http.h"
+#include "serve/api.h"
 
 #include "proto/wsupgrade.h"
 
@@ -138,6 +138,8 @@ const struct rc_http_route rc_http_routes[] = {
 	{"/health", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
 	{"/livez", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
 	{"/readyz", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
+	{"/api/publish", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_publish},
+	{"/api/broadcast", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_broadcast},
 	{"/", RC_HTTP_GET, RC_HTTP_PUBLIC, root},
 };
 const uint32_t rc_http_route_count = RC_ARRAY_LEN(rc_http_routes);

@@ -2,6 +2,7 @@
 #include "serve/serve.h"
 
 #include "conn/tls.h"
+#include "serve/api.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -329,9 +330,19 @@ void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 void rc_serve_turn(struct rc_serve *sv)
 {
 	rc_ingest_turn(sv);
+	if (sv->api)
+		rc_api_turn(sv);
 	rc_http_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
+}
+
+void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
+{
+	if (outcome->to.slot & RC_API_SLOT)
+		rc_api_outcome(sv, outcome);
+	else
+		rc_ingest_outcome(sv, outcome);
 }
 
 bool rc_serve_pending(const struct rc_serve *sv)

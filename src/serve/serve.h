@@ -39,7 +39,7 @@ struct rc_serve_port {
 		void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
 	/* A counter, all shards together. */
 	uint64_t (*sum)(void *ctx, enum rc_counter counter);
-	/* What the handlers of /api have to say to those of another shard (apimsg.h); false: no room, come again. The
+	/* What the handlers of /api have to say to those of another shard (api.h); false: no room, come again. The
 	 * shard itself is asked and told at once. */
 	bool (*api_ask)(void *ctx, uint32_t shard, const void *bytes, size_t len);
 	bool (*api_tell)(void *ctx, uint32_t shard, const void *bytes, size_t len);
@@ -151,6 +151,8 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c);
 void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c);
 /* Once per turn: what waited for room. */
 void rc_serve_turn(struct rc_serve *sv);
+/* What became of an event, whoever published it. */
+void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome);
 /* The gateway stops: tell everybody. */
 void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c);
 
@@ -228,6 +230,18 @@ void rc_http_bye(struct rc_serve *sv, struct rc_conn *c);
 void rc_http_turn(struct rc_serve *sv);
 /* It spoke plain HTTP to a TLS port. */
 void rc_http_wants_tls(struct rc_serve *sv, struct rc_conn *c);
+
+/* ---- api.c, apijob.c ----------------------------------------------------------------------------- */
+
+/* What another shard's /api asks (false: no room for the answer, come again) and tells. */
+bool rc_api_asked(struct rc_serve *sv, const void *bytes, size_t len);
+void rc_api_told(struct rc_serve *sv, const void *bytes, size_t len);
+void rc_api_outcome(struct rc_serve *sv, const struct rc_outcome *outcome);
+void rc_api_turn(struct rc_serve *sv);
+/* Something waits for room in a ring. */
+bool rc_api_waiting(const struct rc_serve *sv);
+/* Nothing that was taken in is undecided. */
+bool rc_api_settled(const struct rc_serve *sv);
 
 /* ---- ingest.c ------------------------------------------------------------------------------------ */
 

@@ -17,12 +17,14 @@ enum record {
 	REC_INTEREST,
 	REC_CLAIM,
 	REC_GIVE_BACK,
+	REC_API_ASK,
 	/* tells */
 	REC_EVENT,
 	REC_INTEREST_OK,
 	REC_OUTCOME,
 	REC_GRANT,
 	REC_EVICT,
+	REC_API_TELL,
 };
 
 struct publish_record {
@@ -279,6 +281,25 @@ static uint64_t sum(void *ctx, enum rc_counter counter)
 	return rc_counters_sum(&s->gateway->counters, counter);
 }
 
+static bool api_ask(void *ctx, uint32_t shard, const void *bytes, size_t len)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard == s->index)
+		return rc_api_asked(&s->serve, bytes, len);
+	return put(s, &to(s, shard)->asks, shard, REC_API_ASK, bytes, len);
+}
+
+static bool api_tell(void *ctx, uint32_t shard, const void *bytes, size_t len)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard != s->index)
+		return put(s, &to(s, shard)->tells, shard, REC_API_TELL, bytes, len);
+	rc_api_told(&s->serve, bytes, len);
+	return true;
+}
+
 /* ---- the port of home --------------------------------------------------------------------------- */
 
 static bool can_answer(void *ctx, uint32_t a, uint32_t b)
@@ -334,7 +355,14 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 	*home = (struct rc_home_port){
 		.ctx = s, .can_answer = can_answer, .grant = grant, .evict = evict};
 	*serve = (struct rc_serve_port){
-		.ctx = s, .publish = publish, .claim = claim, .give_back = give_back, .sum = sum};
+		.ctx = s,
+		.publish = publish,
+		.claim = claim,
+		.give_back = give_back,
+		.sum = sum,
+		.api_ask = api_ask,
+		.api_tell = api_tell,
+	};
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
@@ -390,6 +418,8 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 		return rc_home_return(&s->home, (struct rc_str){r->id, r->id_len}, &r->who,
 			r->sequence, s->hub.now_s);
 	}
+	case REC_API_ASK:
+		return rc_api_asked(&s->serve, record->payload, record->len);
 	default:
 		RC_FAIL("unknown ask");
 		return true;
@@ -420,7 +450,7 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 		rc_replica_interest_ok(&s->hub, record->payload);
 		break;
 	case REC_OUTCOME:
-		rc_ingest_outcome(&s->serve, record->payload);
+		rc_serve_outcome(&s->serve, record->payload);
 		break;
 	case REC_GRANT: {
 		const struct grant_record *r = record->payload;
@@ -429,6 +459,9 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 	}
 	case REC_EVICT:
 		rc_ingest_evicted(&s->serve, record->payload);
+		break;
+	case REC_API_TELL:
+		rc_api_told(&s->serve, record->payload, record->len);
 		break;
 	default:
 		RC_FAIL("unknown tell");
