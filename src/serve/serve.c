@@ -4,6 +4,7 @@
 #include "conn/tls.h"
 #include "serve/history.h"
 #include "serve/replay.h"
+#include "serve/api.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -42,15 +43,20 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 	sv->publisher_generation =
 		(uint32_t *)(void *)((unsigned char *)memory +
 				     rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
-	sv->ack_first = sv->waiting_first = RC_NONE;
 	rc_replay_init(sv, (unsigned char *)memory + publishers_bytes(sv->config));
 	rc_history_init(sv, (unsigned char *)memory + publishers_bytes(sv->config) +
 				    replays_bytes(sv->config));
+	sv->ack_first = sv->waiting_first = sv->http_go_first = RC_NONE;
+	sv->http_bodies_max = sv->config->http_body_memory ? sv->config->http_body_memory
+							   : sv->config->memory / 8;
+	if (sv->hub)
+		sv->http_bodies_max /= sv->hub->limits.shards;
+	sv->http_bodies_max = RC_MAX(sv->http_bodies_max, 2 * (uint64_t)sv->config->http_body_max);
 }
 
 static enum rc_conn_kind kind_of(enum rc_port port)
 {
-	if (port == RC_PORT_HTTP)
+	if (port == RC_PORT_HTTP || port == RC_PORT_ADMIN)
 		return RC_CONN_HTTP;
 	return port == RC_PORT_INGEST ? RC_CONN_INGEST : RC_CONN_HANDSHAKE;
 }
@@ -64,7 +70,7 @@ void rc_serve_accepted(struct rc_serve *sv, int fd, enum rc_port port)
 	rc_count(sv->counters, RC_C_accepts, 1);
 	if (!c) {
 		rc_count(sv->counters, RC_C_accept_refused_capacity, 1);
-		if (port == RC_PORT_HTTP)
+		if (port == RC_PORT_HTTP || port == RC_PORT_ADMIN)
 			(void)send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)close(fd);
 		return;
@@ -76,6 +82,8 @@ void rc_serve_accepted(struct rc_serve *sv, int fd, enum rc_port port)
 			sv, c, port == RC_PORT_HTTPS ? RC_TLS_CLIENTS : RC_TLS_PUBLISHERS);
 		return;
 	}
+	if (port == RC_PORT_ADMIN)
+		c->stage = RC_HTTP_ON_ADMIN_PORT;
 	if (port == RC_PORT_INGEST && !rc_ingest_open(sv, c, (struct rc_str){NULL, 0}))
 		return;
 	rc_serve_arm(sv, c);
@@ -279,6 +287,10 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 		rc_ingest_bye(sv, c);
 		return;
 	}
+	if (c->state == RC_CONN_OPEN && c->kind == RC_CONN_HTTP && res == 0) {
+		rc_http_ended(sv, c);
+		return;
+	}
 	/* What is on its way out still goes to one that has shut down its own side only. A timer bounds it. */
 	if (c->state == RC_CONN_FINISHING && res == 0)
 		return;
@@ -304,7 +316,7 @@ void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
 		rc_handshake_gone(sv, c);
 		break;
 	default:
-		break;
+		rc_http_gone(sv, c);
 	}
 }
 
@@ -375,6 +387,8 @@ void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 		rc_echo_drained(sv, c);
 	else if (c->kind == RC_CONN_INGEST)
 		rc_ingest_drained(sv, c);
+	else if (c->kind == RC_CONN_HTTP)
+		rc_http_drained(sv, c);
 }
 
 void rc_serve_turn(struct rc_serve *sv)
@@ -382,8 +396,19 @@ void rc_serve_turn(struct rc_serve *sv)
 	rc_ingest_turn(sv);
 	if (sv->replay_first != RC_NONE)
 		rc_replay_turn(sv);
+	if (sv->api)
+		rc_api_turn(sv);
+	rc_http_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
+}
+
+void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
+{
+	if (outcome->to.slot & RC_API_SLOT)
+		rc_api_outcome(sv, outcome);
+	else
+		rc_ingest_outcome(sv, outcome);
 }
 
 bool rc_serve_pending(const struct rc_serve *sv)
@@ -406,7 +431,7 @@ void rc_serve_renew(struct rc_serve *sv, struct rc_conn *c)
 	if (c->kind == RC_CONN_INGEST)
 		rc_ingest_renew(sv, c);
 	else if (c->kind == RC_CONN_HTTP)
-		rc_conn_finish(sv->conns, c);
+		rc_http_bye(sv, c);
 	else if (c->kind == RC_CONN_SSE)
 		rc_sse_end(sv, c, RC_C_close_renewed);
 	else
@@ -434,6 +459,6 @@ void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c)
 		rc_ingest_bye(sv, c);
 		break;
 	default:
-		rc_conn_finish(sv->conns, c);
+		rc_http_bye(sv, c);
 	}
 }

@@ -41,10 +41,30 @@ struct rc_serve_port {
 	bool (*fetch)(void *ctx, uint32_t shard, const struct rc_fetch *fetch);
 	/* A counter, all shards together. */
 	uint64_t (*sum)(void *ctx, enum rc_counter counter);
+	/* What the handlers of /api have to say to those of another shard (api.h); false: no room, come again. The
+	 * shard itself is asked and told at once. */
+	bool (*api_ask)(void *ctx, uint32_t shard, const void *bytes, size_t len);
+	bool (*api_tell)(void *ctx, uint32_t shard, const void *bytes, size_t len);
 };
 
 /* What accepted a connection. */
-enum rc_port { RC_PORT_HTTP, RC_PORT_INGEST, RC_PORT_HTTPS, RC_PORT_INGEST_TLS, RC_PORTS };
+enum rc_port {
+	RC_PORT_HTTP,
+	RC_PORT_INGEST,
+	RC_PORT_HTTPS,
+	RC_PORT_INGEST_TLS,
+	RC_PORT_ADMIN,
+	RC_PORTS
+};
+
+/* stage of an HTTP connection: flags. */
+enum rc_http_stage {
+	RC_HTTP_ON_ADMIN_PORT = 1,
+	RC_HTTP_SERVED = 2,     /* it has made a request */
+	RC_HTTP_HEAD_TIMED = 4, /* a head has begun, and its time */
+	RC_HTTP_ENDED = 8,      /* the peer sends no more */
+	RC_HTTP_GOES_ON = 16,   /* in the list of http_go_first */
+};
 
 #define RC_SERVE_ADDRESS_CELLS 65536u
 
@@ -100,6 +120,12 @@ struct rc_serve {
 	struct rc_slab shakes;
 	uint32_t shake_first[2], shake_last[2]; /* those that have begun, those that have not */
 	uint32_t shake_fresh;                   /* how many the latter are */
+	/* http */
+	uint32_t http_number;     /* of the last exchange that was not answered at once */
+	uint32_t http_go_first;   /* connections whose answer is given: their next request */
+	uint64_t http_bodies;     /* bytes that bodies hold */
+	uint64_t http_bodies_max; /* that they may */
+	struct rc_api *api;
 };
 
 size_t rc_serve_bytes(const struct rc_config *config);
@@ -135,6 +161,8 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c);
 void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c);
 /* Once per turn: what waited for room. */
 void rc_serve_turn(struct rc_serve *sv);
+/* What became of an event, whoever published it. */
+void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome);
 /* The gateway stops: tell everybody. */
 void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c);
 
@@ -177,13 +205,6 @@ void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *fetched);
 
 /* ---- sse.c --------------------------------------------------------------------------------------- */
 
-struct rc_http_request;
-/*
- * The request becomes a stream. headers: what CORS wants in the answer's head. Returns 0, or the status to answer with; then the
- * connection is as it was.
- */
-int rc_sse_open(struct rc_serve *sv, struct rc_conn *c, const struct rc_http_request *r,
-	struct rc_str headers) RC_MUST_USE;
 void rc_sse_gap_to(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
 	const char *reason, uint64_t missed, uint64_t offset);
 void rc_sse_ready(struct rc_serve *sv, uint32_t replica, bool taken);
@@ -253,8 +274,27 @@ void rc_echo_gone(struct rc_serve *sv, struct rc_conn *c);
 
 void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
 void rc_http_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_http_gone(struct rc_serve *sv, struct rc_conn *c);
+void rc_http_drained(struct rc_serve *sv, struct rc_conn *c);
+/* The peer sends no more. */
+void rc_http_ended(struct rc_serve *sv, struct rc_conn *c);
+/* The gateway stops, or the connection's keys are spent: what is under way is answered. */
+void rc_http_bye(struct rc_serve *sv, struct rc_conn *c);
+void rc_http_turn(struct rc_serve *sv);
 /* It spoke plain HTTP to a TLS port. */
 void rc_http_wants_tls(struct rc_serve *sv, struct rc_conn *c);
+
+/* ---- api.c, apijob.c ----------------------------------------------------------------------------- */
+
+/* What another shard's /api asks (false: no room for the answer, come again) and tells. */
+bool rc_api_asked(struct rc_serve *sv, const void *bytes, size_t len);
+void rc_api_told(struct rc_serve *sv, const void *bytes, size_t len);
+void rc_api_outcome(struct rc_serve *sv, const struct rc_outcome *outcome);
+void rc_api_turn(struct rc_serve *sv);
+/* Something waits for room in a ring. */
+bool rc_api_waiting(const struct rc_serve *sv);
+/* Nothing that was taken in is undecided. */
+bool rc_api_settled(const struct rc_serve *sv);
 
 /* ---- ingest.c ------------------------------------------------------------------------------------ */
 

@@ -4,14 +4,14 @@
  * it asked for, and says nothing more. It ends with the connection, which an EventSource takes for a reason to come back, with
  * the last id that it saw.
  */
-#include "serve/serve.h"
+#include "serve/sse.h"
 
 #include "proto/event.h"
-#include "proto/http1.h"
 #include "proto/message.h"
 #include "proto/sse.h"
 #include "serve/replay.h"
 
+#define HEAD_MAX 2048u
 #define RETRY_MS 1000u /* and as much again at random */
 /* Names of one stream: what a question to another shard can carry. */
 #define NAMES_MAX 12288u
@@ -189,38 +189,31 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 		rc_replica_resume(sv->hub, c->subs);
 }
 
-int rc_sse_open(struct rc_serve *sv, struct rc_conn *c, const struct rc_http_request *r,
-	struct rc_str headers)
+/* 0, or the status to answer with; then nothing was done. */
+static int subscribe(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 {
-	struct wish w = {0};
-	uint32_t sub = RC_NONE;
-	int status;
+	uint32_t sub;
 
-	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
-		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
-		return 503;
+	if (w->count > sv->config->max_channels_per_client) {
+		rc_count(sv->counters, RC_C_subscribe_refused_limit, 1);
+		return w->back ? 204 : 403;
 	}
-	w.names = rc_pool_get(sv->pool, NAMES_MAX);
-	if (!w.names)
-		return 503;
-	rc_count(sv->counters, RC_C_subscribe_requests, 1);
-	status = read_wish(&w, r);
-	if (status == 0 && w.count > sv->config->max_channels_per_client)
-		status = w.back ? 204 : 403;
-	if (status == 0) {
-		enum rc_subscribe_result result = rc_stream_subscribe(sv->hub,
-			rc_conn_slot(sv->conns, c), &c->subs,
-			(struct rc_str){(const char *)w.names, w.len},
-			w.bare ? RC_RENDITION_SSE_BARE : RC_RENDITION_SSE, RC_SUB_PAUSED, &sub);
-		if (result != RC_SUBSCRIBED) {
-			rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
-			status = 503;
-		}
-	}
-	bool first = status == 0 && w.since.kind == RC_SINCE_NONE && some_first(sv, &w);
-	rc_pool_put(sv->pool, w.names, NAMES_MAX);
-	if (status)
-		return status;
+	enum rc_subscribe_result result = rc_stream_subscribe(sv->hub,
+		rc_conn_slot(sv->conns, c), &c->subs,
+		(struct rc_str){(const char *)w->names, w->len},
+		w->bare ? RC_RENDITION_SSE_BARE : RC_RENDITION_SSE, RC_SUB_PAUSED, &sub);
+	if (result == RC_SUBSCRIBED)
+		return 0;
+	rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
+	return 503;
+}
+
+static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
+{
+	bool first = w->since.kind == RC_SINCE_NONE && some_first(sv, w);
+	bool active = stream_of(sv, c)->state == RC_REPLICA_ACTIVE;
+	uint32_t replay;
+
 	c->kind = RC_CONN_SSE;
 	c->sub_count = 1;
 	c->secret = rc_random_secret(&sv->secrets);
@@ -229,22 +222,79 @@ int rc_sse_open(struct rc_serve *sv, struct rc_conn *c, const struct rc_http_req
 	rc_count(sv->counters, RC_C_clients_opened, 1);
 	rc_count(sv->counters, RC_C_upgrades, 1);
 	rc_conn_timer(sv->conns, c, 1 + rc_prng_below(&sv->prng, sv->config->heartbeat_ms));
-	if (!write_all(sv, c, head_text, sizeof(head_text) - 1) ||
-		(headers.len && !write_all(sv, c, headers.ptr, headers.len)) ||
-		!write_all(sv, c, "\r\n", 2))
-		return 0;
-	bool active = stream_of(sv, c)->state == RC_REPLICA_ACTIVE;
-	if (w.since.kind != RC_SINCE_NONE || first) {
-		uint32_t replay = rc_replay_open(sv, c, sub,
-			first ? RC_REPLAY_FIRST : RC_REPLAY_SINCE, first ? NULL : &w.since);
-		if (replay == RC_NONE)
-			rc_sse_end(sv, c, RC_C_close_capacity);
-		else if (active && !rc_replay_check(sv, replay))
+	if (w->since.kind == RC_SINCE_NONE && !first) {
+		if (active)
 			begin(sv, c);
-	} else if (active) {
-		begin(sv, c);
+		return;
 	}
-	return 0;
+	replay = rc_replay_open(sv, c, c->subs, first ? RC_REPLAY_FIRST : RC_REPLAY_SINCE,
+		first ? NULL : &w->since);
+	if (replay == RC_NONE)
+		rc_sse_end(sv, c, RC_C_close_capacity);
+	else if (active && !rc_replay_check(sv, replay))
+		begin(sv, c);
+}
+
+static enum rc_http_result refuse(struct rc_serve *sv, struct rc_http_call *call, int status)
+{
+	struct rc_str nothing = {NULL, 0};
+
+	switch (status) {
+	case 204:
+		rc_http_respond(sv, call, 204, NULL, NULL, nothing);
+		break;
+	case 403:
+		rc_http_fail(sv, call, 403, "forbidden", "403 Forbidden");
+		break;
+	case 414:
+		rc_http_fail(sv, call, 414, "too_long", "414 URI Too Long");
+		break;
+	case 503:
+		rc_http_respond(sv, call, 503, "Retry-After: 5\r\n", "text/plain; charset=utf-8",
+			RC_STR("503 Service Unavailable\n"));
+		break;
+	default:
+		rc_http_fail(sv, call, 400, "bad_request", "400 Bad Request");
+	}
+	return RC_HTTP_DONE;
+}
+
+enum rc_http_result rc_sse_events(struct rc_serve *sv, struct rc_http_call *call)
+{
+	struct wish w = {0};
+	struct rc_conn *c = call->c;
+	char head[HEAD_MAX];
+	int status;
+
+	if (call->reply.head) {
+		rc_http_respond(sv, call, 200,
+			"Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n",
+			"text/event-stream; charset=utf-8", RC_STR(""));
+		return RC_HTTP_DONE;
+	}
+	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
+		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
+		return refuse(sv, call, 503);
+	}
+	w.names = rc_pool_get(sv->pool, NAMES_MAX);
+	if (!w.names)
+		return refuse(sv, call, 503);
+	rc_count(sv->counters, RC_C_subscribe_requests, 1);
+	status = read_wish(&w, call->request);
+	if (status == 0)
+		status = subscribe(sv, c, &w);
+	if (status) {
+		rc_pool_put(sv->pool, w.names, NAMES_MAX);
+		return refuse(sv, call, status);
+	}
+	size_t len = sizeof(head_text) - 1;
+	memcpy(head, head_text, len);
+	len += rc_http_cors(sv, &call->reply, head + len, sizeof(head) - len - 2);
+	memcpy(head + len, "\r\n", 2);
+	if (rc_http_take_over(sv, call, head, len + 2))
+		opened(sv, c, &w);
+	rc_pool_put(sv->pool, w.names, NAMES_MAX);
+	return RC_HTTP_TAKEN;
 }
 
 void rc_sse_ready(struct rc_serve *sv, uint32_t replica, bool taken)

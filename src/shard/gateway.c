@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "conn/tls.h"
 #include "io/socket.h"
+#include "serve/api.h"
 
 #define LARGE_BUFFERS      64u
 #define LARGE_BUFFER_BYTES 65536u
@@ -106,6 +107,7 @@ static uint32_t share(uint32_t total, uint32_t shards)
 struct layout {
 	size_t hub, serve, home, scratch, state;
 	size_t tls, sealed, shakes; /* with TLS */
+	size_t api;
 	size_t total;
 };
 
@@ -117,7 +119,8 @@ static struct layout layout_of(const struct rc_gateway *g)
 	l.home = l.serve + rc_align_up(rc_serve_bytes(g->config), 4096);
 	l.scratch = l.home + rc_align_up(rc_home_bytes(g->home_max), 4096);
 	l.state = l.scratch + RC_SHARD_SCRATCH;
-	l.total = l.state + rc_align_up(rc_buddy_state_bytes(g->arena_bytes), 4096);
+	l.api = l.state + rc_align_up(rc_buddy_state_bytes(g->arena_bytes), 4096);
+	l.total = l.api + rc_align_up(rc_api_bytes(g->config, g->count), 4096);
 	if (g->config->tls_certificate[0]) {
 		uint32_t shakes = rc_handshake_count(g->config, g->count);
 		l.tls = l.total;
@@ -167,6 +170,8 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 		config->max_publisher_ids);
 	rc_budget_add(b, "publishers", text,
 		n * (rc_serve_bytes(config) + rc_home_bytes(g->home_max)), false);
+	(void)snprintf(text, sizeof(text), "idempotency_keys %u", config->http_idempotency_keys);
+	rc_budget_add(b, "publish requests", text, n * rc_api_bytes(config, g->count), false);
 	(void)snprintf(text, sizeof(text), "2 x %llu pairs x %zu KiB",
 		(unsigned long long)n * (n - 1), g->ring_bytes / 1024);
 	rc_budget_add(b, "rings between shards", text, 2 * n * (n - 1) * g->ring_bytes, false);
@@ -324,6 +329,7 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	rc_random_bytes(&seed, sizeof(seed));
 	rc_prng_seed(&s->serve.prng, seed);
 	rc_serve_init(&s->serve, base + at.serve);
+	rc_api_init(&s->serve, base + at.api, g->count);
 	if (g->tls.shared) {
 		s->serve.tls = g->tls.shared;
 		rc_handshake_init(
@@ -399,6 +405,8 @@ struct rc_address rc_gateway_address(const struct rc_config *config, enum rc_por
 		return config->ingest_listen;
 	case RC_PORT_HTTPS:
 		return tls ? config->tls_listen : (struct rc_address){0};
+	case RC_PORT_ADMIN:
+		return config->admin_listen;
 	default:
 		return tls ? config->tls_ingest_listen : (struct rc_address){0};
 	}

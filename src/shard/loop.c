@@ -212,7 +212,7 @@ static bool drain(struct rc_shard *s)
 	}
 	if (s->now_ns >= s->drain_end_ns)
 		return true;
-	if (!s->drain_told && rc_ingest_settled(&s->serve)) {
+	if (!s->drain_told && rc_ingest_settled(&s->serve) && rc_api_settled(&s->serve)) {
 		s->drain_told = true;
 		atomic_fetch_add_explicit(&g->drained, 1, memory_order_acq_rel);
 	}
@@ -243,7 +243,7 @@ static uint64_t sleep_ns(struct rc_shard *s)
 	if (ticks != UINT32_MAX)
 		next = RC_MIN(next, (uint64_t)ticks * RC_CONN_TICK_MS * 1000000u);
 	if (s->blocked || s->hub.ask_first != RC_NONE || s->serve.waiting_first != RC_NONE ||
-		s->serve.replay_refused)
+		s->serve.replay_refused || rc_api_waiting(&s->serve))
 		next = RC_MIN(next, (uint64_t)ROOM_POLL_NS);
 	if (s->accept_again_ns)
 		next = RC_MIN(next, (uint64_t)ACCEPT_PAUSE_NS);

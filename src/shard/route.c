@@ -18,6 +18,7 @@ enum record {
 	REC_CLAIM,
 	REC_GIVE_BACK,
 	REC_FETCH,
+	REC_API_ASK,
 	/* tells */
 	REC_EVENT,
 	REC_INTEREST_OK,
@@ -26,6 +27,7 @@ enum record {
 	REC_EVICT,
 	REC_FETCHED,
 	REC_STAMP,
+	REC_API_TELL,
 };
 
 struct publish_record {
@@ -347,6 +349,25 @@ static uint64_t sum(void *ctx, enum rc_counter counter)
 	return rc_counters_sum(&s->gateway->counters, counter);
 }
 
+static bool api_ask(void *ctx, uint32_t shard, const void *bytes, size_t len)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard == s->index)
+		return rc_api_asked(&s->serve, bytes, len);
+	return put(s, &to(s, shard)->asks, shard, REC_API_ASK, bytes, len);
+}
+
+static bool api_tell(void *ctx, uint32_t shard, const void *bytes, size_t len)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard != s->index)
+		return put(s, &to(s, shard)->tells, shard, REC_API_TELL, bytes, len);
+	rc_api_told(&s->serve, bytes, len);
+	return true;
+}
+
 /* ---- the port of home --------------------------------------------------------------------------- */
 
 static bool can_answer(void *ctx, uint32_t a, uint32_t b)
@@ -404,7 +425,15 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 	*home = (struct rc_home_port){
 		.ctx = s, .can_answer = can_answer, .grant = grant, .evict = evict};
 	*serve = (struct rc_serve_port){
-		.ctx = s, .publish = publish, .claim = claim, .give_back = give_back, .fetch = fetch, .sum = sum};
+		.ctx = s,
+		.publish = publish,
+		.claim = claim,
+		.give_back = give_back,
+		.fetch = fetch,
+		.sum = sum,
+		.api_ask = api_ask,
+		.api_tell = api_tell,
+	};
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
@@ -466,6 +495,8 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 		q.names.ptr = r->names;
 		return rc_owner_fetch(&s->hub, &q);
 	}
+	case REC_API_ASK:
+		return rc_api_asked(&s->serve, record->payload, record->len);
 	default:
 		RC_FAIL("unknown ask");
 		return true;
@@ -498,7 +529,7 @@ static void take_tell(struct rc_shard *s, uint32_t other, const struct rc_spsc_r
 		rc_replica_interest_ok(&s->hub, record->payload);
 		break;
 	case REC_OUTCOME:
-		rc_ingest_outcome(&s->serve, record->payload);
+		rc_serve_outcome(&s->serve, record->payload);
 		break;
 	case REC_GRANT: {
 		const struct grant_record *r = record->payload;
@@ -518,6 +549,9 @@ static void take_tell(struct rc_shard *s, uint32_t other, const struct rc_spsc_r
 	}
 	case REC_STAMP:
 		rc_hub_stamped(&s->hub, other, *(const uint64_t *)record->payload);
+		break;
+	case REC_API_TELL:
+		rc_api_told(&s->serve, record->payload, record->len);
 		break;
 	default:
 		RC_FAIL("unknown tell");
