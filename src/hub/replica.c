@@ -537,6 +537,7 @@ static void append(struct rc_hub *h, uint32_t index, const struct rc_tell *t)
 		room = r->count ? log_reserve(h, r, t->frame_len) : NULL;
 		if (!room && r->count) {
 			rc_count(h->counters, RC_C_events_skipped, r->count);
+			rc_count_ns(h->counters, RC_N_skipped, r->ns, r->count);
 			h->port.replica_lost(h->port.ctx, index);
 		}
 		r->pinned = pinned;

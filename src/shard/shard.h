@@ -22,8 +22,9 @@
 #include "sync/sleeper.h"
 #include "sync/spsc.h"
 
-#define RC_SHARD_SCRATCH (1u << 20)
-#define RC_SHARD_SEALED  (4u << 20) /* records made in one turn */
+#define RC_SHARD_SCRATCH     (1u << 20)
+#define RC_SHARD_FLUSHED_MAX 512u       /* channels of a turn whose latency is counted */
+#define RC_SHARD_SEALED      (4u << 20) /* records made in one turn */
 
 struct rc_gateway;
 
@@ -53,8 +54,12 @@ struct rc_shard {
 	uint32_t seal_spare; /* of that room, left to others */
 	uint64_t now_ns;
 	uint64_t second_ns; /* the next once-a-second work */
-	uint64_t touched;   /* shards whose rings got records this turn */
-	bool blocked;       /* some record could not be handled for want of room elsewhere */
+	bool slept;         /* since now_ns */
+	uint32_t flushed_count;
+	uint64_t flushed_ns
+		[RC_SHARD_FLUSHED_MAX]; /* when came in what this turn's flush was done with */
+	uint64_t touched;               /* shards whose rings got records this turn */
+	bool blocked; /* some record could not be handled for want of room elsewhere */
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
 	uint64_t drain_end_ns;
