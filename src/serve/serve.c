@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/serve.h"
+#include "serve/survey.h"
 
 #include "conn/tls.h"
 
@@ -318,11 +319,13 @@ void rc_serve_turn(struct rc_serve *sv)
 	rc_ingest_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
+	rc_survey_turn(sv);
+	rc_lag_turn(sv);
 }
 
 bool rc_serve_pending(const struct rc_serve *sv)
 {
-	return sv->tls && rc_handshake_pending(sv);
+	return (sv->tls && rc_handshake_pending(sv)) || rc_survey_pending(sv) || sv->lag.looking;
 }
 
 void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c)

@@ -14,6 +14,7 @@
 #include "conn/conn.h"
 #include "hub/home.h"
 #include "hub/hub.h"
+#include "mem/budget.h"
 #include "mem/slab.h"
 #include "proto/textbuf.h"
 #include "tls/context.h"
@@ -29,6 +30,9 @@ enum rc_close_code {
 
 enum rc_route { RC_ROUTE_FULL, RC_ROUTE_AWAY, RC_ROUTE_DONE };
 
+struct rc_survey;
+struct rc_survey_ask;
+
 /* Supplied by the shard. */
 struct rc_serve_port {
 	void *ctx;
@@ -39,6 +43,8 @@ struct rc_serve_port {
 		void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
 	/* A counter, all shards together. */
 	uint64_t (*sum)(void *ctx, enum rc_counter counter);
+	/* To another shard, which answers with rc_survey_told. False: no room, ask again later. */
+	bool (*survey)(void *ctx, uint32_t shard, const struct rc_survey_ask *ask);
 };
 
 /* What accepted a connection. */
@@ -58,6 +64,23 @@ struct rc_serve_tls {
 	_Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX];
 	_Atomic uint32_t
 		unfinished[RC_SERVE_ADDRESS_CELLS]; /* handshakes, by hash of the address */
+};
+
+/* Of the whole gateway, fixed at start. */
+struct rc_serve_info {
+	const struct rc_counters *counters;
+	struct rc_budget budget;
+	uint64_t arena_bytes; /* of all shards */
+	uint64_t start_ns;
+	bool send_zc, min_wait;
+};
+
+/* The look that is taken once a second at who is behind. */
+struct rc_serve_lag {
+	bool looking;
+	uint32_t at; /* slot where it goes on */
+	uint64_t next_ns;
+	uint64_t count, bytes, blocked_ms, pollouts;
 };
 
 struct rc_serve {
@@ -90,6 +113,12 @@ struct rc_serve {
 	struct rc_slab shakes;
 	uint32_t shake_first[2], shake_last[2]; /* those that have begun, those that have not */
 	uint32_t shake_fresh;                   /* how many the latter are */
+	/* looking at it */
+	const struct rc_serve_info *info;
+	uint32_t metrics_bound[2];   /* bytes of /metrics, by format; 0 = not reckoned yet */
+	struct rc_survey *survey[2]; /* RC_SURVEYS_MAX */
+	uint32_t survey_token;
+	struct rc_serve_lag lag;
 };
 
 size_t rc_serve_bytes(const struct rc_config *config);
@@ -171,6 +200,9 @@ void rc_ws_end(struct rc_serve *sv, struct rc_conn *c, const struct rc_textbuf *
 void rc_ws_error(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw, const char *code,
 	bool temporary, const char *message);
 
+#define RC_WS_SESSION_LEN 17
+/* The session's id, no NUL. */
+void rc_ws_session(const struct rc_serve *sv, const struct rc_conn *c, char out[RC_WS_SESSION_LEN]);
 struct rc_msg;
 void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query);
@@ -195,6 +227,10 @@ void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes,
 void rc_http_timer(struct rc_serve *sv, struct rc_conn *c);
 /* It spoke plain HTTP to a TLS port. */
 void rc_http_wants_tls(struct rc_serve *sv, struct rc_conn *c);
+
+/* ---- lag.c --------------------------------------------------------------------------------------- */
+
+void rc_lag_turn(struct rc_serve *sv);
 
 /* ---- ingest.c ------------------------------------------------------------------------------------ */
 

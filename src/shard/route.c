@@ -8,6 +8,7 @@
 #include "shard/shard.h"
 
 #include "proto/event.h"
+#include "serve/survey.h"
 
 #define RECORDS_PER_TURN 4096u
 
@@ -17,12 +18,14 @@ enum record {
 	REC_INTEREST,
 	REC_CLAIM,
 	REC_GIVE_BACK,
+	REC_SURVEY,
 	/* tells */
 	REC_EVENT,
 	REC_INTEREST_OK,
 	REC_OUTCOME,
 	REC_GRANT,
 	REC_EVICT,
+	REC_SURVEYED,
 };
 
 struct publish_record {
@@ -279,6 +282,13 @@ static uint64_t sum(void *ctx, enum rc_counter counter)
 	return rc_counters_sum(&s->gateway->counters, counter);
 }
 
+static bool survey(void *ctx, uint32_t shard, const struct rc_survey_ask *ask)
+{
+	struct rc_shard *s = ctx;
+
+	return put(s, &to(s, shard)->asks, shard, REC_SURVEY, ask, sizeof(*ask));
+}
+
 /* ---- the port of home --------------------------------------------------------------------------- */
 
 static bool can_answer(void *ctx, uint32_t a, uint32_t b)
@@ -333,8 +343,12 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 	};
 	*home = (struct rc_home_port){
 		.ctx = s, .can_answer = can_answer, .grant = grant, .evict = evict};
-	*serve = (struct rc_serve_port){
-		.ctx = s, .publish = publish, .claim = claim, .give_back = give_back, .sum = sum};
+	*serve = (struct rc_serve_port){.ctx = s,
+		.publish = publish,
+		.claim = claim,
+		.give_back = give_back,
+		.sum = sum,
+		.survey = survey};
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
@@ -364,6 +378,20 @@ static bool take_publish(struct rc_shard *s, const struct publish_record *r)
 	return true;
 }
 
+/* The piece is made in the ring itself. */
+static bool take_survey(struct rc_shard *s, const struct rc_survey_ask *ask)
+{
+	struct rc_spsc *back = &to(s, ask->shard)->tells;
+	struct rc_survey_piece *piece = rc_spsc_reserve(back, sizeof(*piece));
+
+	if (!piece)
+		return false;
+	rc_survey_piece(&s->serve, ask, piece);
+	commit(s, back, ask->shard, REC_SURVEYED,
+		offsetof(struct rc_survey_piece, bytes) + piece->len);
+	return true;
+}
+
 /* False: no room for what follows from it. */
 static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 {
@@ -390,6 +418,8 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 		return rc_home_return(&s->home, (struct rc_str){r->id, r->id_len}, &r->who,
 			r->sequence, s->hub.now_s);
 	}
+	case REC_SURVEY:
+		return take_survey(s, record->payload);
 	default:
 		RC_FAIL("unknown ask");
 		return true;
@@ -429,6 +459,9 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 	}
 	case REC_EVICT:
 		rc_ingest_evicted(&s->serve, record->payload);
+		break;
+	case REC_SURVEYED:
+		rc_survey_told(&s->serve, record->payload);
 		break;
 	default:
 		RC_FAIL("unknown tell");

@@ -100,6 +100,7 @@ struct rc_gateway {
 	size_t arena_bytes; /* per shard */
 	uint32_t home_max;
 	struct rc_gateway_tls tls;
+	struct rc_serve_info info;
 	int wake_fd; /* readable when the main thread wants to be heard */
 	/* shared */
 	_Atomic uint32_t stopping; /* 0 run, 1 drain, 2 end now */
