@@ -29,12 +29,17 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 	sv->publisher_generation =
 		(uint32_t *)(void *)((unsigned char *)memory +
 				     rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
-	sv->ack_first = sv->waiting_first = RC_NONE;
+	sv->ack_first = sv->waiting_first = sv->http_go_first = RC_NONE;
+	sv->http_bodies_max = sv->config->http_body_memory ? sv->config->http_body_memory
+							   : sv->config->memory / 8;
+	if (sv->hub)
+		sv->http_bodies_max /= sv->hub->limits.shards;
+	sv->http_bodies_max = RC_MAX(sv->http_bodies_max, 2 * (uint64_t)sv->config->http_body_max);
 }
 
 static enum rc_conn_kind kind_of(enum rc_port port)
 {
-	if (port == RC_PORT_HTTP)
+	if (port == RC_PORT_HTTP || port == RC_PORT_ADMIN)
 		return RC_CONN_HTTP;
 	return port == RC_PORT_INGEST ? RC_CONN_INGEST : RC_CONN_HANDSHAKE;
 }
@@ -48,7 +53,7 @@ void rc_serve_accepted(struct rc_serve *sv, int fd, enum rc_port port)
 	rc_count(sv->counters, RC_C_accepts, 1);
 	if (!c) {
 		rc_count(sv->counters, RC_C_accept_refused_capacity, 1);
-		if (port == RC_PORT_HTTP)
+		if (port == RC_PORT_HTTP || port == RC_PORT_ADMIN)
 			(void)send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)close(fd);
 		return;
@@ -60,6 +65,8 @@ void rc_serve_accepted(struct rc_serve *sv, int fd, enum rc_port port)
 			sv, c, port == RC_PORT_HTTPS ? RC_TLS_CLIENTS : RC_TLS_PUBLISHERS);
 		return;
 	}
+	if (port == RC_PORT_ADMIN)
+		c->stage = RC_HTTP_ON_ADMIN_PORT;
 	if (port == RC_PORT_INGEST && !rc_ingest_open(sv, c, (struct rc_str){NULL, 0}))
 		return;
 	rc_serve_arm(sv, c);
@@ -259,6 +266,10 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 		rc_ingest_bye(sv, c);
 		return;
 	}
+	if (c->state == RC_CONN_OPEN && c->kind == RC_CONN_HTTP && res == 0) {
+		rc_http_ended(sv, c);
+		return;
+	}
 	/* What is on its way out still goes to one that has shut down its own side only. A timer bounds it. */
 	if (c->state == RC_CONN_FINISHING && res == 0)
 		return;
@@ -281,7 +292,7 @@ void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
 		rc_handshake_gone(sv, c);
 		break;
 	default:
-		break;
+		rc_http_gone(sv, c);
 	}
 }
 
@@ -312,11 +323,14 @@ void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 		rc_echo_drained(sv, c);
 	else if (c->kind == RC_CONN_INGEST)
 		rc_ingest_drained(sv, c);
+	else if (c->kind == RC_CONN_HTTP)
+		rc_http_drained(sv, c);
 }
 
 void rc_serve_turn(struct rc_serve *sv)
 {
 	rc_ingest_turn(sv);
+	rc_http_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
 	rc_survey_turn(sv);
@@ -342,7 +356,7 @@ void rc_serve_renew(struct rc_serve *sv, struct rc_conn *c)
 	if (c->kind == RC_CONN_INGEST)
 		rc_ingest_renew(sv, c);
 	else if (c->kind == RC_CONN_HTTP)
-		rc_conn_finish(sv->conns, c);
+		rc_http_bye(sv, c);
 	else
 		rc_ws_renew(sv, c);
 }
@@ -365,6 +379,6 @@ void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c)
 		rc_ingest_bye(sv, c);
 		break;
 	default:
-		rc_conn_finish(sv->conns, c);
+		rc_http_bye(sv, c);
 	}
 }

@@ -43,12 +43,32 @@ struct rc_serve_port {
 		void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
 	/* A counter, all shards together. */
 	uint64_t (*sum)(void *ctx, enum rc_counter counter);
+	/* What the handlers of /api have to say to those of another shard (apimsg.h); false: no room, come again. The
+	 * shard itself is asked and told at once. */
+	bool (*api_ask)(void *ctx, uint32_t shard, const void *bytes, size_t len);
+	bool (*api_tell)(void *ctx, uint32_t shard, const void *bytes, size_t len);
 	/* To another shard, which answers with rc_survey_told. False: no room, ask again later. */
 	bool (*survey)(void *ctx, uint32_t shard, const struct rc_survey_ask *ask);
 };
 
 /* What accepted a connection. */
-enum rc_port { RC_PORT_HTTP, RC_PORT_INGEST, RC_PORT_HTTPS, RC_PORT_INGEST_TLS, RC_PORTS };
+enum rc_port {
+	RC_PORT_HTTP,
+	RC_PORT_INGEST,
+	RC_PORT_HTTPS,
+	RC_PORT_INGEST_TLS,
+	RC_PORT_ADMIN,
+	RC_PORTS
+};
+
+/* stage of an HTTP connection: flags. */
+enum rc_http_stage {
+	RC_HTTP_ON_ADMIN_PORT = 1,
+	RC_HTTP_SERVED = 2,     /* it has made a request */
+	RC_HTTP_HEAD_TIMED = 4, /* a head has begun, and its time */
+	RC_HTTP_ENDED = 8,      /* the peer sends no more */
+	RC_HTTP_GOES_ON = 16,   /* in the list of http_go_first */
+};
 
 #define RC_SERVE_ADDRESS_CELLS 65536u
 
@@ -113,6 +133,12 @@ struct rc_serve {
 	struct rc_slab shakes;
 	uint32_t shake_first[2], shake_last[2]; /* those that have begun, those that have not */
 	uint32_t shake_fresh;                   /* how many the latter are */
+	/* http */
+	uint32_t http_number;     /* of the last exchange that was not answered at once */
+	uint32_t http_go_first;   /* connections whose answer is given: their next request */
+	uint64_t http_bodies;     /* bytes that bodies hold */
+	uint64_t http_bodies_max; /* that they may */
+	struct rc_api *api;
 	/* looking at it */
 	const struct rc_serve_info *info;
 	uint32_t metrics_bound[2];   /* bytes of /metrics, by format; 0 = not reckoned yet */
@@ -225,6 +251,13 @@ void rc_echo_gone(struct rc_serve *sv, struct rc_conn *c);
 
 void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
 void rc_http_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_http_gone(struct rc_serve *sv, struct rc_conn *c);
+void rc_http_drained(struct rc_serve *sv, struct rc_conn *c);
+/* The peer sends no more. */
+void rc_http_ended(struct rc_serve *sv, struct rc_conn *c);
+/* The gateway stops, or the connection's keys are spent: what is under way is answered. */
+void rc_http_bye(struct rc_serve *sv, struct rc_conn *c);
+void rc_http_turn(struct rc_serve *sv);
 /* It spoke plain HTTP to a TLS port. */
 void rc_http_wants_tls(struct rc_serve *sv, struct rc_conn *c);
 

@@ -391,6 +391,8 @@ struct rc_address rc_gateway_address(const struct rc_config *config, enum rc_por
 		return config->ingest_listen;
 	case RC_PORT_HTTPS:
 		return tls ? config->tls_listen : (struct rc_address){0};
+	case RC_PORT_ADMIN:
+		return config->admin_listen;
 	default:
 		return tls ? config->tls_ingest_listen : (struct rc_address){0};
 	}
