@@ -92,6 +92,7 @@ struct rc_serve_info {
 	struct rc_budget budget;
 	uint64_t arena_bytes; /* of all shards */
 	uint64_t start_ns;
+	uint64_t wall_ms; /* what the wall clock said at monotonic 0 */
 	bool send_zc, min_wait;
 };
 
@@ -142,8 +143,9 @@ struct rc_serve {
 	/* looking at it */
 	const struct rc_serve_info *info;
 	uint32_t metrics_bound[2];   /* bytes of /metrics, by format; 0 = not reckoned yet */
-	struct rc_survey *survey[2]; /* RC_SURVEYS_MAX */
+	struct rc_survey *survey[4]; /* RC_SURVEYS_MAX */
 	uint32_t survey_token;
+	uint32_t survey_next; /* whose turn it is to walk this shard */
 	struct rc_serve_lag lag;
 };
 

@@ -118,6 +118,7 @@ static void insert(struct rc_serve *sv, struct rc_survey *survey, struct rc_surv
 void rc_survey_merge(struct rc_serve *sv, struct rc_survey *survey, struct rc_survey_set *set,
 	const struct rc_survey_piece *piece)
 {
+	_Static_assert(RC_ARRAY_LEN(sv->survey) == RC_SURVEYS_MAX, "a place for each");
 	const char *at = (const char *)piece->bytes;
 	const char *end = at + piece->len;
 	struct rc_survey_item item;
@@ -275,13 +276,13 @@ static void ask(struct rc_serve *sv, uint32_t slot, uint32_t shard)
 	a.kind = set->kind;
 	a.prefix_len = set->prefix_len;
 	a.after_len = set->after_len;
-	a.below_len = 0;
+	a.last_len = 0;
 	memcpy(a.prefix, set->prefix, set->prefix_len);
 	memcpy(a.after, set->after, set->after_len);
 	if (set->count && set->count == set->limit) {
-		struct rc_str last = rc_survey_key(set->at[set->count - 1]);
-		a.below_len = (uint8_t)last.len;
-		(void)rc_str_copy(a.below, last);
+		struct rc_str largest = rc_survey_key(set->at[set->count - 1]);
+		a.last_len = (uint8_t)largest.len;
+		(void)rc_str_copy(a.last, largest);
 	}
 	if (shard == sv->shard) {
 		struct rc_survey_piece piece;
@@ -292,23 +293,38 @@ static void ask(struct rc_serve *sv, uint32_t slot, uint32_t shard)
 	}
 }
 
+static void go_on(struct rc_serve *sv, uint32_t slot)
+{
+	struct rc_survey *survey = sv->survey[slot];
+
+	for (uint32_t i = 0; i < sv->hub->limits.shards; i++) {
+		if (survey->state[i] == TO_ASK && i != sv->shard)
+			ask(sv, slot, i);
+	}
+	if (survey->left)
+		return;
+	if (++survey->present < survey->sets)
+		begin_set(sv, survey);
+	else
+		finish(sv, slot);
+}
+
 void rc_survey_turn(struct rc_serve *sv)
 {
-	for (uint32_t slot = 0; slot < RC_SURVEYS_MAX; slot++) {
-		struct rc_survey *survey = sv->survey[slot];
+	bool walked = false;
+
+	for (uint32_t i = 0; i < RC_SURVEYS_MAX; i++) {
+		uint32_t slot = (sv->survey_next + i) % RC_SURVEYS_MAX;
+		const struct rc_survey *survey = sv->survey[slot];
 		if (!survey)
 			continue;
-		for (uint32_t i = 0; i < sv->hub->limits.shards; i++) {
-			if (survey->state[i] == TO_ASK)
-				ask(sv, slot, i);
+		if (!walked && survey->state[sv->shard] == TO_ASK) {
+			ask(sv, slot, sv->shard);
+			walked = true;
 		}
-		if (survey->left)
-			continue;
-		if (++survey->present < survey->sets)
-			begin_set(sv, survey);
-		else
-			finish(sv, slot);
+		go_on(sv, slot);
 	}
+	sv->survey_next += walked;
 }
 
 bool rc_survey_pending(const struct rc_serve *sv)

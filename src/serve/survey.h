@@ -3,12 +3,12 @@
  * Questions to all shards: which channels there are, who is connected, who is behind. No shard reads another's data, so the
  * shard that was asked asks the others, piece by piece:
  *
- *   asker ── ask: go on at this cursor; skip what is not between `after` and `below` ──▶ other shard
+ *   asker ── ask: go on at this cursor; skip what is not behind `after`, or is behind `last` ──▶ other shard
  *         ◀── piece: items, and where the next one goes on ──
  *
  * An ask is answered by exactly one piece, whose work and size are bounded; the other shard remembers nothing of it. The asker holds
- * the smallest `limit` keys that it has seen, tells the largest of them as `below`, and so its memory is bounded too. Its own
- * shard is walked in the same way, a piece a turn. A survey is no single moment: what comes or goes meanwhile may be in it or not.
+ * the smallest `limit` keys that it has seen, tells the largest of them as `last`, and so its memory is bounded too. Its own
+ * shard is walked in the same way, a piece a turn for all surveys together. A survey is no single moment: what comes or goes meanwhile may be in it or not.
  *
  * One thread a shard.
  */
@@ -17,7 +17,7 @@
 
 #include "serve/http.h"
 
-#define RC_SURVEYS_MAX     2u /* of one shard at a time */
+#define RC_SURVEYS_MAX     4u /* of one shard at a time */
 #define RC_SURVEY_SETS_MAX 2u
 #define RC_SURVEY_KEY_MAX  255u
 #define RC_SURVEY_PIECE    16384u
@@ -46,8 +46,8 @@ struct rc_survey_ask {
 	uint32_t shard, slot, token; /* who asks */
 	uint32_t cursor;             /* RC_NONE: from the beginning */
 	uint8_t kind;
-	uint8_t prefix_len, after_len, below_len; /* 0: no such bound */
-	char prefix[RC_SURVEY_KEY_MAX], after[RC_SURVEY_KEY_MAX], below[RC_SURVEY_KEY_MAX];
+	uint8_t prefix_len, after_len, last_len; /* 0: no such bound */
+	char prefix[RC_SURVEY_KEY_MAX], after[RC_SURVEY_KEY_MAX], last[RC_SURVEY_KEY_MAX];
 };
 
 struct rc_survey_piece {
@@ -56,7 +56,7 @@ struct rc_survey_piece {
 	uint32_t cursor;
 	uint32_t len;
 	bool done; /* there is no next piece */
-	bool more; /* something was left out because it lies at `below` or behind it */
+	bool more; /* something was left out because it lies behind `last` */
 	_Alignas(8) unsigned char bytes
 		[RC_SURVEY_PIECE]; /* struct rc_survey_item, key, contents, and again */
 };

@@ -30,7 +30,7 @@ static bool wanted(struct walk *w, struct rc_str key)
 
 	if (a->after_len && rc_survey_compare(key, (struct rc_str){a->after, a->after_len}) <= 0)
 		return false;
-	if (a->below_len && rc_survey_compare(key, (struct rc_str){a->below, a->below_len}) >= 0) {
+	if (a->last_len && rc_survey_compare(key, (struct rc_str){a->last, a->last_len}) > 0) {
 		w->out->more = true;
 		return false;
 	}
@@ -204,7 +204,9 @@ static void add_client(
 	const struct walk *w, struct rc_textbuf *b, struct rc_str session, const struct rc_conn *c)
 {
 	const struct rc_hub *h = w->sv->hub;
-	uint64_t age_ms = (uint64_t)(w->sv->conns->tick - c->opened_tick) * RC_CONN_TICK_MS;
+	uint32_t age = w->sv->conns->tick - c->opened_tick;
+	uint64_t opened_ms =
+		(w->sv->now_ns / (RC_CONN_TICK_MS * 1000000ull) - age) * RC_CONN_TICK_MS;
 	uint32_t names = 0;
 
 	rc_textbuf_add_string(b, session);
@@ -217,7 +219,7 @@ static void add_client(
 			       : c->flags & RC_CONN_TLS ? "\"user\""
 							: "null");
 	rc_textbuf_add_text(b, ",\"connectedAt\":");
-	add_time(b, w->sv->wall_ms - age_ms);
+	add_time(b, w->sv->info->wall_ms + opened_ms);
 	rc_textbuf_add_text(b, ",\"subscriptionCount\":");
 	rc_textbuf_add_u64(b, c->sub_count);
 	rc_textbuf_add_text(b, ",\"subscriptions\":[");

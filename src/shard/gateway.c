@@ -373,6 +373,7 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 	g->info.counters = &g->counters;
 	g->info.arena_bytes = g->count * (uint64_t)g->arena_bytes;
 	g->info.start_ns = rc_clock_mono_ns();
+	g->info.wall_ms = rc_clock_wall_ms() - g->info.start_ns / 1000000u;
 	g->info.send_zc = strstr(rc_io_features(g->shards[0].io), "send_zc") != NULL;
 	g->info.min_wait = strstr(rc_io_features(g->shards[0].io), "min_wait") != NULL;
 	return 0;
