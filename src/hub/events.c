@@ -33,6 +33,7 @@ unsigned char *rc_replica_room(struct rc_hub *h, uint32_t index, uint32_t len)
 	room = r->count || r->owned != RC_NONE ? reserve(h, r, len) : NULL;
 	if (!room && r->count) {
 		rc_count(h->counters, RC_C_events_skipped, r->count);
+		rc_count_ns(h->counters, RC_N_skipped, r->ns, r->count);
 		h->port.replica_lost(h->port.ctx, index);
 	}
 	r->pinned = pinned;

@@ -311,6 +311,7 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 	if (!o->interest)
 		idle_touch(h, index);
 	rc_count(h->counters, RC_C_events_published, 1);
+	rc_count_ns(h->counters, RC_N_events, o->ns, 1);
 	out->epoch = o->epoch;
 	out->offset = o->offset;
 	return true;

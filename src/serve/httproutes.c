@@ -6,6 +6,7 @@
 #include "serve/sse.h"
 
 #include "proto/wsupgrade.h"
+#include "serve/status.h"
 
 static const char plain[] = "text/plain; charset=utf-8";
 
@@ -143,5 +144,11 @@ const struct rc_http_route rc_http_routes[] = {
 	{"/api/publish", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_publish},
 	{"/api/broadcast", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_broadcast},
 	{"/", RC_HTTP_GET, RC_HTTP_PUBLIC, root},
+	{"/metrics", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_metrics},
+	{"/api/status", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_gateway},
+	{"/api/websocket/status", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_gateway},
+	{"/api/laggards", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_laggards},
+	{"/api/channels", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_channels},
+	{"/api/channels/*", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_channel},
 };
 const uint32_t rc_http_route_count = RC_ARRAY_LEN(rc_http_routes);

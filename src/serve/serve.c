@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/serve.h"
+#include "serve/survey.h"
 
 #include "conn/tls.h"
 #include "serve/history.h"
@@ -316,6 +317,9 @@ void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
 		rc_handshake_gone(sv, c);
 		break;
 	default:
+		/* One that was about to become a stream. */
+		if (c->subs != RC_NONE)
+			rc_ws_drop_subs(sv, c);
 		rc_http_gone(sv, c);
 	}
 }
@@ -401,6 +405,8 @@ void rc_serve_turn(struct rc_serve *sv)
 	rc_http_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
+	rc_survey_turn(sv);
+	rc_lag_turn(sv);
 }
 
 void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
@@ -414,7 +420,7 @@ void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
 bool rc_serve_pending(const struct rc_serve *sv)
 {
 	return (sv->replay_first != RC_NONE && !sv->replay_refused) ||
-	       (sv->tls && rc_handshake_pending(sv));
+	       (sv->tls && rc_handshake_pending(sv)) || rc_survey_pending(sv) || sv->lag.looking;
 }
 
 void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c)

@@ -14,6 +14,7 @@
 #include "conn/conn.h"
 #include "hub/home.h"
 #include "hub/hub.h"
+#include "mem/budget.h"
 #include "mem/slab.h"
 #include "proto/textbuf.h"
 #include "tls/context.h"
@@ -28,6 +29,9 @@ enum rc_close_code {
 };
 
 enum rc_route { RC_ROUTE_FULL, RC_ROUTE_AWAY, RC_ROUTE_DONE };
+
+struct rc_survey;
+struct rc_survey_ask;
 
 /* Supplied by the shard. */
 struct rc_serve_port {
@@ -45,6 +49,8 @@ struct rc_serve_port {
 	 * shard itself is asked and told at once. */
 	bool (*api_ask)(void *ctx, uint32_t shard, const void *bytes, size_t len);
 	bool (*api_tell)(void *ctx, uint32_t shard, const void *bytes, size_t len);
+	/* To another shard, which answers with rc_survey_told. False: no room, ask again later. */
+	bool (*survey)(void *ctx, uint32_t shard, const struct rc_survey_ask *ask);
 };
 
 /* What accepted a connection. */
@@ -80,6 +86,24 @@ struct rc_serve_tls {
 	_Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX];
 	_Atomic uint32_t
 		unfinished[RC_SERVE_ADDRESS_CELLS]; /* handshakes, by hash of the address */
+};
+
+/* Of the whole gateway, fixed at start. */
+struct rc_serve_info {
+	const struct rc_counters *counters;
+	struct rc_budget budget;
+	uint64_t arena_bytes; /* of all shards */
+	uint64_t start_ns;
+	uint64_t wall_ms; /* what the wall clock said at monotonic 0 */
+	bool send_zc, min_wait;
+};
+
+/* The look that is taken once a second at who is behind. */
+struct rc_serve_lag {
+	bool looking;
+	uint32_t at; /* slot where it goes on */
+	uint64_t next_ns;
+	uint64_t count, bytes, blocked_ms, pollouts;
 };
 
 struct rc_serve {
@@ -126,6 +150,13 @@ struct rc_serve {
 	uint64_t http_bodies;     /* bytes that bodies hold */
 	uint64_t http_bodies_max; /* that they may */
 	struct rc_api *api;
+	/* looking at it */
+	const struct rc_serve_info *info;
+	uint32_t metrics_bound[2];   /* bytes of /metrics, by format; 0 = not reckoned yet */
+	struct rc_survey *survey[4]; /* RC_SURVEYS_MAX */
+	uint32_t survey_token;
+	uint32_t survey_next; /* whose turn it is to walk this shard */
+	struct rc_serve_lag lag;
 };
 
 size_t rc_serve_bytes(const struct rc_config *config);
@@ -252,6 +283,9 @@ void rc_ws_end(struct rc_serve *sv, struct rc_conn *c, const struct rc_textbuf *
 void rc_ws_error(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw, const char *code,
 	bool temporary, const char *message);
 
+#define RC_WS_SESSION_LEN 17
+/* The session's id, no NUL. */
+void rc_ws_session(const struct rc_serve *sv, const struct rc_conn *c, char out[RC_WS_SESSION_LEN]);
 struct rc_msg;
 void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query);
@@ -295,6 +329,9 @@ void rc_api_turn(struct rc_serve *sv);
 bool rc_api_waiting(const struct rc_serve *sv);
 /* Nothing that was taken in is undecided. */
 bool rc_api_settled(const struct rc_serve *sv);
+/* ---- lag.c --------------------------------------------------------------------------------------- */
+
+void rc_lag_turn(struct rc_serve *sv);
 
 /* ---- ingest.c ------------------------------------------------------------------------------------ */
 

@@ -307,7 +307,7 @@ void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, u
 
 /* ---- coming and going --------------------------------------------------------------------------- */
 
-static void session_text(struct rc_serve *sv, struct rc_conn *c, char out[17])
+void rc_ws_session(const struct rc_serve *sv, const struct rc_conn *c, char out[RC_WS_SESSION_LEN])
 {
 	/* Where it is, masked by the half that nobody can guess, then that half: 96 bits, 16 characters. */
 	uint64_t mask = rc_hash_u64(&sv->hub->key, c->secret);
@@ -327,7 +327,7 @@ static void session_text(struct rc_serve *sv, struct rc_conn *c, char out[17])
 void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 {
 	struct rc_str rest = query, key, value;
-	char session[17];
+	char session[RC_WS_SESSION_LEN];
 	uint32_t sub;
 
 	c->kind = RC_CONN_WS;
@@ -339,7 +339,7 @@ void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 		if (rc_str_eq(key, RC_STR("heartbeat")) && rc_str_eq(value, RC_STR("json")))
 			c->flags |= RC_CONN_JSON_HEARTBEAT;
 	}
-	session_text(sv, c, session);
+	rc_ws_session(sv, c, session);
 	struct rc_textbuf b = rc_ws_begin(sv, c, 512);
 	if (!b.ptr)
 		return;

@@ -75,6 +75,7 @@ static void count_deliveries(
 		memo.tail = r->log.tail;
 	}
 	rc_count(s->counters, RC_C_deliveries, memo.frames);
+	rc_count_ns(s->counters, RC_N_deliveries, r->ns, memo.frames);
 }
 
 /* ---- those who don't keep up -------------------------------------------------------------------- */
@@ -84,6 +85,7 @@ static void add_missed(struct rc_shard *s, struct rc_sub *sub, uint64_t missed)
 	uint64_t had = sub->flags >> RC_SUB_MISSED_SHIFT;
 
 	rc_count(s->counters, RC_C_events_skipped, missed);
+	rc_count_ns(s->counters, RC_N_skipped, replica_of(s, sub)->ns, missed);
 	/* The count saturates at 16 million; the position that goes with it stays right. */
 	missed = RC_MIN(had + missed, (uint64_t)RC_SUB_MISSED_MAX);
 	sub->flags = (sub->flags & 0xff) | (uint32_t)missed << RC_SUB_MISSED_SHIFT;
@@ -139,7 +141,9 @@ static void conflate(struct rc_shard *s, struct rc_conn *c, uint32_t index)
 		return;
 	}
 	rc_log_frame_last(&r->log, &last);
-	rc_count(s->counters, RC_C_events_skipped, frames_between(&r->log, sub->cursor, last.pos));
+	uint64_t skipped = frames_between(&r->log, sub->cursor, last.pos);
+	rc_count(s->counters, RC_C_events_skipped, skipped);
+	rc_count_ns(s->counters, RC_N_skipped, r->ns, skipped);
 	rc_replica_advance(&s->hub, sub, last.pos);
 }
 
@@ -167,6 +171,7 @@ static bool give_last_values(struct rc_shard *s, struct rc_conn *c, uint32_t ind
 		rc_conn_commit(&s->conns, c, total);
 	}
 	rc_count(s->counters, RC_C_deliveries, given);
+	rc_count_ns(s->counters, RC_N_deliveries, r->ns, given);
 	sub->flags &= ~(uint32_t)RC_SUB_CONFLATED;
 	rc_replica_advance(&s->hub, sub, r->log.tail);
 	return true;
@@ -248,6 +253,7 @@ void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
 			i++;
 			continue;
 		}
+		rc_count_ns(s->counters, RC_N_lag_disconnects, r->ns, 1);
 		disconnect_slow(s, c); /* takes it out of the array */
 		let_go(s, c);
 	}
@@ -435,6 +441,7 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		if (RC_UNLIKELY(lags(s, c, r, sub, lag_max)) && !(c->flags & RC_CONN_SENDING) &&
 			punish(s, c, r, index)) {
 			victims[victim_count++] = sub->conn;
+			rc_count_ns(s->counters, RC_N_lag_disconnects, r->ns, 1);
 			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
 			continue;
 		}
@@ -456,9 +463,8 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 	}
 	bool again = r->flush_left > 0;
 	if (!again) {
-		if (r->taken_ns)
-			rc_count_hist(
-				s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
+		if (r->taken_ns && s->flushed_count < RC_SHARD_FLUSHED_MAX)
+			s->flushed_ns[s->flushed_count++] = r->taken_ns;
 		r->taken_ns = 0;
 		rc_replica_release(&s->hub, r, r->flush_low);
 	}

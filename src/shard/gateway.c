@@ -258,6 +258,7 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 			"ring_bytes is %zu; with this max_message it must be at least %llu",
 			g->ring_bytes, (unsigned long long)rc_pow2_ceil(4 * frame_max));
 	fill_budget(g, budget);
+	g->info.budget = *budget;
 	return 0;
 }
 
@@ -325,6 +326,7 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	s->serve.pool = &s->pool;
 	s->serve.counters = s->counters;
 	s->serve.shard = index;
+	s->serve.info = &g->info;
 	uint64_t seed;
 	rc_random_bytes(&seed, sizeof(seed));
 	rc_prng_seed(&s->serve.prng, seed);
@@ -389,6 +391,12 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 		if (open_shard(g, i, err) < 0)
 			return -1;
 	}
+	g->info.counters = &g->counters;
+	g->info.arena_bytes = g->count * (uint64_t)g->arena_bytes;
+	g->info.start_ns = rc_clock_mono_ns();
+	g->info.wall_ms = rc_clock_wall_ms() - g->info.start_ns / 1000000u;
+	g->info.send_zc = strstr(rc_io_features(g->shards[0].io), "send_zc") != NULL;
+	g->info.min_wait = strstr(rc_io_features(g->shards[0].io), "min_wait") != NULL;
 	return 0;
 }
 

@@ -157,9 +157,27 @@ static void fire(void *ctx, uint32_t index)
 	rc_serve_timer(&s->serve, &s->conns.at[index]);
 }
 
+/*
+ * The turn that ends, and what its events took. Sends end inside the submit, so all that the flush was done with had
+ * reached its sockets by now; and where there were sends, their completions kept the shard from sleeping.
+ */
+static void measure(struct rc_shard *s, uint64_t now_ns)
+{
+	uint64_t end_ns = s->slept ? s->now_ns : now_ns;
+
+	for (uint32_t i = 0; i < s->flushed_count; i++)
+		rc_count_hist(s->counters, RC_H_publish_to_flush_ns, end_ns - s->flushed_ns[i], 1);
+	s->flushed_count = 0;
+	if (!s->slept && s->now_ns)
+		rc_count_hist(s->counters, RC_H_turn_ns, now_ns - s->now_ns, 1);
+}
+
 static void take_time(struct rc_shard *s)
 {
-	s->now_ns = rc_clock_mono_ns();
+	uint64_t now_ns = rc_clock_mono_ns();
+
+	measure(s, now_ns);
+	s->now_ns = now_ns;
 	rc_hub_time(&s->hub, s->now_ns);
 	s->conns.tick = (uint32_t)(s->now_ns / (RC_CONN_TICK_MS * 1000000ull));
 	s->serve.now_ns = s->now_ns;
@@ -265,6 +283,7 @@ static void submit(struct rc_shard *s)
 {
 	uint32_t poll_us = s->gateway->config->busy_poll_us;
 
+	s->slept = false;
 	if (rc_flush_pending(s) || s->backlogged || rc_serve_pending(&s->serve) ||
 		(!s->blocked && !rc_route_idle(s)) ||
 		atomic_load_explicit(&s->gateway->stopping, memory_order_acquire) >
@@ -274,6 +293,7 @@ static void submit(struct rc_shard *s)
 	}
 	if (poll_us) {
 		rc_io_submit(s->io);
+		s->slept = s->conns.sending == 0;
 		if (spin(s, rc_clock_mono_ns() + (uint64_t)poll_us * 1000))
 			return;
 	}
@@ -281,6 +301,7 @@ static void submit(struct rc_shard *s)
 	if ((s->blocked || rc_route_idle(s)) && atomic_load_explicit(&s->gateway->stopping,
 							memory_order_acquire) <= s->drain_begun) {
 		rc_count(s->counters, RC_C_sleeps, 1);
+		s->slept = s->conns.sending == 0;
 		rc_io_submit_and_wait(s->io, sleep_ns(s));
 	} else {
 		rc_io_submit(s->io);

@@ -8,6 +8,7 @@
 #include "shard/shard.h"
 
 #include "proto/event.h"
+#include "serve/survey.h"
 
 #define RECORDS_PER_TURN 4096u
 
@@ -19,6 +20,7 @@ enum record {
 	REC_GIVE_BACK,
 	REC_FETCH,
 	REC_API_ASK,
+	REC_SURVEY,
 	/* tells */
 	REC_EVENT,
 	REC_INTEREST_OK,
@@ -28,6 +30,7 @@ enum record {
 	REC_FETCHED,
 	REC_STAMP,
 	REC_API_TELL,
+	REC_SURVEYED,
 };
 
 struct publish_record {
@@ -368,6 +371,13 @@ static bool api_tell(void *ctx, uint32_t shard, const void *bytes, size_t len)
 	return true;
 }
 
+static bool survey(void *ctx, uint32_t shard, const struct rc_survey_ask *ask)
+{
+	struct rc_shard *s = ctx;
+
+	return put(s, &to(s, shard)->asks, shard, REC_SURVEY, ask, sizeof(*ask));
+}
+
 /* ---- the port of home --------------------------------------------------------------------------- */
 
 static bool can_answer(void *ctx, uint32_t a, uint32_t b)
@@ -433,6 +443,7 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 		.sum = sum,
 		.api_ask = api_ask,
 		.api_tell = api_tell,
+		.survey = survey,
 	};
 }
 
@@ -460,6 +471,20 @@ static bool take_publish(struct rc_shard *s, const struct publish_record *r)
 		return false;
 	if (!put(s, back, r->from.shard, REC_OUTCOME, &outcome, sizeof(outcome)))
 		RC_FAIL("room for an outcome was asked for before");
+	return true;
+}
+
+/* The piece is made in the ring itself. */
+static bool take_survey(struct rc_shard *s, const struct rc_survey_ask *ask)
+{
+	struct rc_spsc *back = &to(s, ask->shard)->tells;
+	struct rc_survey_piece *piece = rc_spsc_reserve(back, sizeof(*piece));
+
+	if (!piece)
+		return false;
+	rc_survey_piece(&s->serve, ask, piece);
+	commit(s, back, ask->shard, REC_SURVEYED,
+		offsetof(struct rc_survey_piece, bytes) + piece->len);
 	return true;
 }
 
@@ -497,6 +522,8 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 	}
 	case REC_API_ASK:
 		return rc_api_asked(&s->serve, record->payload, record->len);
+	case REC_SURVEY:
+		return take_survey(s, record->payload);
 	default:
 		RC_FAIL("unknown ask");
 		return true;
@@ -552,6 +579,9 @@ static void take_tell(struct rc_shard *s, uint32_t other, const struct rc_spsc_r
 		break;
 	case REC_API_TELL:
 		rc_api_told(&s->serve, record->payload, record->len);
+		break;
+	case REC_SURVEYED:
+		rc_survey_told(&s->serve, record->payload);
 		break;
 	default:
 		RC_FAIL("unknown tell");

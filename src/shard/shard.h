@@ -22,8 +22,9 @@
 #include "sync/sleeper.h"
 #include "sync/spsc.h"
 
-#define RC_SHARD_SCRATCH (1u << 20)
-#define RC_SHARD_SEALED  (4u << 20) /* records made in one turn */
+#define RC_SHARD_SCRATCH     (1u << 20)
+#define RC_SHARD_FLUSHED_MAX 512u       /* channels of a turn whose latency is counted */
+#define RC_SHARD_SEALED      (4u << 20) /* records made in one turn */
 
 struct rc_gateway;
 
@@ -54,8 +55,12 @@ struct rc_shard {
 	uint64_t now_ns;
 	uint64_t second_ns; /* the next once-a-second work */
 	uint64_t stamp_told; /* to the other shards */
-	uint64_t touched;   /* shards whose rings got records this turn */
-	bool blocked;       /* some record could not be handled for want of room elsewhere */
+	bool slept;         /* since now_ns */
+	uint32_t flushed_count;
+	uint64_t flushed_ns
+		[RC_SHARD_FLUSHED_MAX]; /* when came in what this turn's flush was done with */
+	uint64_t touched;               /* shards whose rings got records this turn */
+	bool blocked; /* some record could not be handled for want of room elsewhere */
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
 	uint64_t drain_end_ns;
@@ -96,6 +101,7 @@ struct rc_gateway {
 	size_t arena_bytes; /* per shard */
 	uint32_t home_max;
 	struct rc_gateway_tls tls;
+	struct rc_serve_info info;
 	int wake_fd; /* readable when the main thread wants to be heard */
 	/* shared */
 	_Atomic uint32_t stopping; /* 0 run, 1 drain, 2 end now */
