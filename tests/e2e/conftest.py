@@ -14,7 +14,9 @@ import deadline
 import rcgateway
 import rcload
 import rctls
+from rchistory import Reader
 from rcingest import Publisher
+from rcsse import SseClient
 from rcws import JsonClient
 
 
@@ -198,6 +200,20 @@ def publisher():
     """publisher(gateway, "id") is a publisher that has said HELLO; all are closed after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda g, ident="", **options: stack.enter_context(Publisher.greeted(g.ingest, ident, **options))
+
+
+@pytest.fixture
+def reader():
+    """reader(gateway, "/ws?channel=a") is a client that minds positions and gaps; all are closed after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda g, path="/ws", **options: stack.enter_context(Reader.greeted(g.http, path, **options))
+
+
+@pytest.fixture
+def sse():
+    """sse(gateway, "/events?channel=a") is an event stream whose first block was read; all are closed after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda g, path="/events", **options: stack.enter_context(SseClient.greeted(g.http, path, **options))
 
 
 @pytest.fixture
