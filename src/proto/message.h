@@ -101,8 +101,9 @@ void rc_msg_pong(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms);
 void rc_msg_ping(struct rc_textbuf *b, uint64_t wall_ms);
 void rc_msg_bye(struct rc_textbuf *b, const char *code, uint32_t reconnect_after_ms);
 /*
- * reason: "slow" or "trimmed". RC_MSG_NO_COUNT leaves `missed` out. position: the text of a position in the channel, or of one in the
- * stream where a pattern is meant; empty leaves it out.
+ * channel: empty leaves it out, where a stream has several. reason: "slow", "trimmed", or one of rc_msg_suback_reason.
+ * RC_MSG_NO_COUNT leaves `missed` out. position: the text of a position in the channel, or of one in the stream where a
+ * pattern is meant; empty leaves it out.
  */
 #define RC_MSG_NO_COUNT UINT64_MAX
 void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, const char *reason, uint64_t missed,

@@ -104,8 +104,11 @@ void rc_msg_bye(struct rc_textbuf *b, const char *code, uint32_t reconnect_after
 void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, const char *reason, uint64_t missed,
 	struct rc_str position)
 {
-	rc_textbuf_add_text(b, "{\"type\":\"gap\",\"channel\":");
-	rc_textbuf_add_string(b, channel);
+	rc_textbuf_add_text(b, "{\"type\":\"gap\"");
+	if (channel.len > 0) {
+		rc_textbuf_add_text(b, ",\"channel\":");
+		rc_textbuf_add_string(b, channel);
+	}
 	rc_textbuf_add_text(b, ",\"reason\":");
 	rc_textbuf_add_string(b, rc_str_of(reason));
 	if (missed != RC_MSG_NO_COUNT) {

@@ -339,6 +339,9 @@ static void small_messages_are_written_as_the_protocol_shows(void **state)
 	b = fresh();
 	rc_msg_gap(&b, RC_STR("a:*"), "trimmed", RC_MSG_NO_COUNT, RC_STR(""));
 	assert_text(&b, "{\"type\":\"gap\",\"channel\":\"a:*\",\"reason\":\"trimmed\"}");
+	b = fresh();
+	rc_msg_gap(&b, RC_STR(""), "epoch", RC_MSG_NO_COUNT, RC_STR(""));
+	assert_text(&b, "{\"type\":\"gap\",\"reason\":\"epoch\"}");
 }
 
 static void acknowledgement_is_put_together_in_steps(void **state)
