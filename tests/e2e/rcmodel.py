@@ -68,7 +68,8 @@ class Client:
     def __init__(self, world, ident, lenient):
         self.world, self.ident, self.lenient = world, ident, lenient
         self.next = {}  # (name, channel) -> [low, high]
-        self.sock, self.life, self.reads = None, None, True
+        # small: its receive buffer; reads: it does not stand still.
+        self.sock, self.life, self.reads, self.small = None, None, True, False
         self.received = self.told = 0
 
     @property
@@ -97,11 +98,15 @@ class Client:
         assert index >= low, f"{self.ident}: told to go on at {index} of {channel}, which lies before {low}"
         self.next[name, channel] = [index, index]
 
+    def widen(self, name):
+        """It goes on somewhere between what it had and now."""
+        for c in self.followed(name):
+            self.next[name, c][1] = self.world.count(c)
+
     def excuse(self, name):
         """It was told that something is missing, and not how much."""
         self.told += 1
-        for c in self.followed(name):
-            self.next[name, c][1] = self.world.count(c)
+        self.widen(name)
 
     def must_be_trimmed(self, name):
         """Whoever has not missed more than is kept is not told that something is gone."""
@@ -318,6 +323,9 @@ class WebSocketClient(Client):
                 else:
                     self.must_be_trimmed(name)
                 self.excuse(name)
+            elif name not in since:
+                # Whether it was subscribed before or behind what was published meanwhile is nobody's promise.
+                self.widen(name)
             if "*" not in name and not (name in since and data["recovered"][name]):
                 self.is_at(name, name, self.world.index_behind(self.life, name, position))
             self.since[name] = position
@@ -347,6 +355,9 @@ class StreamClient(Client):
     def take(self):
         data, self.buffer = bytes(self.buffer), bytearray()
         for block in self.parser.feed(data):
+            if not self.begun and not self.last:
+                for name in self.names:
+                    self.widen(name)
             self.begun = True
             if block.data is not None:
                 m = block.json()

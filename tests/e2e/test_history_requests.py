@@ -280,6 +280,7 @@ def test_many_who_subscribe_while_it_is_published_see_a_stream_without_a_hole(ga
         clients.append(ws)
     fill(p, "keep:a", 1, first=n + 1)
     for ws in clients:
+        ws.await_type("subscription-ack")
         got = [ws.next_event()["offset"]]
         while got[-1] != n + 1:
             got.append(ws.next_event()["offset"])
