@@ -53,7 +53,8 @@ static int prepare(struct rc_gateway *g, const struct rc_config *config, struct 
 	static struct rc_budget budget;
 	static struct rc_config_report report;
 	uint16_t ports[RC_PORTS];
-	static const char *names[RC_PORTS] = {"http", "ingest", "https", "ingest over TLS"};
+	static const char *names[RC_PORTS] = {
+		"http", "ingest", "https", "ingest over TLS", "admin"};
 
 	if (rc_gateway_plan(g, config, &budget, err) < 0)
 		return -1;

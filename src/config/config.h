@@ -45,6 +45,7 @@ enum rc_config_slow {
 enum rc_config_first { RC_CONFIG_FIRST_NONE, RC_CONFIG_FIRST_LATEST };
 
 enum rc_config_ask { RC_CONFIG_ASK_NO, RC_CONFIG_ASK_OPTIONAL, RC_CONFIG_ASK_REQUIRED };
+enum rc_config_open { RC_CONFIG_OPEN_AUTO, RC_CONFIG_OPEN_YES, RC_CONFIG_OPEN_NO };
 enum rc_config_kernel { RC_CONFIG_KERNEL_AUTO, RC_CONFIG_KERNEL_YES, RC_CONFIG_KERNEL_NO };
 
 enum rc_config_huge { RC_CONFIG_HUGE_AUTO, RC_CONFIG_HUGE_YES, RC_CONFIG_HUGE_NO };
@@ -85,7 +86,7 @@ struct rc_config_namespace {
 
 struct rc_config {
 	/* [server] */
-	struct rc_address listen; /* family 0 = none; so the other three */
+	struct rc_address listen; /* family 0 = none; so the others */
 	uint32_t shards;          /* 0 = one per usable CPU */
 	struct rc_config_cpus cpus;
 	uint32_t busy_poll_us;
@@ -146,6 +147,22 @@ struct rc_config {
 	uint32_t tls_max_handshakes_per_address;
 	uint32_t tls_handshake_budget_us; /* per turn of a shard */
 	uint32_t tls_renew_records;
+
+	/* [http] */
+	uint32_t http_body_max;
+	uint64_t http_body_memory; /* all shards together; 0 = an eighth of memory */
+	uint32_t http_body_timeout_ms;
+	uint32_t http_idle_timeout_ms;
+	char http_origins[RC_CONFIG_TEXT_SIZE]; /* separated by commas or spaces */
+	uint32_t http_publish_max;
+	uint32_t http_idempotency_ttl_ms;
+	uint32_t http_idempotency_keys; /* all shards together */
+
+	/* [admin] */
+	struct rc_address admin_listen;
+	char admin_token[RC_CONFIG_TEXT_SIZE]; /* after finish: also what token_file held */
+	char admin_token_file[RC_CONFIG_TEXT_SIZE];
+	uint32_t admin_open_on_loopback; /* enum rc_config_open */
 
 	/* [echo] */
 	bool echo;

@@ -29,10 +29,16 @@ static void inherit(struct rc_config *c)
 		}
 }
 
-static void read_token(struct rc_config *c, struct rc_config_report *r)
+/* The token of a section, and the file that it may be in. */
+struct token {
+	const char *section;
+	char *value, *file;
+};
+
+static void read_token(const struct token *t, struct rc_config_report *r)
 {
-	const char *path = c->ingest_token_file;
-	const struct rc_option *o = &rc_options[rc_option_find("ingest", "token")];
+	const char *path = t->file;
+	const struct rc_option *o = &rc_options[rc_option_find(t->section, "token")];
 	char text[RC_CONFIG_TEXT_SIZE + 2], why[RC_VALUE_WHY_SIZE];
 	struct stat st;
 	FILE *in = fopen(path, "re");
@@ -41,7 +47,7 @@ static void read_token(struct rc_config *c, struct rc_config_report *r)
 
 	if (!in) {
 		rc_config_report_error(
-			r, "cannot open ingest token_file %s: %s", path, strerror(errno));
+			r, "cannot open %s token_file %s: %s", t->section, path, strerror(errno));
 		return;
 	}
 	errno = 0;
@@ -49,10 +55,11 @@ static void read_token(struct rc_config *c, struct rc_config_report *r)
 	failed = ferror(in) != 0;
 	if (failed)
 		rc_config_report_error(
-			r, "cannot read ingest token_file %s: %s", path, strerror(errno));
+			r, "cannot read %s token_file %s: %s", t->section, path, strerror(errno));
 	else if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
 		rc_config_report_warning(r,
-			"ingest token_file %s can be read by everybody; chmod 600 %s", path, path);
+			"%s token_file %s can be read by everybody; chmod 600 %s", t->section, path,
+			path);
 	fclose(in);
 	if (failed)
 		return;
@@ -62,34 +69,35 @@ static void read_token(struct rc_config *c, struct rc_config_report *r)
 	text[strcspn(text, "\r\n")] = 0;
 	if (len == 0 || text[0] == 0)
 		rc_config_report_error(
-			r, "ingest token_file %s has no token in its first line", path);
-	else if (rc_value_parse(o, c->ingest_token, text, why) < 0)
-		rc_config_report_error(r, "the token in ingest token_file %s %s", path, why);
+			r, "%s token_file %s has no token in its first line", t->section, path);
+	else if (rc_value_parse(o, t->value, text, why) < 0)
+		rc_config_report_error(
+			r, "the token in %s token_file %s %s", t->section, path, why);
 	explicit_bzero(text, sizeof(text));
 }
 
 /* Of token and token_file the stronger source wins; from the same one they contradict each other. */
-static void settle_token(struct rc_config *c, struct rc_config_report *r)
+static void settle_token(struct rc_config *c, const struct token *t, struct rc_config_report *r)
 {
-	uint32_t token = rc_option_find("ingest", "token");
-	uint32_t file = rc_option_find("ingest", "token_file");
+	uint32_t token = rc_option_find(t->section, "token");
+	uint32_t file = rc_option_find(t->section, "token_file");
 	struct rc_config_origin *token_origin = rc_config_origin(c, token, 0);
 	struct rc_config_origin *file_origin = rc_config_origin(c, file, 0);
 
-	if (!c->ingest_token_file[0])
+	if (!t->file[0])
 		return;
-	if (c->ingest_token[0] && token_origin->source > file_origin->source) {
-		memset(c->ingest_token_file, 0, sizeof(c->ingest_token_file));
+	if (t->value[0] && token_origin->source > file_origin->source) {
+		memset(t->file, 0, RC_CONFIG_TEXT_SIZE);
 		*file_origin = (struct rc_config_origin){0};
 		return;
 	}
-	if (c->ingest_token[0] && token_origin->source == file_origin->source) {
+	if (t->value[0] && token_origin->source == file_origin->source) {
 		rc_config_report_error(
-			r, "[ingest] has both token and token_file; keep one of them");
+			r, "[%s] has both token and token_file; keep one of them", t->section);
 		return;
 	}
 	*token_origin = (struct rc_config_origin){0};
-	read_token(c, r);
+	read_token(t, r);
 }
 
 static void bytes_text(uint64_t bytes, char out[RC_VALUE_TEXT_SIZE])
@@ -212,7 +220,8 @@ int rc_config_finish(struct rc_config *c, struct rc_config_report *r)
 	/* A refused value left a default behind, about which nothing useful can be said. */
 	if (r->errors)
 		return -1;
-	settle_token(c, r);
+	settle_token(c, &(struct token){"ingest", c->ingest_token, c->ingest_token_file}, r);
+	settle_token(c, &(struct token){"admin", c->admin_token, c->admin_token_file}, r);
 	rc_config_check_listeners(c, r);
 	rc_config_check_tls(c, r);
 	check_sizes(c, r);

@@ -14,6 +14,7 @@ uint32_t rc_config_listeners(
 		{"ingest", "listen", &c->ingest_listen, false, true},
 		{"tls", "listen", &c->tls_listen, true, false},
 		{"tls", "ingest_listen", &c->tls_ingest_listen, true, true},
+		{"admin", "listen", &c->admin_listen, false, false},
 	};
 	uint32_t count = 0;
 
@@ -104,6 +105,10 @@ void rc_config_check_listeners(const struct rc_config *c, struct rc_config_repor
 			check_exposed_publishers(c, &open[i], address, r);
 		check_way_round_certificates(c, &open[i], address, r);
 	}
+	if (c->admin_token[0] && strlen(c->admin_token) < TOKEN_ADVISED_SIZE)
+		rc_config_report_warning(r,
+			"the admin token is shorter than %d characters and can be guessed",
+			TOKEN_ADVISED_SIZE);
 	if (c->ingest_token[0] && strlen(c->ingest_token) < TOKEN_ADVISED_SIZE)
 		rc_config_report_warning(r,
 			"the ingest token is shorter than %d characters and can be guessed",

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 
-#define RC_CONFIG_LISTENERS_MAX 4
+#define RC_CONFIG_LISTENERS_MAX 5
 
 struct rc_config_listener {
 	const char *section, *key; /* the option that it comes from */

@@ -20,6 +20,8 @@
 #define SERVER(name, field) .section = "server", .key = name, FIELD(struct rc_config, field)
 #define INGEST(name, field) .section = "ingest", .key = name, FIELD(struct rc_config, field)
 #define TLS(name, field)    .section = "tls", .key = name, FIELD(struct rc_config, tls_##field)
+#define HTTP(name, field)   .section = "http", .key = name, FIELD(struct rc_config, http_##field)
+#define ADMIN(name, field)  .section = "admin", .key = name, FIELD(struct rc_config, admin_##field)
 #define ECHO(name, field)   .section = "echo", .key = name, FIELD(struct rc_config, field)
 #define NAMESPACE(name, field) \
 	.section = "namespace", .key = name, FIELD(struct rc_config_namespace, field)
@@ -70,7 +72,15 @@ static const char *const slow_policies[] = {
 	NULL,
 };
 
-const char *const rc_option_sections[] = {"server", "ingest", "tls", "echo", "namespace", NULL};
+static const char *const open_words[] = {
+	[RC_CONFIG_OPEN_AUTO] = "auto",
+	[RC_CONFIG_OPEN_YES] = "yes",
+	[RC_CONFIG_OPEN_NO] = "no",
+	NULL,
+};
+
+const char *const rc_option_sections[] = {
+	"server", "ingest", "tls", "http", "admin", "echo", "namespace", NULL};
 
 /* One row, one paragraph. */
 /* clang-format off */
@@ -258,6 +268,44 @@ const struct rc_option rc_options[] = {
 		.why = "AES-GCM must not go beyond about 23 million. Keys are renewed in place where that is possible, else the "
 		       "client is asked to reconnect."},
 
+	{HTTP("body_max", body_max), BYTES(1 * KIB, 16 * MIB), STANDARD("1MiB"),
+		.help = "the largest body of a request",
+		.why = "A larger one is answered with 413. Publish requests of many events need the most."},
+	{HTTP("body_memory", body_memory), BYTES(64 * KIB, 64 * GIB), .zero = true, STANDARD("0"),
+		.help = "all bodies on their way in together; 0 = an eighth of memory",
+		.why = "A part of memory, so that slow uploads can't take it all. When it is used up, the answer is 503."},
+	{HTTP("body_timeout", body_timeout_ms), MILLIS(100, 10 * MINUTE), STANDARD("30s"),
+		.help = "from the head of a request to the end of its body",
+		.why = "Then 408. Long enough for body_max on the slowest network that you serve."},
+	{HTTP("idle_timeout", idle_timeout_ms), MILLIS(100, 1 * HOUR), STANDARD("1m"),
+		.help = "how long a connection waits for its next request",
+		.why = "An idle one costs a slot among max_clients. Longer than that of a proxy in front, or it meets closed connections."},
+	{HTTP("origins", origins), TEXT(RC_CONFIG_TEXT_SIZE - 1), STANDARD(""),
+		.help = "origins whose pages may read the answers (CORS), a list; * = all, empty = none",
+		.why = "For example `https://app.example.com, http://localhost:5173`. They are compared as they are."},
+	{HTTP("publish_max", publish_max), COUNT(1, 2000), STANDARD("1000"),
+		.help = "events in one publish request",
+		.why = "More are answered with 413, and nothing is published."},
+	{HTTP("idempotency_ttl", idempotency_ttl_ms), MILLIS(1 * SECOND, 24 * HOUR), STANDARD("5m"),
+		.help = "how long the outcome of a request with an Idempotency-Key is remembered",
+		.why = "Longer than the longest outage after which a publisher sends the same request again."},
+	{HTTP("idempotency_keys", idempotency_keys), COUNT(16, 4000000), STANDARD("50000"),
+		.help = "keys remembered at once, all shards together",
+		.why = "Beyond it the oldest are forgotten before their time; the counter http_keys_evicted tells."},
+
+	{ADMIN("listen", listen), .type = RC_OPTION_ADDRESS, .zero = true, STANDARD("none"),
+		.help = "a port of its own for /api and /metrics; none = where the clients connect",
+		.why = "With it the other ports answer 404 to both. It serves all else too."},
+	{ADMIN("token", token), TEXT(RC_CONFIG_TEXT_SIZE - 1), .secret = true, STANDARD(""),
+		.help = "what a request to /api must present (Authorization: Bearer); empty = there is none",
+		.why = "Better in token_file or in the environment (RINGCAST_ADMIN_TOKEN) than in a file that many can read."},
+	{ADMIN("token_file", token_file), FILE_PATH, STANDARD(""),
+		.help = "a file whose first line is the token",
+		.why = "Readable by the gateway's user only."},
+	{ADMIN("open_on_loopback", open_on_loopback), ONE_OF(open_words), STANDARD("auto"),
+		.help = "whether /api needs no token on a port of the loopback; auto = while no token is set",
+		.why = "Pages of other origins are kept out, and what a proxy passes on. Say no where people who may not publish can log in."},
+
 	{ECHO("enabled", echo), .type = RC_OPTION_BOOL, STANDARD("no"),
 		.help = "the echo endpoint, which sends every message back; also `echo = yes` in [server]",
 		.why = "For conformance tests and measurements, not for production."},
@@ -293,7 +341,7 @@ const struct rc_option rc_options[] = {
 	{NAMESPACE("history_bytes", history_bytes), BYTES(1 * KIB, 1 * GIB), STANDARD("1MiB"),
 		.help = "bytes that each channel keeps at most, as its clients get them",
 		.why = "Whatever limit is reached first trims the oldest events."},
-	{NAMESPACE("history_ttl", history_ttl_ms), MILLIS(1 * SECOND, 30 * 24 * HOUR), STANDARD("5m"),
+	{NAMESPACE("history_ttl", history_ttl_ms), MILLIS(1 * SECOND, 20 * 24 * HOUR), STANDARD("5m"),
 		.help = "how long an event is kept",
 		.why = "A channel is remembered at least as long as its last event, so longer times need more max_channels."},
 	{NAMESPACE("on_subscribe", on_subscribe), ONE_OF(first_events), STANDARD("none"),

@@ -69,6 +69,9 @@ RC_MUST_USE int rc_http_unescape(struct rc_str in, bool plus_is_space, char *out
  */
 size_t rc_http_answer(char *out, size_t cap, int status, const char *extra_headers,
 	const char *content_type, struct rc_str body, bool close);
+/* Its head alone: of an answer to HEAD, or of one whose body of `content_length` bytes the caller writes behind it. */
+size_t rc_http_answer_head(char *out, size_t cap, int status, const char *extra_headers,
+	const char *content_type, uint64_t content_length, bool close);
 /* Never NULL. */
 const char *rc_http_reason(int status);
 

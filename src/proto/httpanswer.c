@@ -33,11 +33,15 @@ static void put_number(struct answer *a, uint64_t value)
 	put(a, (struct rc_str){digits + at, sizeof(digits) - at});
 }
 
-size_t rc_http_answer(char *out, size_t cap, int status, const char *extra_headers,
-	const char *content_type, struct rc_str body, bool close)
+static bool bare(int status)
+{
+	return status < 200 || status == 204 || status == 304;
+}
+
+size_t rc_http_answer_head(char *out, size_t cap, int status, const char *extra_headers,
+	const char *content_type, uint64_t content_length, bool close)
 {
 	struct answer a = {.out = out, .cap = cap};
-	bool bare = status < 200 || status == 204 || status == 304;
 
 	RC_ASSERT(status >= 100 && status <= 999);
 	put(&a, RC_STR("HTTP/1.1 "));
@@ -48,16 +52,26 @@ size_t rc_http_answer(char *out, size_t cap, int status, const char *extra_heade
 		put(&a, RC_STR("\r\nContent-Type: "));
 		put(&a, rc_str_of(content_type));
 	}
-	if (!bare) {
+	if (!bare(status)) {
 		put(&a, RC_STR("\r\nContent-Length: "));
-		put_number(&a, body.len);
+		put_number(&a, content_length);
 	}
 	put(&a, close ? RC_STR("\r\nConnection: close\r\n")
 		      : RC_STR("\r\nConnection: keep-alive\r\n"));
 	if (extra_headers != NULL)
 		put(&a, rc_str_of(extra_headers));
 	put(&a, RC_STR("\r\n"));
-	if (!bare)
+	return a.full ? 0 : a.len;
+}
+
+size_t rc_http_answer(char *out, size_t cap, int status, const char *extra_headers,
+	const char *content_type, struct rc_str body, bool close)
+{
+	size_t head =
+		rc_http_answer_head(out, cap, status, extra_headers, content_type, body.len, close);
+	struct answer a = {.out = out, .cap = cap, .len = head, .full = head == 0};
+
+	if (!bare(status))
 		put(&a, body);
 	return a.full ? 0 : a.len;
 }
