@@ -128,7 +128,8 @@ def test_ids_of_heartbeats_recover(gateway, publisher, sse):
     for _ in range(3):
         s.next_heartbeat()
     s.drop()
-    fill(p, ["keep:idle", "keep:idle:x"], 8)
+    # The first publisher has not answered the gateway's pings meanwhile.
+    fill(publisher(g), ["keep:idle", "keep:idle:x"], 8)
     back = s.again()
     assert take(back, 8) == {"keep:idle": [1, 2, 3, 4], "keep:idle:x": [1, 2, 3, 4]}
 
@@ -214,7 +215,8 @@ def test_a_long_replay_to_a_slow_stream(gateway, publisher, sse):
         for channel in CHANNELS:
             assert [e["offset"] for e in got if e["channel"] == channel] == list(range(1, count // 6 + 1))
         assert [e["offset"] for e in got if e["channel"] == "keep:quick"] == ([1, 2, 3] if got is parts[1] else [])
-        quiet(g, p, s, "keep:a")
+    slow[1].drop()
+    quiet(g, p, slow[0], "keep:a")
 
 
 # ---- not everything is there any more
@@ -299,16 +301,16 @@ def test_what_is_trimmed_under_a_reader_is_a_gap_in_the_stream(gateway, publishe
 # ---- ids that are none
 
 @pytest.mark.one_path
-@pytest.mark.parametrize("last", ["garbage", "x" * 3000, "1", "aaaaaaaaaa~", "aaaaaaaaaa~1.x", "\xe9\xff", "aaaaaaaaaa~" + "1." * 500 + "1"],
-                         ids=["words", "long", "a number", "no numbers", "no number", "not ASCII", "many numbers"])
+@pytest.mark.parametrize("last", ["garbage", "x" * 3000, "aaaaaaaaaa~", "aaaaaaaaaa~1.x", "\xe9\xff", "aaaaaaaaaa~" + "1." * 500 + "1"],
+                         ids=["words", "long", "no numbers", "no number", "not ASCII", "many numbers"])
 def test_an_id_that_is_none_is_told_and_harms_nobody(gateway, publisher, sse, last):
-    """An EventSource sends what it has, so a refusal would stop it for good: it may be 400, or a stream that begins with a gap."""
+    """No gateway has given it, so an EventSource that sends it is stopped, or refused, or told that there is a gap."""
     g = gateway(kept())
     p, other = publisher(g), sse(g, url("keep:a"))
     try:
         s = SseClient.greeted(g.http, url("keep:a"), last=last)
     except Refused as e:
-        assert e.status == 400, e
+        assert e.status in (204, 400), e
     else:
         with s:
             gap(s, "epoch")
@@ -326,7 +328,7 @@ def test_ten_thousand_bytes_of_id_and_an_id_with_nul(gateway, publisher, sse):
         with Stream(open_socket(g.http)) as s:
             s.send_bytes(f"GET {url('keep:a')} HTTP/1.1\r\nHost: a\r\nLast-Event-ID: {last}\r\n\r\n".encode())
             response = Response(s.read_until(b"\r\n\r\n"))
-            assert response.status in ((200, 400, 431) if len(last) > 5 else (400,)), response.status
+            assert response.status in ((200, 204, 400, 431) if len(last) > 5 else (400,)), response.status
     p.publish("keep:a", payload(7))
     assert other.next_event()["data"]["n"] == 7
 
