@@ -68,7 +68,8 @@ class Client:
     def __init__(self, world, ident, lenient):
         self.world, self.ident, self.lenient = world, ident, lenient
         self.next = {}  # (name, channel) -> [low, high]
-        self.sock, self.life, self.reads = None, None, True
+        # small: its receive buffer; reads: it does not stand still.
+        self.sock, self.life, self.reads, self.small = None, None, True, False
         self.received = self.told = 0
 
     @property
@@ -97,18 +98,24 @@ class Client:
         assert index >= low, f"{self.ident}: told to go on at {index} of {channel}, which lies before {low}"
         self.next[name, channel] = [index, index]
 
-    def excuse(self, name):
-        """It was told that something is missing, and not how much."""
-        self.told += 1
+    def widen(self, name):
+        """It goes on somewhere between what it had and now."""
         for c in self.followed(name):
             self.next[name, c][1] = self.world.count(c)
 
+    def excuse(self, name):
+        """It was told that something is missing, and not how much."""
+        self.told += 1
+        self.widen(name)
+
+    def may_be_trimmed(self, name):
+        """Whether something that was missed may be gone: more than is kept in any case, as far as the model knows that."""
+        size = self.world.sizes.get(name.partition(":")[0], 0)
+        return any(self.world.count(c) - self.next[name, c][0] > size for c in self.followed(name))
+
     def must_be_trimmed(self, name):
         """Whoever has not missed more than is kept is not told that something is gone."""
-        size = self.world.sizes.get(name.partition(":")[0])
-        if size:
-            missed = {c: self.world.count(c) - self.next[name, c][0] for c in self.followed(name)}
-            assert max(missed.values()) > size, f"{self.ident}: told that {name} was trimmed, and missed at most {missed}"
+        assert self.may_be_trimmed(name), f"{self.ident}: told that {name} was trimmed, and missed nothing that is not kept: {self.next}"
 
     def got(self, name, event):
         index = self.world.index_of(self.life, event)
@@ -318,6 +325,9 @@ class WebSocketClient(Client):
                 else:
                     self.must_be_trimmed(name)
                 self.excuse(name)
+            elif name not in since:
+                # Whether it was subscribed before or behind what was published meanwhile is nobody's promise.
+                self.widen(name)
             if "*" not in name and not (name in since and data["recovered"][name]):
                 self.is_at(name, name, self.world.index_behind(self.life, name, position))
             self.since[name] = position
@@ -347,6 +357,9 @@ class StreamClient(Client):
     def take(self):
         data, self.buffer = bytes(self.buffer), bytearray()
         for block in self.parser.feed(data):
+            if not self.begun and not self.last:
+                for name in self.names:
+                    self.widen(name)
             self.begun = True
             if block.data is not None:
                 m = block.json()
@@ -360,8 +373,15 @@ class StreamClient(Client):
                 self.last = block.id
 
     def gap(self, m):
+        assert m["reason"] in ("slow", "trimmed", "epoch"), f"{self.ident}: {m}"
+        if "channel" not in m:
+            if m["reason"] == "trimmed" and not any(self.may_be_trimmed(name) for name in self.names):
+                raise AssertionError(f"{self.ident}: told of something trimmed, and missed nothing that is not kept: {self.next}")
+            for name in self.names:
+                self.excuse(name)
+            return
         name = m["channel"]
-        assert name in self.names and m["reason"] in ("slow", "trimmed", "epoch"), f"{self.ident}: {m}"
+        assert name in self.names, f"{self.ident}: {m}"
         if m["reason"] == "trimmed":
             self.must_be_trimmed(name)
         if CHANNEL_POSITION.match(m.get("position", "")) and "*" not in name:

@@ -37,7 +37,7 @@ class Seen:
         elif "gap" in what:
             assert what["gap"]["type"] == "gap" and STREAM_POSITION.match(what["id"]), what
             self.gaps += 1
-            self.excused |= {what["gap"]["channel"]} if what["gap"]["channel"] in CHANNELS else set(CHANNELS)
+            self.excused |= {what["gap"]["channel"]} if "channel" in what["gap"] else set(CHANNELS)
         elif "event" in what:
             e = what["event"]
             assert STREAM_POSITION.match(what["id"]), what

@@ -79,9 +79,13 @@ class Play:
             w.add(channel, epoch, offset - count + 1 + i, n)
         return f"{count} events on {channel}, up to {w.count(channel) - 1}"
 
-    def flood(self):
-        """More than a lag allows."""
-        return self.publish(count=300, pad=1500)
+    def lag(self):
+        """Somebody stands still while more is published than its lag allows."""
+        c = self.pick(lambda c: c.connected and c.reads and c.small)
+        if c:
+            c.reads = False
+            followed = [channel for name in c.names for channel in c.followed(name)]
+            return f"{c.ident} " + self.publish(self.rng.choice(followed), 400, 1500)
 
     def pick(self, condition):
         chosen = [c for c in self.clients if condition(c)]
@@ -112,7 +116,8 @@ class Play:
                     c.end(name)
                 for name in self.names_for(c):
                     c.begin(name)
-            c.come(self.g.http, self.world.life, self.rng, self.rng.choice((None, 4096)))
+            c.small = self.rng.random() < 0.6
+            c.come(self.g.http, self.world.life, self.rng, 4096 if c.small else None)
             return f"{c.ident} {c.names} {c.since if c.kind == 'ws' else c.last}"
 
     def follow(self):
@@ -201,7 +206,7 @@ class Play:
             for c in self.clients:
                 self.note("come", self.come(c))
             restarts = dict(zip(rng.sample(range(steps // 4, steps), 2), (True, False)))
-            actions = {self.publish: 34, self.pull: 24, self.cut: 10, self.come: 16, self.follow: 6, self.stand_still: 4, self.flood: 3,
+            actions = {self.publish: 34, self.pull: 24, self.cut: 10, self.come: 16, self.follow: 6, self.stand_still: 3, self.lag: 4,
                        self.go_on: 5, self.ask: 5, self.age: 1}
             for step in range(steps):
                 if step in restarts:
