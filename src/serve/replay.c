@@ -181,7 +181,8 @@ static bool ask(struct rc_serve *sv, uint32_t index, uint32_t owner, struct rc_f
 	q->slot = index;
 	q->generation = sv->replay_generation[index];
 	q->names = names;
-	q->lenient = true;
+	q->lenient = !q->check;
+	q->bytes_max = RC_FETCH_BYTES;
 	if (q->events_max == 0)
 		q->events_max = UINT32_MAX;
 	p->due |= bit(owner);
