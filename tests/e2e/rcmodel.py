@@ -3,6 +3,7 @@
 
 The events of a channel have one index over all lives of the gateway: 0, 1, 2, … For each (name, channel) that a client follows the model knows
 where the next event must lie: [low, high], which is one index unless a gap was told whose end is not known."""
+import collections
 import json
 import re
 import select
@@ -71,6 +72,8 @@ class Client:
         # small: its receive buffer; reads: it does not stand still.
         self.sock, self.life, self.reads, self.small = None, None, True, False
         self.received = self.told = 0
+        # The last that it was sent, for whoever looks at a failure.
+        self.heard = collections.deque(maxlen=60)
 
     @property
     def connected(self):
@@ -179,6 +182,7 @@ class WebSocketClient(Client):
 
     def come(self, address, life, rng, rcvbuf=None):
         """Connects, and asks for everything that it follows, in one request or several."""
+        self.heard.append("comes")
         self.connect(address, life, rcws.upgrade(), rcvbuf)
         assert self.head.status == 101, self.head.status
         self.ids, self.waiting, self.closed_with = 0, {}, None
@@ -205,6 +209,7 @@ class WebSocketClient(Client):
         self.ids += 1
         since = {n: self.since[n] for n in names if n in self.since}
         self.waiting[self.ids] = (names, since)
+        self.heard.append(f"asks {self.ids} for {names} since {since}")
         self.say(type="subscribe", id=self.ids, channels=names, **({"since": since} if since else {}))
 
     def follow(self, name):
@@ -263,6 +268,7 @@ class WebSocketClient(Client):
 
     def message(self, m):
         kind = m["type"]
+        self.heard.append(f"{m['channel']} {m['data']['n']} {m.get('position', '')}" if kind == "event" else json.dumps(m))
         if kind == "event":
             self.event(m)
         elif kind == "gap":
@@ -350,6 +356,7 @@ class StreamClient(Client):
         request = f"GET /events?{query}{'&lastEventId=' + self.last if by_query else ''} HTTP/1.1\r\nHost: a\r\n"
         if self.last and not by_query:
             request += f"Last-Event-ID: {self.last}\r\n"
+        self.heard.append(request)
         self.connect(address, life, (request + "\r\n").encode(), rcvbuf)
         assert self.head.status == 200, self.head.status
         self.parser, self.begun = Parser(), False
@@ -363,6 +370,7 @@ class StreamClient(Client):
             self.begun = True
             if block.data is not None:
                 m = block.json()
+                self.heard.append(f"{m['channel']} {m['data']['n']} {block.id}" if m["type"] == "event" else repr(block))
                 assert block.id and STREAM_POSITION.match(block.id), f"{self.ident}: {block}"
                 if m["type"] == "gap":
                     self.gap(m)

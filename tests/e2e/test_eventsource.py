@@ -20,7 +20,7 @@ from test_sse import has_http_section
 from test_tls_clients import Site, profile_that_trusts
 
 CHANNELS = ["keep:a", "keep:b"]
-QUICK = kept() | {"reconnect_jitter": "200ms", "heartbeat": "500ms"}
+QUICK = kept() | {"reconnect_jitter": "200ms"}
 
 
 class Seen:

@@ -16,7 +16,7 @@ from rchistory import Reader, kept
 from rcingest import Publisher
 from rcmodel import StreamClient, WebSocketClient, World, matches
 
-STEPS = int(os.environ.get("RINGCAST_STEPS", "150"))
+STEPS = int(os.environ.get("RINGCAST_STEPS", "1000"))
 SIZE = 40
 NAMESPACES = {"keep": {"history_size": SIZE}, "small": {"history_bytes": "8KiB"}, "brief": {"history_ttl": "1s"},
               "skip": {"history_size": SIZE, "slow_policy": "skip"}, "disc": {"history_size": SIZE, "slow_policy": "disconnect"},
@@ -257,8 +257,11 @@ def play(gateway, steps):
     it = Play(gateway, random.Random(seed))
     try:
         it.run(steps)
-    except BaseException:
+    except BaseException as e:
         print("\n".join(it.said[-80:]))
+        for c in it.clients:
+            if f"{e}".startswith(c.ident):
+                print(f"---- the last that {c.ident} heard", *c.heard, sep="\n")
         raise
     received, told = sum(c.received for c in it.clients), sum(c.told for c in it.clients)
     print(f"{len(it.said)} steps, {received} events received, {told} times told that some are missing")
@@ -266,6 +269,6 @@ def play(gateway, steps):
 
 
 @pytest.mark.tsan
-@pytest.mark.deadline(240 + STEPS)
+@pytest.mark.deadline(180 + STEPS / 10)
 def test_every_clients_stream_is_complete_up_to_what_it_was_told(gateway):
-    play(gateway, STEPS if SLOW <= 4 else min(STEPS, 80))
+    play(gateway, STEPS if SLOW <= 4 else min(STEPS, 200))
