@@ -72,8 +72,8 @@ static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 	call.reply = (struct rc_http_reply){
 		.origin = rc_http_origin(sv, r),
 		.head = rc_str_eq(r->method, RC_STR("HEAD")),
-		/* A refused body that is on the way still is not read. */
-		.close = close || !here,
+		/* A refused body that is on the way still, or may never come, is not read. */
+		.close = close || !here || rc_http_header_get(r, "expect").ptr,
 		.json = rc_str_starts(r->path, RC_STR("/api/")),
 	};
 	if (!rc_http_admit(sv, &call))
@@ -119,7 +119,10 @@ static void settle(struct rc_serve *sv, struct rc_conn *c)
 {
 	if (!rc_http_alive(c) || c->ext || (c->stage & RC_HTTP_GOES_ON))
 		return;
-	if (c->in_len) {
+	if (c->flags & RC_CONN_HELD) {
+		/* Its answers are not read. */
+		rc_conn_timer(sv->conns, c, sv->config->http_idle_timeout_ms);
+	} else if (c->in_len) {
 		/* The first head's time runs since the connection was accepted. */
 		if ((c->stage & (RC_HTTP_HEAD_TIMED | RC_HTTP_SERVED)) == RC_HTTP_SERVED)
 			rc_conn_timer(sv->conns, c, sv->config->handshake_timeout_ms);
@@ -296,5 +299,6 @@ void rc_http_timer(struct rc_serve *sv, struct rc_conn *c)
 		rc_conn_finish(sv->conns, c);
 		return;
 	}
+	rc_http_exchange_free(sv, c);
 	rc_http_refuse(sv, c, 408);
 }

@@ -7,7 +7,7 @@
 #include "config/listeners.h"
 
 static const char *const options[RC_CONFIG_LISTENERS_MAX] = {
-	"server.listen", "ingest.listen", "tls.listen", "tls.ingest_listen"};
+	"server.listen", "ingest.listen", "tls.listen", "tls.ingest_listen", "admin.listen"};
 
 static void with_certificate(void)
 {
@@ -36,6 +36,9 @@ static void what_is_none_or_lacks_a_certificate_is_not_opened(void **state)
 	expect_listeners("server.listen ingest.listen tls.listen");
 	set("tls.ingest_listen", "127.0.0.1:7443");
 	expect_listeners("server.listen ingest.listen tls.listen tls.ingest_listen");
+	set("admin.listen", "127.0.0.1:8081");
+	expect_listeners("server.listen ingest.listen tls.listen tls.ingest_listen admin.listen");
+	set("admin.listen", "none");
 	set("listen", "none");
 	set("tls.listen", "none");
 	expect_listeners("ingest.listen tls.ingest_listen");
@@ -78,11 +81,11 @@ static void none_is_taken_from_flags_and_files(void **state)
 	assert_int_equal(rc_config_set(&config, "listen", "nowhere", RC_CONFIG_FLAG, &report), -1);
 }
 
-/* All pairs of the four, with what says which two they are. */
+/* All pairs of the five, with what says which two they are. */
 static void listeners_must_not_collide(void **state)
 {
-	static const char *const texts[] = {
-		"[server] listen", "[ingest] listen", "[tls] listen", "[tls] ingest_listen"};
+	static const char *const texts[] = {"[server] listen", "[ingest] listen", "[tls] listen",
+		"[tls] ingest_listen", "[admin] listen"};
 	char words[200];
 
 	(void)state;
