@@ -18,7 +18,7 @@ OVER_TLS = True
 VERSIONS = ["1.2", "1.3"]
 ECHO = {"echo": "yes"}
 SETTINGS = {**ECHO}
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def gauges(g):
