@@ -11,6 +11,9 @@
 #define WAITING_MAX(sv) \
 	((sv)->config->request_head_max + (sv)->config->receive_buffer_bytes + 65536u)
 
+/* Connections are not kept when fewer slots than this are free. */
+#define SLOTS_SPARED 32u
+
 void rc_http_refuse(struct rc_serve *sv, struct rc_conn *c, int status)
 {
 	struct rc_http_call call = {.c = c, .reply = {.close = true}};
@@ -57,6 +60,12 @@ static bool wants_upgrade(const struct rc_http_request *r)
 	return rc_http_header_get(r, "upgrade").ptr != NULL;
 }
 
+/* Slots are about to run out: who is answered makes room. */
+static bool crowded(const struct rc_serve *sv)
+{
+	return sv->conns->open + SLOTS_SPARED > sv->conns->count_max;
+}
+
 /* A request whose head is whole. Returns the bytes that it used. */
 static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_http_request *r,
 	const unsigned char *bytes, uint32_t len)
@@ -64,7 +73,7 @@ static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 	uint32_t head = (uint32_t)r->head_len;
 	uint64_t said = r->content_length > 0 ? (uint64_t)r->content_length : 0;
 	bool here = !r->chunked && said <= len - head;
-	bool close = !r->keep_alive || wants_upgrade(r) || sv->draining;
+	bool close = !r->keep_alive || wants_upgrade(r) || sv->draining || crowded(sv);
 	struct rc_http_call call = {.c = c, .request = r};
 
 	rc_count(sv->counters, RC_C_http_requests, 1);

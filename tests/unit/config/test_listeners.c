@@ -156,6 +156,29 @@ static void a_token_in_clear_is_warned_of(void **state)
 	assert_int_equal(report.warnings, 0);
 }
 
+static void the_admins_token_in_clear_is_warned_of(void **state)
+{
+	(void)state;
+	set("admin.token", "0123456789abcdef");
+	expect_fine();
+	assert_int_equal(report.warnings, 0);
+	set("listen", "*:8080");
+	expect_warning("the admin token is sent to [server] listen = 0.0.0.0:8080 in clear");
+	set("admin.token", "0123456789abcdef");
+	set("listen", "*:8080");
+	set("admin.listen", "*:8081");
+	expect_warning("the admin token is sent to [admin] listen = 0.0.0.0:8081 in clear");
+	/* What it advises is without a warning. */
+	set("admin.token", "0123456789abcdef");
+	set("listen", "*:8080");
+	set("admin.listen", "127.0.0.1:8081");
+	expect_fine();
+	assert_int_equal(report.warnings, 0);
+	reset(NULL);
+	set("admin.token", "short");
+	expect_warning("the admin token is shorter than 16 characters and can be guessed");
+}
+
 static void open_ingest_over_tls_is_refused_unless_it_is_secured_or_wanted(void **state)
 {
 	(void)state;
@@ -220,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup(
 			open_ingest_is_refused_unless_it_is_secured_or_wanted, reset),
 		cmocka_unit_test_setup(a_token_in_clear_is_warned_of, reset),
+		cmocka_unit_test_setup(the_admins_token_in_clear_is_warned_of, reset),
 		cmocka_unit_test_setup(
 			open_ingest_over_tls_is_refused_unless_it_is_secured_or_wanted, reset),
 		cmocka_unit_test_setup(
