@@ -128,15 +128,13 @@ static void settle(struct rc_serve *sv, struct rc_conn *c)
 {
 	if (!rc_http_alive(c) || c->ext || (c->stage & RC_HTTP_GOES_ON))
 		return;
-	if (c->flags & RC_CONN_HELD) {
-		/* Its answers are not read. */
-		rc_conn_timer(sv->conns, c, sv->config->http_idle_timeout_ms);
-	} else if (c->in_len) {
+	if (c->in_len && !(c->flags & RC_CONN_HELD)) {
 		/* The first head's time runs since the connection was accepted. */
 		if ((c->stage & (RC_HTTP_HEAD_TIMED | RC_HTTP_SERVED)) == RC_HTTP_SERVED)
 			rc_conn_timer(sv->conns, c, sv->config->handshake_timeout_ms);
 		c->stage |= RC_HTTP_HEAD_TIMED;
 	} else if (c->stage & RC_HTTP_SERVED) {
+		/* For the next request, or for its answers to be read. */
 		rc_conn_timer(sv->conns, c, sv->config->http_idle_timeout_ms);
 	}
 	if ((c->stage & RC_HTTP_ENDED) && !(c->flags & RC_CONN_HELD))

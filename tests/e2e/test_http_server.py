@@ -71,8 +71,9 @@ def test_requests_in_a_row_are_answered_in_order(web):
     assert [web.answer().status for _ in paths] == [wanted[p] for p in paths]
 
 
-def test_requests_in_a_row_of_a_client_that_does_not_read_wait(web, shared_gateway):
+def test_requests_in_a_row_of_a_client_that_does_not_read_wait(shared_gateway):
     """More answers than sockets hold: the gateway stops receiving, keeps little, and goes on when they are read."""
+    web = Http(shared_gateway.plain_http)
     one = request("GET", "/nowhere", "X: " + "y" * 100)
     count, total = 0, 60000
     web.sock.settimeout(0.5)
@@ -94,6 +95,7 @@ def test_requests_in_a_row_of_a_client_that_does_not_read_wait(web, shared_gatew
     for _ in range(count):
         assert web.answer().status == 404
     tail.join()
+    web.drop()
 
 
 def test_what_is_sent_behind_a_shutdown_of_the_clients_side_is_answered(web):
@@ -326,10 +328,14 @@ def test_a_stop_ends_idle_connections(gateway):
     g.stop()
 
 
-# ---- clients of other makes
+# ---- clients of other makes, in plain (test_tls_clients.py has them over TLS)
+
+def plain_url(g, path):
+    return f"http://{g.plain_http[0]}:{g.plain_http[1]}{path}"
+
 
 def test_python_http_client(shared_gateway):
-    c = http.client.HTTPConnection(*shared_gateway.http, timeout=20)
+    c = http.client.HTTPConnection(*shared_gateway.plain_http, timeout=20)
     for n in range(1, 4):
         c.request("POST", "/api/publish", json.dumps({"channel": "python", "data": n}))
         assert offset(json.loads(c.getresponse().read())["position"]) == n
@@ -342,22 +348,22 @@ def test_python_http_client(shared_gateway):
 
 
 def test_python_urllib(shared_gateway):
-    with urllib.request.urlopen(shared_gateway.url("/healthz", "http"), timeout=20) as r:
+    with urllib.request.urlopen(plain_url(shared_gateway, "/healthz"), timeout=20) as r:
         assert r.read() == b"ok\n"
     with pytest.raises(urllib.error.HTTPError) as e:
-        urllib.request.urlopen(shared_gateway.url("/api/publish", "http"), data=b"nonsense", timeout=20)
+        urllib.request.urlopen(plain_url(shared_gateway, "/api/publish"), data=b"nonsense", timeout=20)
     assert e.value.code == 400 and json.loads(e.value.read())["error"]["code"] == "bad_json"
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_curl(shared_gateway, folder):
-    url = shared_gateway.url("/api/publish", "http")
+    url = plain_url(shared_gateway, "/api/publish")
     big = f"{folder}/big"
     with open(big, "w", encoding="utf-8") as f:
         f.write("\n".join(json.dumps({"channel": "curl", "data": "x" * 400}) for _ in range(900)))
     out = subprocess.run(["curl", "-sS", "--fail", "--data-binary", f"@{big}", url, "-H", "Expect: 100-continue",
                           "--next", "-sS", "--fail", "-T", big, "-X", "POST", "-H", "Transfer-Encoding: chunked", url,
-                          "--next", "-sS", "--fail", "-I", shared_gateway.url("/healthz", "http")],
+                          "--next", "-sS", "--fail", "-I", plain_url(shared_gateway, "/healthz")],
                          capture_output=True, text=True, timeout=60)
     assert out.returncode == 0, out.stderr
     first, second = (json.loads(x)["results"] for x in out.stdout.splitlines()[:2])
@@ -381,7 +387,7 @@ def test_node_fetch(shared_gateway):
             console.log(JSON.stringify(out));
         })();
     """
-    out = subprocess.run(["node", "-e", script, shared_gateway.url("", "http")], capture_output=True, text=True, timeout=60)
+    out = subprocess.run(["node", "-e", script, plain_url(shared_gateway, "")], capture_output=True, text=True, timeout=60)
     assert out.returncode == 0, out.stderr
     said = json.loads(out.stdout)
     assert [offset(json.loads(body)["position"]) for _, body in said[:5]] == [1, 2, 3, 4, 5]

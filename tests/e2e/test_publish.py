@@ -408,9 +408,9 @@ def test_open_on_loopback_can_be_closed_and_kept(gateway):
 
 
 def test_another_address_than_loopback_is_not_open(gateway):
-    with Http(("127.0.0.1", gateway({}, listen="0.0.0.0:0").http[1])) as c:
+    with Http(("127.0.0.1", gateway({}, listen="0.0.0.0:0").plain_http[1])) as c:
         assert c.publish(EVENT).status == 403
-    with Http(("127.0.0.1", gateway({"admin.open_on_loopback": "yes"}, listen="0.0.0.0:0").http[1])) as c:
+    with Http(("127.0.0.1", gateway({"admin.open_on_loopback": "yes"}, listen="0.0.0.0:0").plain_http[1])) as c:
         assert c.publish(EVENT).status == 403
 
 
