@@ -44,6 +44,7 @@ struct rc_shard {
 	int spare_fd;             /* given up to answer when descriptors run out */
 	uint64_t accept_again_ns; /* when accepting goes on after that */
 	uint32_t accept_generation;
+	uint32_t drain_next;
 	unsigned char *scratch; /* gathered output of one flush */
 	uint32_t scratch_used;
 	uint32_t send_budget;
@@ -58,7 +59,6 @@ struct rc_shard {
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
 	uint64_t drain_end_ns;
-	uint32_t drain_next;
 	pthread_t thread;
 	bool started;
 	/* shared */
