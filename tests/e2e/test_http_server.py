@@ -319,6 +319,29 @@ def test_one_that_reads_no_answers_is_ended(gateway):
 
 # ---- the end
 
+def test_connections_are_not_kept_when_slots_run_out(gateway, connect):
+    g = gateway({"max_clients": "20", "ingest.max_publishers": "1"})
+    kept = []
+    try:
+        while True:
+            c = Http(g.http)
+            kept.append(c)
+            if c.get("/healthz").headers["connection"] == "close":
+                c.expect_end()
+                break
+            assert len(kept) < 100
+        # There is room for clients still, and for those who only ask.
+        for n in range(10):
+            connect(g, f"/ws?channel=c{n}").await_type("subscription-ack")
+        for _ in range(10):
+            with Http(g.http) as c:
+                assert c.get("/healthz").status == 200
+                c.expect_end()
+    finally:
+        for c in kept:
+            c.drop()
+
+
 def test_a_stop_ends_idle_connections(gateway):
     g = gateway()
     with Http(g.http) as c:

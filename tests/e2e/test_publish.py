@@ -2,12 +2,13 @@
 """/api/publish and /api/broadcast: every shape of request, positions that a subscriber confirms, keys that make a request happen once, and
 who may do it."""
 import json
+import signal
 import threading
 
 import pytest
 
 from rchttp import Http, offset, request
-from rcws import JsonClient
+from rcws import Closed, JsonClient
 
 CHANNELS = [f"c{i}" for i in range(20)]  # so that each shard owns some
 
@@ -243,6 +244,30 @@ def test_who_leaves_meanwhile_leaves_nothing_behind(gateway):
         assert c.position("gone:c0")
         # Those that were whole have been published as a whole.
         g.until_counter("events_published", lambda now: now % 900 == 1)
+
+
+@pytest.mark.parametrize("key", [[], ["Idempotency-Key: k"]])
+def test_a_stop_meanwhile_loses_nothing_that_was_taken(gateway, key):
+    """Whoever was told 200 has been published, and its subscribers have it before they are sent away."""
+    g = gateway(TIGHT)
+    with JsonClient.greeted(g.http) as ws, Http(g.http) as c, Http(g.http) as late:
+        ws.subscribe("stop:*")
+        assert late.get("/healthz").status == 200
+        c.send("POST", "/api/publish", *key,
+               body=json.dumps([{"channel": f"stop:{CHANNELS[k % 20]}", "data": "x" * 900} for k in range(900)]))
+        g.signal(signal.SIGTERM)
+        try:
+            r = c.answer()
+        except Closed:
+            # The stop was faster than the request.
+            r = None
+        if r and r.status == 200:
+            assert all("position" in x for x in r.json["results"])
+            for _ in range(900):
+                assert ws.next_event()["event"] == "message"
+        else:
+            assert r is None or r.status == 503
+    g.stop()
 
 
 # ---- idempotency keys
