@@ -26,7 +26,14 @@
 
 #define RC_CONN_TICK_MS 10 /* of the timers */
 
-enum rc_conn_kind { RC_CONN_HTTP, RC_CONN_WS, RC_CONN_ECHO, RC_CONN_INGEST, RC_CONN_HANDSHAKE };
+enum rc_conn_kind {
+	RC_CONN_HTTP,
+	RC_CONN_WS,
+	RC_CONN_ECHO,
+	RC_CONN_INGEST,
+	RC_CONN_HANDSHAKE,
+	RC_CONN_SSE,
+};
 
 enum rc_conn_state {
 	RC_CONN_FREE,
@@ -52,6 +59,7 @@ enum rc_conn_flags {
 	RC_CONN_SPENT = 4096, /* its keys have made as many records as they may */
 	RC_CONN_NOTIFIED =
 		8192, /* no more is read: close_notify, or keys that the kernel can't take */
+	RC_CONN_REPLAYING = 16384, /* when `out` is empty it gets more of what it missed */
 };
 
 /* What the send in flight was made of. */

@@ -129,6 +129,9 @@ RC_COUNTER(recoveries, COUNTER, "requests",
 	"Subscribes that asked for what they missed and got all of it.")
 RC_COUNTER(recoveries_failed, COUNTER, "requests",
 	"Subscribes that were told that what they missed is gone.")
+RC_COUNTER(history_bytes, GAUGE, "bytes", "Bytes that the histories of channels hold.")
+RC_COUNTER(history_squeezed, COUNTER, "times",
+	"Times that the oldest events of all were let go for want of history_memory.")
 RC_COUNTER(events_replayed, COUNTER, "events", "Events sent out of history to those who came back.")
 
 /* events: the owner gives them their place, replicas follow */

@@ -96,7 +96,7 @@ void rc_http_end(struct rc_serve *sv, struct rc_http_call *call, int status, con
 void rc_http_fail(struct rc_serve *sv, struct rc_http_call *call, int status, const char *code,
 	const char *message);
 
-/* False: no memory; 503 is answered, and the handler returns RC_HTTP_DONE. */
+/* False: no memory, and nothing is answered. */
 bool rc_http_later(struct rc_serve *sv, struct rc_http_call *call, struct rc_http_ref *ref);
 /* Makes a call to answer with. False: the client is gone, nobody waits. */
 bool rc_http_resume(struct rc_serve *sv, const struct rc_http_ref *ref, struct rc_http_call *call);

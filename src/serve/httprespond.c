@@ -146,10 +146,8 @@ bool rc_http_later(struct rc_serve *sv, struct rc_http_call *call, struct rc_htt
 {
 	struct rc_http_exchange *x = rc_pool_get(sv->pool, sizeof(*x));
 
-	if (!x) {
-		no_room(sv, call);
+	if (!x)
 		return false;
-	}
 	memset(x, 0, sizeof(*x));
 	x->phase = RC_HTTP_WAITS;
 	x->number = ++sv->http_number;

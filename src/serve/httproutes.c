@@ -2,7 +2,8 @@
  *
  * What there is, and the small things among it. A new path is a row in the table and a handler in a file of its own.
  */
-#include "serve/http.h"
+#include "serve/api.h"
+#include "serve/sse.h"
 
 #include "proto/wsupgrade.h"
 #include "serve/status.h"
@@ -134,11 +135,14 @@ static enum rc_http_result echo(struct rc_serve *sv, struct rc_http_call *call)
 
 const struct rc_http_route rc_http_routes[] = {
 	{"/ws", RC_HTTP_GET, RC_HTTP_PUBLIC, ws},
+	{"/events", RC_HTTP_GET, RC_HTTP_PUBLIC, rc_sse_events},
 	{"/echo", RC_HTTP_GET, RC_HTTP_PUBLIC, echo},
 	{"/healthz", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
 	{"/health", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
 	{"/livez", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
 	{"/readyz", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
+	{"/api/publish", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_publish},
+	{"/api/broadcast", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_broadcast},
 	{"/", RC_HTTP_GET, RC_HTTP_PUBLIC, root},
 	{"/metrics", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_metrics},
 	{"/api/status", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_gateway},

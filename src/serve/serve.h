@@ -41,9 +41,11 @@ struct rc_serve_port {
 	bool (*claim)(void *ctx, struct rc_str id, const struct rc_holder *who);
 	bool (*give_back)(
 		void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
+	/* To an owner; the answer comes to rc_replay_fetched, perhaps before this returns. False: no room now. */
+	bool (*fetch)(void *ctx, uint32_t shard, const struct rc_fetch *fetch);
 	/* A counter, all shards together. */
 	uint64_t (*sum)(void *ctx, enum rc_counter counter);
-	/* What the handlers of /api have to say to those of another shard (apimsg.h); false: no room, come again. The
+	/* What the handlers of /api have to say to those of another shard (api.h); false: no room, come again. The
 	 * shard itself is asked and told at once. */
 	bool (*api_ask)(void *ctx, uint32_t shard, const void *bytes, size_t len);
 	bool (*api_tell)(void *ctx, uint32_t shard, const void *bytes, size_t len);
@@ -127,6 +129,14 @@ struct rc_serve {
 		publisher_generation; /* by slot; outlives the publisher, so that late outcomes find nobody */
 	uint32_t ack_first;           /* publishers with acknowledgements to write */
 	uint32_t waiting_first; /* publishers whose input or whose id waits for room */
+	/* replays */
+	struct rc_slab replays;
+	uint32_t *replay_generation; /* by slot; outlives the replay, so that late answers find nobody */
+	uint32_t replay_first, replay_last; /* of those to go on with */
+	uint32_t replay_count;
+	bool replay_refused; /* an owner's ring had no room */
+	struct rc_slab histories; /* requests for history that are not answered */
+	uint32_t *history_generation;
 	/* tls; NULL: no TLS port */
 	struct rc_serve_tls *tls;
 	const struct rc_tls_context *tls_context; /* that this shard follows */
@@ -182,6 +192,8 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c);
 void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c);
 /* Once per turn: what waited for room. */
 void rc_serve_turn(struct rc_serve *sv);
+/* What became of an event, whoever published it. */
+void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome);
 /* The gateway stops: tell everybody. */
 void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c);
 
@@ -191,6 +203,49 @@ static inline bool rc_serve_is_tls_hello(
 {
 	return c->in_len == 0 && len >= 3 && bytes[0] == 0x16 && bytes[1] == 3 && bytes[2] <= 4;
 }
+
+/* Events that a client does not get, in its own tongue. reason: "slow" or "trimmed"; missed, offset: as rc_msg_gap. */
+void rc_serve_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset);
+/* The gateway ends a client. */
+void rc_serve_end(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const char *reason,
+	enum rc_counter counted);
+/* Into its connection's list of those with something to send, and out of it. */
+static inline void rc_serve_list(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+{
+	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+
+	if (s->flags & RC_SUB_LISTED)
+		return;
+	s->flags |= RC_SUB_LISTED;
+	s->listed_next = c->listed;
+	c->listed = sub;
+}
+void rc_serve_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
+/* A replay knows what it can give. */
+void rc_serve_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay);
+/* A channel, pattern or stream has begun, or was refused. */
+void rc_serve_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken);
+
+/* ---- replay.c, history.c: replay.h */
+
+void rc_replay_turn(struct rc_serve *sv);
+void rc_replay_drained(struct rc_serve *sv, struct rc_conn *c);
+void rc_replay_fetched(struct rc_serve *sv, const struct rc_fetched *fetched);
+void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *fetched);
+
+/* ---- sse.c --------------------------------------------------------------------------------------- */
+
+void rc_sse_gap_to(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset);
+void rc_sse_ready(struct rc_serve *sv, uint32_t replica, bool taken);
+void rc_sse_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay);
+/* What came behind the request, which nobody reads. */
+void rc_sse_input(struct rc_serve *sv, struct rc_conn *c);
+void rc_sse_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_sse_gone(struct rc_serve *sv, struct rc_conn *c);
+void rc_sse_bye(struct rc_serve *sv, struct rc_conn *c);
+void rc_sse_end(struct rc_serve *sv, struct rc_conn *c, enum rc_counter counted);
 
 /* ---- handshake.c --------------------------------------------------------------------------------- */
 
@@ -219,8 +274,8 @@ void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_gone(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_bye(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_renew(struct rc_serve *sv, struct rc_conn *c);
-void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r, uint64_t missed,
-	uint64_t offset);
+void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset);
 /* A text message is built in place: begin gives a buffer of at least `bound` bytes (ptr NULL: the client has too much waiting
  * already, and is being closed), end frames it. */
 struct rc_textbuf rc_ws_begin(struct rc_serve *sv, struct rc_conn *c, size_t bound);
@@ -236,10 +291,10 @@ void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg
 void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query);
 void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken);
+void rc_ws_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay);
+void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 /* All subscriptions and unfinished subscribes of a connection end. */
 void rc_ws_drop_subs(struct rc_serve *sv, struct rc_conn *c);
-/* Takes a subscription out of its connection's list of those with something to send. */
-void rc_ws_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
 
 /* ---- echo.c -------------------------------------------------------------------------------------- */
 
@@ -263,6 +318,17 @@ void rc_http_turn(struct rc_serve *sv);
 /* It spoke plain HTTP to a TLS port. */
 void rc_http_wants_tls(struct rc_serve *sv, struct rc_conn *c);
 
+/* ---- api.c, apijob.c ----------------------------------------------------------------------------- */
+
+/* What another shard's /api asks (false: no room for the answer, come again) and tells. */
+bool rc_api_asked(struct rc_serve *sv, const void *bytes, size_t len);
+void rc_api_told(struct rc_serve *sv, const void *bytes, size_t len);
+void rc_api_outcome(struct rc_serve *sv, const struct rc_outcome *outcome);
+void rc_api_turn(struct rc_serve *sv);
+/* Something waits for room in a ring. */
+bool rc_api_waiting(const struct rc_serve *sv);
+/* Nothing that was taken in is undecided. */
+bool rc_api_settled(const struct rc_serve *sv);
 /* ---- lag.c --------------------------------------------------------------------------------------- */
 
 void rc_lag_turn(struct rc_serve *sv);

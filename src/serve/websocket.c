@@ -24,15 +24,23 @@ struct ws_input {
 
 /* ---- output ------------------------------------------------------------------------------------- */
 
+/* Besides its answers a client that recovers has a batch of events waiting. */
+static uint32_t output_max(const struct rc_serve *sv)
+{
+	const struct rc_hub_limits *l = &sv->hub->limits;
+
+	return sv->config->output_max + (l->keeps_history ? RC_FETCH_BYTES + 2 * l->frame_max : 0);
+}
+
 struct rc_textbuf rc_ws_begin(struct rc_serve *sv, struct rc_conn *c, size_t bound)
 {
 	struct rc_textbuf b = {0};
 
 	if (c->state != RC_CONN_OPEN)
 		return b;
-	if (c->out_len <= sv->config->output_max) {
+	if (c->out_len <= output_max(sv)) {
 		unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound + 10,
-			sv->config->output_max + (uint32_t)bound + 10);
+			output_max(sv) + (uint32_t)bound + 10);
 		if (room) {
 			b.ptr = (char *)room + 10;
 			b.cap = bound;
@@ -70,14 +78,18 @@ void rc_ws_error(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw, c
 	rc_ws_end(sv, c, &b);
 }
 
-void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r, uint64_t missed,
-	uint64_t offset)
+void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset)
 {
 	struct rc_textbuf b = rc_ws_begin(sv, c, 1024);
+	char text[RC_POSITION_MAX];
+	struct rc_str position = {text, 0};
 
 	if (!b.ptr)
 		return;
-	rc_msg_gap(&b, rc_replica_name(r), missed, r->pattern ? RC_MSG_NO_EPOCH : r->epoch, offset);
+	if (!r->pattern)
+		position.len = rc_position_text(r->epoch, offset, text);
+	rc_msg_gap(&b, rc_replica_name(r), reason, missed, position);
 	rc_ws_end(sv, c, &b);
 	rc_count(sv->counters, RC_C_gaps_sent, 1);
 }
@@ -90,7 +102,7 @@ static void write_control(
 
 	if (len)
 		memcpy(frame + header, bytes, len);
-	if (!rc_conn_write(sv->conns, c, frame, (uint32_t)(header + len), sv->config->output_max)) {
+	if (!rc_conn_write(sv->conns, c, frame, (uint32_t)(header + len), output_max(sv))) {
 		rc_count(sv->counters, RC_C_output_overflows, 1);
 		rc_ws_close(
 			sv, c, RC_CLOSE_TOO_SLOW, "answers pile up unread", RC_C_close_too_slow);
@@ -163,6 +175,9 @@ static void handle_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 		break;
 	}
 	case RC_MSG_PONG:
+		break;
+	case RC_MSG_HISTORY:
+		rc_ws_history(sv, c, &m);
 		break;
 	default:
 		unsupported(sv, c, &m);
@@ -344,6 +359,36 @@ void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 	rc_ws_subscribe_query(sv, c, query);
 }
 
+/* Where the client stands in its patterns, whether an event came or not: so that it can come back there. */
+static void tell_positions(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct rc_textbuf b = {0};
+	bool first = true;
+
+	for (uint32_t i = c->subs; i != RC_NONE; i = rc_hub_sub(sv->hub, i)->next) {
+		const struct rc_sub *s = rc_hub_sub(sv->hub, i);
+		const struct rc_replica *r = rc_hub_replica(sv->hub, s->replica);
+		if (!r->pattern || s->cursor != r->log.tail ||
+			(s->flags & (RC_SUB_PAUSED | RC_SUB_HELD | RC_SUB_CONFLATED)))
+			continue;
+		if (first) {
+			b = rc_ws_begin(sv, c,
+				128 + (size_t)c->sub_count *
+					      (RC_CHANNEL_MAX + 8 +
+						      RC_STREAM_TEXT_MAX(sv->hub->limits.shards)));
+			if (!b.ptr)
+				return;
+			rc_msg_positions_begin(&b, sv->wall_ms);
+		}
+		rc_msg_positions_stream(&b, rc_replica_name(r), rc_hub_position(sv->hub), first);
+		first = false;
+	}
+	if (first)
+		return;
+	rc_msg_positions_end(&b);
+	rc_ws_end(sv, c, &b);
+}
+
 void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c)
 {
 	uint32_t heartbeat = sv->config->heartbeat_ms;
@@ -369,6 +414,8 @@ void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c)
 				rc_ws_end(sv, c, &b);
 			}
 		}
+		if (sv->hub->limits.keeps_history)
+			tell_positions(sv, c);
 	}
 	rc_conn_timer(sv->conns, c,
 		(uint32_t)RC_MIN((uint64_t)heartbeat, 2 * (uint64_t)heartbeat - silent));

@@ -32,13 +32,7 @@ static struct rc_replica *replica_of(const struct rc_shard *s, const struct rc_s
 
 static void list_sub(struct rc_shard *s, struct rc_conn *c, uint32_t index)
 {
-	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
-
-	if (sub->flags & RC_SUB_LISTED)
-		return;
-	sub->flags |= RC_SUB_LISTED;
-	sub->listed_next = c->listed;
-	c->listed = index;
+	rc_serve_list(&s->serve, c, index);
 }
 
 /* Events between two positions, both frame beginnings (or the tail). */
@@ -186,7 +180,7 @@ static bool give_last_values(struct rc_shard *s, struct rc_conn *c, uint32_t ind
 static void disconnect_slow(struct rc_shard *s, struct rc_conn *c)
 {
 	rc_count(s->counters, RC_C_lag_disconnects, 1);
-	rc_ws_close(&s->serve, c, RC_CLOSE_TOO_SLOW, "too far behind", RC_C_close_too_slow);
+	rc_serve_end(&s->serve, c, RC_CLOSE_TOO_SLOW, "too far behind", RC_C_close_too_slow);
 }
 
 static bool lags(const struct rc_shard *s, const struct rc_conn *c, const struct rc_replica *r,
@@ -198,6 +192,8 @@ static bool lags(const struct rc_shard *s, const struct rc_conn *c, const struct
 		return false;
 	/* Who takes all that he is given is not slow: it is we who are behind, and hold the publishers back for it. */
 	uint64_t limit = c->flags & RC_CONN_BLOCKED ? lag_max : (uint64_t)lag_max * UNBLOCKED_LAG;
+	if ((sub->flags & RC_SUB_PAST) && sub->cursor >= rc_history_low(&s->hub, r))
+		return false; /* what it reads would be kept without it */
 	if (r->log.tail - sub->cursor > limit)
 		return true;
 	uint32_t lag_ms = s->hub.namespaces[r->ns].lag_ms;
@@ -271,7 +267,7 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica)
 
 	while (r->count) {
 		struct rc_conn *c = &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn];
-		rc_ws_close(&s->serve, c, RC_CLOSE_OVER_CAPACITY,
+		rc_serve_end(&s->serve, c, RC_CLOSE_OVER_CAPACITY,
 			"the gateway has no memory for an event", RC_C_close_capacity);
 		let_go(s, c);
 	}
@@ -303,7 +299,7 @@ static uint32_t first_listed(struct rc_shard *s, struct rc_conn *c)
 {
 	while (c->listed != RC_NONE) {
 		struct rc_sub *sub = rc_hub_sub(&s->hub, c->listed);
-		if (!(sub->flags & RC_SUB_PAUSED) && (sub->cursor < replica_of(s, sub)->log.tail ||
+		if (!(sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD)) && (sub->cursor < replica_of(s, sub)->log.tail ||
 							     sub->flags >> RC_SUB_MISSED_SHIFT))
 			break;
 		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
@@ -324,7 +320,7 @@ static uint32_t gather(struct rc_shard *s, struct rc_conn *c)
 		struct rc_sub *sub = rc_hub_sub(&s->hub, *link);
 		const struct rc_log *log = &replica_of(s, sub)->log;
 		const unsigned char *bytes;
-		bool still = sub->flags & (RC_SUB_PAUSED | RC_SUB_CONFLATED);
+		bool still = sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD | RC_SUB_CONFLATED);
 		uint32_t len = still ? 0 : rc_log_range(log, sub->cursor, &bytes);
 		if (sub->flags & RC_SUB_CONFLATED) {
 			link = &sub->listed_next;
@@ -361,7 +357,7 @@ static void make_up(struct rc_shard *s, struct rc_conn *c)
 			const struct rc_replica *r = replica_of(s, sub);
 			sub->flags &= 0xff;
 			uint64_t behind = frames_between(&r->log, sub->cursor, r->log.tail);
-			rc_ws_gap(&s->serve, c, r, missed, r->offset - behind);
+			rc_serve_gap(&s->serve, c, r, "slow", missed, r->offset - behind);
 			if (c->state != RC_CONN_OPEN)
 				return;
 		}
@@ -451,6 +447,8 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		}
 		if (!(sub->flags & RC_SUB_CONFLATED))
 			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
+		if (RC_UNLIKELY(sub->flags & RC_SUB_HELD))
+			continue;
 		if (alone && c->out_len == 0 && c->mid_left == 0 && c->listed == RC_NONE &&
 			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED | RC_CONN_REST)) &&
 			sub->cursor < tail && !(sub->flags >> RC_SUB_MISSED_SHIFT) &&

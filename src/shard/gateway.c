@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "conn/tls.h"
 #include "io/socket.h"
+#include "serve/api.h"
 
 #define LARGE_BUFFERS      64u
 #define LARGE_BUFFER_BYTES 65536u
@@ -106,6 +107,7 @@ static uint32_t share(uint32_t total, uint32_t shards)
 struct layout {
 	size_t hub, serve, home, scratch, state;
 	size_t tls, sealed, shakes; /* with TLS */
+	size_t api;
 	size_t total;
 };
 
@@ -117,7 +119,8 @@ static struct layout layout_of(const struct rc_gateway *g)
 	l.home = l.serve + rc_align_up(rc_serve_bytes(g->config), 4096);
 	l.scratch = l.home + rc_align_up(rc_home_bytes(g->home_max), 4096);
 	l.state = l.scratch + RC_SHARD_SCRATCH;
-	l.total = l.state + rc_align_up(rc_buddy_state_bytes(g->arena_bytes), 4096);
+	l.api = l.state + rc_align_up(rc_buddy_state_bytes(g->arena_bytes), 4096);
+	l.total = l.api + rc_align_up(rc_api_bytes(g->config, g->count), 4096);
 	if (g->config->tls_certificate[0]) {
 		uint32_t shakes = rc_handshake_count(g->config, g->count);
 		l.tls = l.total;
@@ -167,6 +170,8 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 		config->max_publisher_ids);
 	rc_budget_add(b, "publishers", text,
 		n * (rc_serve_bytes(config) + rc_home_bytes(g->home_max)), false);
+	(void)snprintf(text, sizeof(text), "idempotency_keys %u", config->http_idempotency_keys);
+	rc_budget_add(b, "publish requests", text, n * rc_api_bytes(config, g->count), false);
 	(void)snprintf(text, sizeof(text), "2 x %llu pairs x %zu KiB",
 		(unsigned long long)n * (n - 1), g->ring_bytes / 1024);
 	rc_budget_add(b, "rings between shards", text, 2 * n * (n - 1) * g->ring_bytes, false);
@@ -182,9 +187,15 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 		(uint64_t)config->max_clients / 2 * config->notsent_lowat, true);
 }
 
+static uint64_t history_bytes(const struct rc_config *config, uint32_t shards)
+{
+	return (config->history_memory ? config->history_memory : config->memory / 2) / shards;
+}
+
 int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct rc_budget *budget,
 	struct rc_error *err)
 {
+	bool keeps_history = false;
 	struct rc_event bound_event = {.data = {NULL, config->max_message}};
 
 	memset(g, 0, sizeof(*g));
@@ -213,7 +224,12 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 			.key = rc_str_of(ns->slow_key),
 			.raw = ns->raw,
 			.channel_ttl_ms = ns->channel_ttl_ms,
+			.history_size = ns->history_size,
+			.history_bytes = ns->history_bytes,
+			.history_ttl_ms = ns->history_ttl_ms,
+			.first_latest = ns->on_subscribe == RC_CONFIG_FIRST_LATEST,
 		};
+		keeps_history |= ns->history_size != 0;
 	}
 	/* The largest event in its largest rendition: names of full length, each byte of the event's escaped. */
 	size_t frame_max = rc_event_ws_bound(&bound_event, false) + RC_CHANNEL_MAX +
@@ -231,6 +247,8 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		.subs_max = g->conns_max * 2 + channels * 4,
 		.patterns_max = config->max_patterns,
 		.frame_max = (uint32_t)frame_max,
+		.history_bytes_max = history_bytes(config, g->count),
+		.keeps_history = keeps_history,
 	};
 	g->ring_bytes = config->ring_bytes
 				? config->ring_bytes
@@ -313,6 +331,7 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	rc_random_bytes(&seed, sizeof(seed));
 	rc_prng_seed(&s->serve.prng, seed);
 	rc_serve_init(&s->serve, base + at.serve);
+	rc_api_init(&s->serve, base + at.api, g->count);
 	if (g->tls.shared) {
 		s->serve.tls = g->tls.shared;
 		rc_handshake_init(
@@ -347,6 +366,8 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 	const char *path = strcmp(g->config->counters, "auto") == 0 ? NULL : g->config->counters;
 
 	rc_random_bytes(&g->key, sizeof(g->key));
+	rc_random_bytes(&g->limits.stream_epoch, sizeof(g->limits.stream_epoch));
+	g->limits.stream_epoch &= ((uint64_t)1 << RC_EPOCH_BITS) - 1;
 	g->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->wake_fd < 0)
 		return rc_error_set(err, "no eventfd: %s", strerror(errno));

@@ -190,6 +190,8 @@ static void each_second(struct rc_shard *s)
 		return;
 	s->second_ns = s->now_ns + SECOND_NS;
 	rc_owner_sweep(&s->hub, SWEEP_PER_SECOND);
+	rc_history_sweep(&s->hub, SWEEP_PER_SECOND);
+	rc_route_stamp(s);
 	rc_home_sweep(&s->home, s->hub.now_s, SWEEP_PER_SECOND);
 	rc_gauge_set(s->counters, RC_C_arena_used_bytes, s->arena.used_bytes);
 	rc_gauge_set(s->counters, RC_C_connections, s->conns.open);
@@ -228,7 +230,7 @@ static bool drain(struct rc_shard *s)
 	}
 	if (s->now_ns >= s->drain_end_ns)
 		return true;
-	if (!s->drain_told && rc_ingest_settled(&s->serve)) {
+	if (!s->drain_told && rc_ingest_settled(&s->serve) && rc_api_settled(&s->serve)) {
 		s->drain_told = true;
 		atomic_fetch_add_explicit(&g->drained, 1, memory_order_acq_rel);
 	}
@@ -258,7 +260,8 @@ static uint64_t sleep_ns(struct rc_shard *s)
 
 	if (ticks != UINT32_MAX)
 		next = RC_MIN(next, (uint64_t)ticks * RC_CONN_TICK_MS * 1000000u);
-	if (s->blocked || s->hub.ask_first != RC_NONE || s->serve.waiting_first != RC_NONE)
+	if (s->blocked || s->hub.ask_first != RC_NONE || s->serve.waiting_first != RC_NONE ||
+		s->serve.replay_refused || rc_api_waiting(&s->serve))
 		next = RC_MIN(next, (uint64_t)ROOM_POLL_NS);
 	if (s->accept_again_ns)
 		next = RC_MIN(next, (uint64_t)ACCEPT_PAUSE_NS);

@@ -18,6 +18,8 @@ enum record {
 	REC_INTEREST,
 	REC_CLAIM,
 	REC_GIVE_BACK,
+	REC_FETCH,
+	REC_API_ASK,
 	REC_SURVEY,
 	/* tells */
 	REC_EVENT,
@@ -25,6 +27,9 @@ enum record {
 	REC_OUTCOME,
 	REC_GRANT,
 	REC_EVICT,
+	REC_FETCHED,
+	REC_STAMP,
+	REC_API_TELL,
 	REC_SURVEYED,
 };
 
@@ -60,8 +65,19 @@ struct grant_record {
 	bool taken;
 };
 
+struct fetch_record {
+	struct rc_fetch fetch; /* names: behind it */
+	char names[];
+};
+
+struct fetched_record {
+	struct rc_fetched fetched; /* frames: behind it */
+	unsigned char frames[];
+};
+_Static_assert(sizeof(struct rc_fetched) % 8 == 0, "frames stand at multiples of 8");
+
 struct event_record {
-	uint64_t epoch, offset, key, taken_ns;
+	uint64_t epoch, offset, key, taken_ns, stamp;
 	uint32_t hash;
 	uint32_t frame_len;
 	uint16_t name_len;
@@ -135,6 +151,7 @@ static void tell(void *ctx, uint32_t shard, const struct rc_tell *t)
 		.offset = t->offset,
 		.key = t->key,
 		.taken_ns = t->taken_ns,
+		.stamp = t->stamp,
 		.hash = t->hash,
 		.frame_len = t->frame_len,
 		.name_len = (uint16_t)t->channel.len,
@@ -186,7 +203,7 @@ static void replica_ready(void *ctx, uint32_t replica, bool taken)
 {
 	struct rc_shard *s = ctx;
 
-	rc_ws_replica_ready(&s->serve, replica, taken);
+	rc_serve_replica_ready(&s->serve, replica, taken);
 }
 
 static void replica_overrun(void *ctx, uint32_t replica)
@@ -197,6 +214,37 @@ static void replica_overrun(void *ctx, uint32_t replica)
 static void replica_lost(void *ctx, uint32_t replica)
 {
 	rc_flush_lost(ctx, replica);
+}
+
+static uint32_t fetch_room(void *ctx, uint32_t shard)
+{
+	struct rc_shard *s = ctx;
+	/* One event of any size must fit. */
+	uint32_t need = s->hub.fetch_size;
+
+	if (shard == s->index)
+		return need;
+	return rc_spsc_has_room(&to(s, shard)->tells, sizeof(struct fetched_record) + need) ? need
+											    : 0;
+}
+
+static void tell_fetched(void *ctx, uint32_t shard, const struct rc_fetched *fetched)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard == s->index) {
+		rc_replay_fetched(&s->serve, fetched);
+		return;
+	}
+	size_t len = sizeof(struct fetched_record) + fetched->frames_len;
+	struct rc_spsc *ring = &to(s, shard)->tells;
+	struct fetched_record *r = rc_spsc_reserve(ring, len);
+	RC_ASSERT(r);
+	r->fetched = *fetched;
+	r->fetched.frames = NULL;
+	if (fetched->frames_len)
+		memcpy(r->frames, fetched->frames, fetched->frames_len);
+	commit(s, ring, shard, REC_FETCHED, len);
 }
 
 static uint32_t namespace_of(void *ctx, struct rc_str channel)
@@ -275,11 +323,52 @@ static bool give_back(void *ctx, struct rc_str id, const struct rc_holder *who, 
 	return send_id(ctx, REC_GIVE_BACK, id, who, sequence);
 }
 
+static bool fetch(void *ctx, uint32_t shard, const struct rc_fetch *q)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard == s->index)
+		return rc_owner_fetch(&s->hub, q);
+	size_t len = sizeof(struct fetch_record) + q->names.len;
+	struct rc_spsc *ring = &to(s, shard)->asks;
+	if (len > rc_spsc_payload_max(ring))
+		return false;
+	struct fetch_record *r = rc_spsc_reserve(ring, len);
+	if (!r) {
+		rc_count(s->counters, RC_C_ring_full, 1);
+		return false;
+	}
+	r->fetch = *q;
+	r->fetch.names.ptr = NULL;
+	(void)rc_str_copy(r->names, q->names);
+	commit(s, ring, shard, REC_FETCH, len);
+	return true;
+}
+
 static uint64_t sum(void *ctx, enum rc_counter counter)
 {
 	const struct rc_shard *s = ctx;
 
 	return rc_counters_sum(&s->gateway->counters, counter);
+}
+
+static bool api_ask(void *ctx, uint32_t shard, const void *bytes, size_t len)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard == s->index)
+		return rc_api_asked(&s->serve, bytes, len);
+	return put(s, &to(s, shard)->asks, shard, REC_API_ASK, bytes, len);
+}
+
+static bool api_tell(void *ctx, uint32_t shard, const void *bytes, size_t len)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard != s->index)
+		return put(s, &to(s, shard)->tells, shard, REC_API_TELL, bytes, len);
+	rc_api_told(&s->serve, bytes, len);
+	return true;
 }
 
 static bool survey(void *ctx, uint32_t shard, const struct rc_survey_ask *ask)
@@ -338,17 +427,24 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 		.replica_ready = replica_ready,
 		.replica_overrun = replica_overrun,
 		.replica_lost = replica_lost,
+		.fetch_room = fetch_room,
+		.tell_fetched = tell_fetched,
 		.namespace_of = namespace_of,
 		.channels = channels,
 	};
 	*home = (struct rc_home_port){
 		.ctx = s, .can_answer = can_answer, .grant = grant, .evict = evict};
-	*serve = (struct rc_serve_port){.ctx = s,
+	*serve = (struct rc_serve_port){
+		.ctx = s,
 		.publish = publish,
 		.claim = claim,
 		.give_back = give_back,
+		.fetch = fetch,
 		.sum = sum,
-		.survey = survey};
+		.api_ask = api_ask,
+		.api_tell = api_tell,
+		.survey = survey,
+	};
 }
 
 /* ---- receiving ---------------------------------------------------------------------------------- */
@@ -418,6 +514,14 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 		return rc_home_return(&s->home, (struct rc_str){r->id, r->id_len}, &r->who,
 			r->sequence, s->hub.now_s);
 	}
+	case REC_FETCH: {
+		const struct fetch_record *r = record->payload;
+		struct rc_fetch q = r->fetch;
+		q.names.ptr = r->names;
+		return rc_owner_fetch(&s->hub, &q);
+	}
+	case REC_API_ASK:
+		return rc_api_asked(&s->serve, record->payload, record->len);
 	case REC_SURVEY:
 		return take_survey(s, record->payload);
 	default:
@@ -426,7 +530,7 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 	}
 }
 
-static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
+static void take_tell(struct rc_shard *s, uint32_t other, const struct rc_spsc_record *record)
 {
 	switch (record->type) {
 	case REC_EVENT: {
@@ -438,6 +542,8 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 			.offset = e->offset,
 			.key = e->key,
 			.taken_ns = e->taken_ns,
+			.stamp = e->stamp,
+			.from = other,
 			.direct = e->direct,
 			.pattern = e->pattern,
 			.frame = (const unsigned char *)e->bytes + e->name_len,
@@ -450,7 +556,7 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 		rc_replica_interest_ok(&s->hub, record->payload);
 		break;
 	case REC_OUTCOME:
-		rc_ingest_outcome(&s->serve, record->payload);
+		rc_serve_outcome(&s->serve, record->payload);
 		break;
 	case REC_GRANT: {
 		const struct grant_record *r = record->payload;
@@ -459,6 +565,20 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 	}
 	case REC_EVICT:
 		rc_ingest_evicted(&s->serve, record->payload);
+		break;
+	case REC_FETCHED: {
+		const struct fetched_record *r = record->payload;
+		struct rc_fetched fetched = r->fetched;
+		fetched.frames = r->frames;
+		rc_hub_stamped(&s->hub, other, fetched.stamp);
+		rc_replay_fetched(&s->serve, &fetched);
+		break;
+	}
+	case REC_STAMP:
+		rc_hub_stamped(&s->hub, other, *(const uint64_t *)record->payload);
+		break;
+	case REC_API_TELL:
+		rc_api_told(&s->serve, record->payload, record->len);
 		break;
 	case REC_SURVEYED:
 		rc_survey_told(&s->serve, record->payload);
@@ -479,7 +599,7 @@ bool rc_route_receive(struct rc_shard *s)
 			continue;
 		struct rc_spsc *tells = &from(s, i)->tells;
 		for (uint32_t n = 0; n < RECORDS_PER_TURN && rc_spsc_peek(tells, &record); n++) {
-			take_tell(s, &record);
+			take_tell(s, i, &record);
 			rc_spsc_consume(tells, &record);
 			handled++;
 		}
@@ -502,6 +622,21 @@ bool rc_route_receive(struct rc_shard *s)
 	}
 	rc_count(s->counters, RC_C_ring_records_in, handled);
 	return handled != 0;
+}
+
+void rc_route_stamp(struct rc_shard *s)
+{
+	uint64_t stamp = s->hub.stamp;
+
+	if (stamp == s->stamp_told)
+		return;
+	bool told = true;
+	for (uint32_t i = 0; i < s->gateway->count; i++) {
+		if (i != s->index)
+			told &= put(s, &to(s, i)->tells, i, REC_STAMP, &stamp, sizeof(stamp));
+	}
+	if (told)
+		s->stamp_told = stamp;
 }
 
 void rc_route_publish(struct rc_shard *s)

@@ -54,6 +54,7 @@ struct rc_shard {
 	uint32_t seal_spare; /* of that room, left to others */
 	uint64_t now_ns;
 	uint64_t second_ns; /* the next once-a-second work */
+	uint64_t stamp_told; /* to the other shards */
 	bool slept;         /* since now_ns */
 	uint32_t flushed_count;
 	uint64_t flushed_ns
@@ -171,6 +172,8 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 bool rc_route_receive(struct rc_shard *s);
 /* Makes visible what was written, and rings those who sleep. */
 void rc_route_publish(struct rc_shard *s);
+/* Tells the others how far our events are, so that positions move on where nothing comes. Once a second. */
+void rc_route_stamp(struct rc_shard *s);
 /* All incoming rings are empty. */
 bool rc_route_idle(struct rc_shard *s);
 

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A publish request from its body to its answer. See api.h. A job that waits, for room or for another shard, is looked at again at
+ * the end of a turn; what comes for it meanwhile is only noted, so nothing here is entered twice.
+ */
+#include "serve/api.h"
+
+#include "ringcast/wire.h"
+
+enum stage {
+	CLAIM,
+	CLAIMING,
+	PUBLISHING,
+	SETTLING,
+	DECIDED,
+};
+
+struct job {
+	struct rc_http_ref ref;
+	bool attended; /* somebody waits for the answer */
+	bool keyed, broadcast, validated, ids;
+	bool listed, running;
+	uint8_t stage;
+	uint8_t verdict; /* of the key's home */
+	uint32_t wait_next;
+	uint32_t count, next, undecided;
+	struct rc_api_walk walk;
+	struct rc_api_result *results;
+	struct rc_api_result one;
+	/* the body: borrowed while the request is at hand, then a block of our own */
+	struct rc_str body;
+	unsigned char *block;
+	uint32_t block_size;
+	uint64_t print;
+	uint32_t key_len;
+	char key[RC_API_KEY_MAX];
+};
+
+size_t rc_api_job_bytes(void)
+{
+	return rc_align_up(sizeof(struct job), 8);
+}
+
+static struct job *job_at(const struct rc_serve *sv, uint32_t slot)
+{
+	return rc_slab_at(&sv->api->jobs, slot);
+}
+
+static uint32_t slot_of(const struct rc_serve *sv, const struct job *j)
+{
+	return (uint32_t)((size_t)((const unsigned char *)j - sv->api->jobs.base) /
+			  sv->api->jobs.stride);
+}
+
+static struct job *find(const struct rc_serve *sv, uint32_t slot, uint32_t generation)
+{
+	if (slot >= sv->api->jobs.mark || sv->api->job_generation[slot] != generation)
+		return NULL;
+	return job_at(sv, slot);
+}
+
+static void wait(struct rc_serve *sv, struct job *j)
+{
+	struct rc_api *api = sv->api;
+	uint32_t slot = slot_of(sv, j);
+
+	if (j->listed)
+		return;
+	j->listed = true;
+	j->wait_next = RC_NONE;
+	if (api->wait_last != RC_NONE)
+		job_at(sv, api->wait_last)->wait_next = slot;
+	else
+		api->wait_first = slot;
+	api->wait_last = slot;
+}
+
+static size_t results_bytes(const struct job *j)
+{
+	return j->count * sizeof(*j->results);
+}
+
+static void end(struct rc_serve *sv, struct job *j)
+{
+	uint32_t slot = slot_of(sv, j);
+
+	RC_ASSERT(!j->listed && j->undecided == 0);
+	rc_http_put_body(sv, j->block, j->block_size);
+	if (j->results != &j->one)
+		rc_pool_put(sv->pool, j->results, results_bytes(j));
+	sv->api->job_generation[slot]++;
+	rc_slab_put(&sv->api->jobs, slot);
+}
+
+/* ---- the key ------------------------------------------------------------------------------------ */
+
+/* An outcome that a client may ask for again is none. */
+static bool worth_keeping(const struct job *j)
+{
+	return j->count > 1 || j->one.offset || j->one.epoch != RC_API_OVER_CAPACITY;
+}
+
+/* False: no room. */
+static bool ask_home(struct rc_serve *sv, struct job *j, enum rc_api_kind kind)
+{
+	struct rc_api_key_ask head = {
+		.kind = kind,
+		.count = kind == RC_API_KEY_SETTLE && !worth_keeping(j) ? 0 : j->count,
+		.who = {sv->shard, slot_of(sv, j), sv->api->job_generation[slot_of(sv, j)]},
+		.key_len = j->key_len,
+		.print = j->print,
+	};
+	uint32_t home = rc_hub_owner(sv->hub, (uint32_t)rc_hash(&sv->hub->key, j->key, j->key_len));
+	size_t bytes = kind == RC_API_KEY_SETTLE ? head.count * sizeof(*j->results) : 0;
+	struct rc_api_key_ask *ask = rc_pool_get(sv->pool, sizeof(head) + bytes);
+	bool asked;
+
+	if (!ask)
+		return false;
+	memcpy(head.key, j->key, j->key_len);
+	*ask = head;
+	if (bytes)
+		memcpy(ask->results, j->results, bytes);
+	asked = sv->port.api_ask(sv->port.ctx, home, ask, sizeof(head) + bytes);
+	rc_pool_put(sv->pool, ask, sizeof(head) + bytes);
+	return asked;
+}
+
+void rc_api_key_told(struct rc_serve *sv, const struct rc_api_key_answer *a)
+{
+	struct job *j = find(sv, a->to.slot, a->to.generation);
+
+	RC_ASSERT(j && j->stage == CLAIMING);
+	j->verdict = (uint8_t)a->verdict;
+	j->stage = a->verdict == RC_API_GO ? PUBLISHING : DECIDED;
+	if (a->verdict == RC_API_REPLAYED) {
+		RC_ASSERT(a->count == j->count);
+		memcpy(j->results, a->results, results_bytes(j));
+		rc_count(sv->counters, RC_C_http_keys_replayed, 1);
+	}
+	if (!j->running)
+		wait(sv, j);
+}
+
+/* ---- publishing --------------------------------------------------------------------------------- */
+
+static void decide(struct job *j, uint32_t index, const struct rc_outcome *o)
+{
+	j->results[index] = (struct rc_api_result){o->epoch, o->offset};
+	if (o->nack)
+		j->results[index] = (struct rc_api_result){RC_API_OVER_CAPACITY, 0};
+}
+
+static void refused(struct rc_serve *sv, struct job *j, uint32_t index, enum rc_api_fault fault)
+{
+	j->results[index] = (struct rc_api_result){fault, 0};
+	rc_count(sv->counters,
+		fault == RC_API_TOO_LARGE ? RC_C_events_refused_too_big : RC_C_events_refused_bad,
+		1);
+}
+
+/* False: no room, nothing was done. */
+static bool publish_one(struct rc_serve *sv, struct job *j, struct rc_str text)
+{
+	uint32_t slot = slot_of(sv, j);
+	struct rc_outcome outcome = {0};
+	struct rc_api_event e;
+	enum rc_api_fault fault =
+		rc_api_event_read(text, j->validated, j->broadcast, sv->config->max_message, &e);
+
+	if (fault) {
+		refused(sv, j, j->next, fault);
+		return true;
+	}
+	struct rc_publish p = {
+		.from = {sv->shard, slot | RC_API_SLOT, sv->api->job_generation[slot], j->next, 0},
+		.channel = e.channel,
+		.event = e.event,
+		.data = e.data,
+		.timestamp_ms = e.timestamp_ms ? e.timestamp_ms : sv->wall_ms,
+		.taken_ns = sv->now_ns,
+		.hash = rc_hub_hash(sv->hub, e.channel),
+		.json = true,
+	};
+	switch (sv->port.publish(sv->port.ctx, &p, &outcome)) {
+	case RC_ROUTE_FULL:
+		return false;
+	case RC_ROUTE_AWAY:
+		j->undecided++;
+		break;
+	case RC_ROUTE_DONE:
+		decide(j, j->next, &outcome);
+		break;
+	}
+	if (j->broadcast)
+		rc_count(sv->counters, RC_C_broadcasts, 1);
+	return true;
+}
+
+/* False: a ring is full, or the shard is behind. */
+static bool publish_all(struct rc_serve *sv, struct job *j)
+{
+	while (j->next < j->count) {
+		struct rc_api_walk before = j->walk;
+		struct rc_str text;
+
+		if (sv->busy || !rc_api_walk_next(&j->walk, &text) || !publish_one(sv, j, text)) {
+			j->walk = before;
+			return false;
+		}
+		j->next++;
+	}
+	return true;
+}
+
+void rc_api_outcome(struct rc_serve *sv, const struct rc_outcome *o)
+{
+	struct job *j = find(sv, o->to.slot & ~RC_API_SLOT, o->to.generation);
+
+	RC_ASSERT(j && j->undecided > 0 && o->to.entry < j->count);
+	decide(j, o->to.entry, o);
+	if (--j->undecided == 0 && j->next == j->count)
+		wait(sv, j);
+}
+
+static void step(struct rc_serve *sv, struct job *j)
+{
+	if (j->stage == CLAIM) {
+		j->stage = CLAIMING;
+		if (!ask_home(sv, j, RC_API_KEY_CLAIM)) {
+			j->stage = CLAIM;
+			wait(sv, j);
+		}
+	}
+	if (j->stage == PUBLISHING) {
+		if (!publish_all(sv, j))
+			wait(sv, j);
+		else if (j->undecided == 0)
+			j->stage = j->keyed ? SETTLING : DECIDED;
+	}
+	if (j->stage == SETTLING) {
+		if (ask_home(sv, j, RC_API_KEY_SETTLE))
+			j->stage = DECIDED;
+		else
+			wait(sv, j);
+	}
+}
+
+/* As far as it goes. True: decided. */
+static bool run(struct rc_serve *sv, struct job *j)
+{
+	/* Its own shard may be the one that is asked, which then tells at once. */
+	j->running = true;
+	step(sv, j);
+	j->running = false;
+	return j->stage == DECIDED;
+}
+
+/* ---- the answer --------------------------------------------------------------------------------- */
+
+static void add_position(struct rc_textbuf *b, const struct rc_api_result *r)
+{
+	char text[RC_POSITION_MAX];
+
+	rc_textbuf_add_text(b, "\"position\":\"");
+	rc_textbuf_add(b, (struct rc_str){text, rc_position_text(r->epoch, r->offset, text)});
+	rc_textbuf_add_char(b, '"');
+}
+
+static void add_error(struct rc_textbuf *b, const struct rc_api_result *r)
+{
+	struct rc_api_words w = rc_api_words((enum rc_api_fault)r->epoch);
+
+	rc_textbuf_add_text(b, "\"error\":{\"code\":");
+	rc_textbuf_add_string(b, rc_str_of(w.code));
+	rc_textbuf_add_text(b, ",\"message\":");
+	rc_textbuf_add_string(b, rc_str_of(w.message));
+	rc_textbuf_add_char(b, '}');
+}
+
+#define RESULT_MAX 192u /* the longest, without its id */
+
+static void add_result(struct rc_textbuf *b, const struct rc_api_result *r, struct rc_str id)
+{
+	rc_textbuf_add_char(b, '{');
+	if (id.len) {
+		rc_textbuf_add_text(b, "\"id\":");
+		rc_textbuf_add(b, id);
+		rc_textbuf_add_char(b, ',');
+	}
+	if (r->offset)
+		add_position(b, r);
+	else
+		add_error(b, r);
+	rc_textbuf_add_char(b, '}');
+}
+
+static struct rc_str id_of(struct rc_serve *sv, struct job *j, struct rc_api_walk *w)
+{
+	struct rc_api_event e = {0};
+	struct rc_str text;
+
+	if (!j->ids || !rc_api_walk_next(w, &text))
+		return (struct rc_str){NULL, 0};
+	(void)rc_api_event_read(text, j->validated, j->broadcast, sv->config->max_message, &e);
+	return e.id;
+}
+
+static void answer_results(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+{
+	const char *headers =
+		j->verdict == RC_API_REPLAYED ? "Idempotent-Replayed: true\r\n" : NULL;
+	bool many = j->walk.form != RC_API_ONE;
+	struct rc_api_walk w = {0};
+	struct rc_textbuf b;
+
+	if (!many && !j->one.offset) {
+		struct rc_api_words said = rc_api_words((enum rc_api_fault)j->one.epoch);
+		rc_http_fail(sv, call, said.status, said.code, said.message);
+		return;
+	}
+	if (j->ids)
+		(void)rc_api_walk_begin(&w, j->body, j->walk.form == RC_API_LINES);
+	b = rc_http_begin(
+		sv, call, 32 + (size_t)j->count * (RESULT_MAX + (j->ids ? RC_MSG_ID_MAX + 8 : 0)));
+	if (many)
+		rc_textbuf_add_text(&b, "{\"results\":[");
+	for (uint32_t i = 0; i < j->count; i++) {
+		if (i)
+			rc_textbuf_add_char(&b, ',');
+		add_result(&b, &j->results[i], id_of(sv, j, &w));
+	}
+	rc_textbuf_add_text(&b, many ? "]}\n" : "\n");
+	rc_http_end(sv, call, 200, headers, "application/json", &b);
+}
+
+static void answer(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+{
+	switch ((enum rc_api_verdict)j->verdict) {
+	case RC_API_BUSY:
+		rc_http_fail(sv, call, 409, "conflict",
+			"a request with this Idempotency-Key is under way");
+		break;
+	case RC_API_DIFFERS:
+		rc_http_fail(sv, call, 422, "key_reused",
+			"this Idempotency-Key came with another request before");
+		break;
+	case RC_API_NO_ROOM:
+		rc_http_fail(sv, call, 503, "over_capacity",
+			"no room for one more Idempotency-Key at present");
+		break;
+	default:
+		answer_results(sv, call, j);
+	}
+}
+
+void rc_api_turn(struct rc_serve *sv)
+{
+	struct rc_api *api = sv->api;
+	uint32_t slot = api->wait_first;
+
+	rc_api_keys_sweep(sv);
+	api->wait_first = api->wait_last = RC_NONE;
+	while (slot != RC_NONE) {
+		struct job *j = job_at(sv, slot);
+		struct rc_http_call call;
+
+		slot = j->wait_next;
+		j->listed = false;
+		if (!run(sv, j))
+			continue;
+		if (j->attended && rc_http_resume(sv, &j->ref, &call))
+			answer(sv, &call, j);
+		end(sv, j);
+	}
+}
+
+/* ---- the request -------------------------------------------------------------------------------- */
+
+static void fail(struct rc_serve *sv, struct rc_http_call *call, enum rc_api_fault fault)
+{
+	struct rc_api_words w = rc_api_words(fault);
+
+	rc_http_fail(sv, call, w.status, w.code, w.message);
+}
+
+/* 1: there is one. 0: none. -1: it is none. */
+static int read_key(const struct rc_http_request *r, struct job *j)
+{
+	struct rc_str key = rc_http_header_get(r, "idempotency-key");
+
+	if (!key.ptr)
+		return 0;
+	if (rc_http_header_count(r, "idempotency-key") != 1 || key.len == 0 ||
+		key.len > RC_API_KEY_MAX)
+		return -1;
+	for (size_t i = 0; i < key.len; i++) {
+		if (key.ptr[i] <= ' ' || key.ptr[i] >= 0x7f)
+			return -1;
+	}
+	memcpy(j->key, key.ptr, key.len);
+	j->key_len = (uint32_t)key.len;
+	return 1;
+}
+
+static bool says_lines(const struct rc_http_request *r)
+{
+	struct rc_str type = rc_http_header_get(r, "content-type");
+	const char *end_of = type.len ? memchr(type.ptr, ';', type.len) : NULL;
+
+	if (end_of)
+		type.len = (size_t)(end_of - type.ptr);
+	while (type.len && (type.ptr[type.len - 1] == ' ' || type.ptr[type.len - 1] == '\t'))
+		type.len--;
+	return rc_http_same(type, RC_STR("application/x-ndjson")) ||
+	       rc_http_same(type, RC_STR("application/ndjson")) ||
+	       rc_http_same(type, RC_STR("application/jsonl"));
+}
+
+/* What the body holds; false: answered. */
+static bool read_body(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+{
+	struct rc_api_walk w;
+	struct rc_str text;
+
+	j->body = call->body;
+	if (!rc_api_walk_begin(&j->walk, j->body, says_lines(call->request))) {
+		fail(sv, call, RC_API_BAD_JSON);
+		return false;
+	}
+	j->validated = j->walk.form != RC_API_LINES;
+	w = j->walk;
+	while (j->count <= sv->config->http_publish_max && rc_api_walk_next(&w, &text)) {
+		j->count++;
+		j->ids |= memmem(text.ptr, text.len, "\"id\"", 4) != NULL;
+	}
+	if (j->count <= sv->config->http_publish_max)
+		return true;
+	rc_http_fail(sv, call, 413, "too_many", "more events than [http] publish_max");
+	return false;
+}
+
+/* A single event that can't be published is known to be so before its key is. False: answered. */
+static bool judge_one(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+{
+	struct rc_api_event e;
+	enum rc_api_fault fault;
+
+	if (j->walk.form != RC_API_ONE || !j->keyed)
+		return true;
+	fault = rc_api_event_read(j->walk.rest, true, j->broadcast, sv->config->max_message, &e);
+	if (fault)
+		fail(sv, call, fault);
+	return fault == RC_API_UNDECIDED;
+}
+
+/* It goes on without us. False: it can't, and was not begun. */
+static bool keep(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+{
+	const char *from = j->body.ptr;
+
+	j->block = rc_http_keep_body(sv, call, &j->block_size);
+	if (!j->block)
+		return false;
+	j->body = call->body;
+	rc_api_walk_move(&j->walk, from, j->body.ptr);
+	return true;
+}
+
+static struct job *make(struct rc_serve *sv, const struct job *from)
+{
+	uint32_t slot = rc_slab_get(&sv->api->jobs);
+	struct job *j;
+
+	if (slot == RC_NONE)
+		return NULL;
+	j = job_at(sv, slot);
+	*j = *from;
+	j->results = &j->one;
+	if (j->count > 1)
+		j->results = rc_pool_get(sv->pool, results_bytes(j));
+	if (!j->results) {
+		rc_slab_put(&sv->api->jobs, slot);
+		return NULL;
+	}
+	memset(j->results, 0, RC_MAX(results_bytes(j), sizeof(j->one)));
+	return j;
+}
+
+/* The job goes on by itself from here. */
+static enum rc_http_result attend(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+{
+	if (!j->block && (j->next < j->count || j->ids) && !keep(sv, call, j)) {
+		j->ids = false;
+		if (j->next < j->count) {
+			j->results[j->next++] = (struct rc_api_result){RC_API_OVER_CAPACITY, 0};
+			j->walk.rest.len = 0;
+		}
+	}
+	j->attended = rc_http_later(sv, call, &j->ref);
+	if (j->attended)
+		return RC_HTTP_LATER;
+	/* It can't be told what becomes of it. */
+	rc_conn_kill(sv->conns, call->c);
+	return RC_HTTP_TAKEN;
+}
+
+static enum rc_http_result publish(struct rc_serve *sv, struct rc_http_call *call, bool broadcast)
+{
+	struct job draft = {.broadcast = broadcast, .stage = PUBLISHING, .verdict = RC_API_GO};
+	struct job *j;
+	int keyed = read_key(call->request, &draft);
+
+	draft.keyed = keyed > 0;
+	if (sv->draining) {
+		rc_http_fail(sv, call, 503, "shutting_down", "the gateway is shutting down");
+		return RC_HTTP_DONE;
+	}
+	if (keyed < 0) {
+		rc_http_fail(sv, call, 400, "bad_key",
+			"an Idempotency-Key is 1 to 128 visible characters of ASCII");
+		return RC_HTTP_DONE;
+	}
+	if (!read_body(sv, call, &draft) || !judge_one(sv, call, &draft))
+		return RC_HTTP_DONE;
+	j = make(sv, &draft);
+	if (!j) {
+		fail(sv, call, RC_API_OVER_CAPACITY);
+		return RC_HTTP_DONE;
+	}
+	if (j->keyed) {
+		j->stage = CLAIM;
+		j->print = rc_hash(&sv->hub->key, j->body.ptr, j->body.len) ^
+			   (broadcast ? UINT64_MAX : 0);
+	}
+	/* What is to be remembered, or is more than one event, may not stop half way for want of memory. */
+	if ((j->keyed || j->count > 1) && !keep(sv, call, j)) {
+		fail(sv, call, RC_API_OVER_CAPACITY);
+		end(sv, j);
+		return RC_HTTP_DONE;
+	}
+	if (run(sv, j)) {
+		answer(sv, call, j);
+		end(sv, j);
+		return RC_HTTP_DONE;
+	}
+	return attend(sv, call, j);
+}
+
+enum rc_http_result rc_api_publish(struct rc_serve *sv, struct rc_http_call *call)
+{
+	return publish(sv, call, false);
+}
+
+enum rc_http_result rc_api_broadcast(struct rc_serve *sv, struct rc_http_call *call)
+{
+	return publish(sv, call, true);
+}
