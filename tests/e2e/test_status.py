@@ -7,6 +7,7 @@ import pytest
 
 from deadline import Deadline, eventually
 from rcapi import Metrics, channel_path, get, get_json
+from rcsse import SseClient
 from rcws import JsonClient, Stream, open_socket
 
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -65,6 +66,26 @@ def test_status_tells_who_is_there_and_what_they_hear(gateway, connect, shards, 
         ws.close()
     s = eventually(lambda: (s := get_json(g, path))["connectedClients"] == 1 and s, "one client left")
     assert s["subscriptions"] == {"news": 1, "user:0": 1, "news:*": 1} and set(s["clientDetails"]) == {session(clients[0])}
+
+
+def test_sse_clients_are_counted_with_the_channels_of_their_streams(gateway, connect):
+    g = gateway()
+    streams = [SseClient.greeted(g.http, "/events?channel=a&channel=b") for _ in range(3)]
+    streams.append(SseClient.greeted(g.http, "/events?channel=b&channel=n:*&format=data"))
+    ws = subscribed(connect, g, "a")
+    s = eventually(lambda: (s := get_json(g, "/api/status"))["connectedClients"] == 5 and s, "five clients")
+    assert s["subscriptions"] == {"a": 4, "b": 4, "n:*": 1}
+    told = sorted((c["transport"], sorted(c["subscriptions"]), c["subscriptionCount"]) for c in s["clientDetails"].values())
+    assert told == [("sse", ["a", "b"], 2)] * 3 + [("sse", ["b", "n:*"], 2), ("ws", ["a"], 1)]
+    assert {c["name"]: c["subscribers"] for c in get_json(g, "/api/channels")["channels"]} == {"a": 4, "b": 4}
+    m = Metrics(g)
+    assert m("ringcast_clients", transport="sse") == 4 and m("ringcast_clients", transport="ws") == 1
+    for stream in streams[1:]:
+        stream.drop()
+    eventually(lambda: get_json(g, "/api/status")["subscriptions"] == {"a": 2, "b": 1}, "three are gone")
+    ws.close()
+    streams[0].drop()
+    eventually(lambda: get_json(g, "/api/status")["subscriptions"] == {}, "nobody is left")
 
 
 def test_status_comes_in_pages(gateway, connect):
@@ -180,7 +201,7 @@ def test_a_reader_that_stopped_is_named_with_its_channel_and_the_reason(gateway,
         eventually(lambda: laggard(g, slower), "the slower one")
         found = {name: laggard(g, ws) for name, ws in (("slow:a", slow), ("slow:b", slower))}
         for name, l in found.items():
-            assert l["channel"] == name and l["reason"] == "socket full", l
+            assert l["channels"] == [name] and l["reason"] == "socket full", l
             assert l["lag"]["events"] > 0 and l["lag"]["bytes"] > l["lag"]["events"] * 900 and l["lag"]["ms"] >= 0
             assert ISO.match(l["blockedSince"]) and re.match(r"^127\.0\.0\.1:\d+$", l["address"])
         assert found["slow:b"]["lag"]["bytes"] > found["slow:a"]["lag"]["bytes"]
