@@ -221,6 +221,24 @@ def test_a_reader_that_stopped_is_named_with_its_channel_and_the_reason(gateway,
     assert Metrics(g)("ringcast_lag_max_bytes") == 0
 
 
+@pytest.mark.deadline(180)
+@pytest.mark.parametrize("kind", ["ws", "sse"])
+def test_one_who_is_given_what_it_missed_and_does_not_read_is_called_replaying(gateway, publisher, kind):
+    g = gateway({"history_memory": "64MiB", "namespace.kept.history_size": "30000", "namespace.kept.history_bytes": "32MiB",
+                 "namespace.kept.lag_bytes": "64MiB", "namespace.kept.lag_time": "0", "memory": "256MiB"})
+    flood(publisher(g, "p"), "kept:a", 24000)
+    if kind == "ws":
+        client = JsonClient.greeted(g.http, "/ws", rcvbuf=4096)
+        client.say(type="subscribe", channels=["kept:a"], since="beginning")
+        client.await_type("subscription-ack")
+    else:
+        client = SseClient.open(g.http, "/events?channel=kept:a&since=beginning", rcvbuf=4096)
+    with client:
+        l = eventually(lambda: next((l for l in get_json(g, "/api/laggards")["laggards"] if "blockedSince" in l), None), "a laggard")
+        assert l["reason"] == "replaying" and l["channels"] == ["kept:a"] and l["lag"]["bytes"] > 0
+    eventually(lambda: get_json(g, "/api/laggards")["laggards"] == [], "nobody is behind")
+
+
 # ---- many questions
 
 @pytest.mark.deadline(120)
