@@ -103,8 +103,6 @@ void rc_lag_turn(struct rc_serve *sv)
 	struct rc_serve_lag *l = &sv->lag;
 
 	if (!l->looking) {
-		if (sv->now_ns < l->next_ns)
-			return;
 		l->next_ns = sv->now_ns + LOOK_NS;
 		/* Nobody was behind, and no socket has been full since: there is nothing to see. */
 		uint64_t pollouts = rc_counter_get(sv->counters, RC_C_pollouts);
