@@ -10,8 +10,9 @@
 #include "base/clock.h"
 #include "serve/lag.h"
 
-#define WORK_MAX  8192u /* an empty cell is 1 */
+#define WORK_MAX  2048u /* an empty cell is 1; some 20 microseconds in all */
 #define WORK_ITEM 8u
+#define PREFETCH  16u
 /* Names that are listed of one client. */
 #define NAMES_MAX 32u
 
@@ -127,6 +128,13 @@ static bool visit_cell(struct walk *w, const struct rc_table_cell *cell,
 	return cell->used == 0 || visit(w, cell->used - 1);
 }
 
+/* Objects lie anywhere, in the order of their names' hashes. */
+static void prefetch(const struct rc_table *t, const struct rc_slab *slab, uint64_t i)
+{
+	if (i >= PREFETCH && t->cell[i - PREFETCH].used)
+		__builtin_prefetch(rc_slab_at(slab, t->cell[i - PREFETCH].used - 1));
+}
+
 /* The cells of both tables in one row; the cursor is the number of those that are left. */
 static void walk_channels(struct walk *w)
 {
@@ -137,9 +145,14 @@ static void walk_channels(struct walk *w)
 
 	while (left > 0 && w->work < WORK_MAX) {
 		uint64_t i = left - 1;
-		bool went =
-			i < owned ? visit_cell(w, &h->owned_table.cell[i], visit_owned)
-				  : visit_cell(w, &h->replica_table.cell[i - owned], visit_replica);
+		bool went;
+		if (i < owned) {
+			prefetch(&h->owned_table, &h->owned, i);
+			went = visit_cell(w, &h->owned_table.cell[i], visit_owned);
+		} else {
+			prefetch(&h->replica_table, &h->replicas, i - owned);
+			went = visit_cell(w, &h->replica_table.cell[i - owned], visit_replica);
+		}
 		if (!went)
 			break;
 		left = i;
