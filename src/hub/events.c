@@ -55,7 +55,11 @@ void rc_replica_appended(struct rc_hub *h, uint32_t index, const struct rc_tell 
 		!rc_last_values_put(
 			&r->last, h->pool, t->key, r->log.tail, frame, len, ns->lag_bytes))
 		rc_count(h->counters, RC_C_arena_refused, 1);
-	rc_log_commit(&r->log, len, h->now_ms, t->key, t->stamp);
+	const struct rc_log_mark mark = {.tick_ms = h->now_ms,
+		.time_ms = (uint32_t)t->time_ms,
+		.key = t->key,
+		.stamp = t->stamp};
+	rc_log_commit(&r->log, len, &mark);
 	r->behind = r->count - r->paused;
 	if (r->owned != RC_NONE && h->history.bytes > h->limits.history_bytes_max)
 		rc_history_squeeze(h);
@@ -81,7 +85,7 @@ static void append(struct rc_hub *h, uint32_t index, const struct rc_tell *t)
 		} else if (r->owned != RC_NONE) {
 			/* The history has a hole; it begins behind it. */
 			r->log.trimmed_stamp = t->stamp;
-			r->log.trimmed_tick_ms = h->now_ms;
+			r->log.trimmed_time_ms = (uint32_t)t->time_ms;
 		}
 	}
 }

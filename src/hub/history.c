@@ -56,7 +56,7 @@ void rc_history_keep(struct rc_hub *h, uint32_t index)
 	r->offset = o->offset;
 	r->owned = index;
 	r->log.trimmed_stamp = o->stamp;
-	r->log.trimmed_tick_ms = o->tick_ms;
+	r->log.trimmed_time_ms = o->time_ms;
 	rc_log_enqueue(&r->log, &h->history, replica);
 	o->replica = replica;
 }
@@ -83,7 +83,7 @@ void rc_history_drop(struct rc_hub *h, uint32_t index)
 struct bounds {
 	uint64_t ordinal; /* of the oldest that is kept; count_tail: none is */
 	uint64_t trimmed_stamp;
-	uint32_t trimmed_tick_ms;
+	uint32_t trimmed_time_ms;
 };
 
 static struct bounds bounds_of(const struct rc_hub *h, const struct rc_replica *r)
@@ -106,11 +106,11 @@ static struct bounds bounds_of(const struct rc_hub *h, const struct rc_replica *
 		b.ordinal = RC_MAX(b.ordinal, young);
 	}
 	b.trimmed_stamp = log->trimmed_stamp;
-	b.trimmed_tick_ms = log->trimmed_tick_ms;
+	b.trimmed_time_ms = log->trimmed_time_ms;
 	if (b.ordinal > head) {
 		rc_log_frame_number(log, b.ordinal - 1, &f);
 		b.trimmed_stamp = f.stamp;
-		b.trimmed_tick_ms = f.tick_ms;
+		b.trimmed_time_ms = f.time_ms;
 	}
 	return b;
 }
@@ -121,7 +121,7 @@ static struct bounds bounds_of_log(const struct rc_replica *r)
 	return (struct bounds){
 		.ordinal = rc_log_count_head(&r->log),
 		.trimmed_stamp = r->log.trimmed_stamp,
-		.trimmed_tick_ms = r->log.trimmed_tick_ms,
+		.trimmed_time_ms = r->log.trimmed_time_ms,
 	};
 }
 
@@ -220,7 +220,8 @@ void rc_history_sweep(struct rc_hub *h, uint32_t budget)
 struct answer {
 	struct rc_hub *h;
 	struct rc_fetched out;
-	uint32_t room;
+	uint32_t room;      /* for one event */
+	uint32_t bytes_max; /* for more */
 	uint32_t events_left;
 };
 
@@ -229,7 +230,7 @@ static bool put(struct answer *a, const struct rc_log_frame *f, uint64_t offset)
 {
 	uint32_t need = (uint32_t)(sizeof(struct rc_fetched_frame) + rc_align_up(f->len, 8));
 
-	if (a->events_left == 0 || a->out.frames_len + need > a->room)
+	if (a->events_left == 0 || a->out.frames_len + need > (a->out.frames_len ? a->bytes_max : a->room))
 		return false;
 	unsigned char *at = a->h->fetch + a->out.frames_len;
 	*(struct rc_fetched_frame *)(void *)at =
@@ -241,13 +242,13 @@ static bool put(struct answer *a, const struct rc_log_frame *f, uint64_t offset)
 	return true;
 }
 
-static uint32_t tick_of_wall(const struct rc_hub *h, uint64_t wall_ms)
+/* Low bits of a time; one that lies so far off that they would be mistaken is the farthest there is. */
+static uint32_t time_bits(uint64_t wall_ms)
 {
+	const uint64_t far = INT32_MAX - 1000;
 	uint64_t now = rc_clock_wall_ms();
-	uint64_t ago = now > wall_ms ? now - wall_ms : 0;
 
-	/* What lies longer ago than any history is kept for is before everything. */
-	return h->now_ms - (uint32_t)RC_MIN(ago, (uint64_t)INT32_MAX - 1000);
+	return (uint32_t)RC_MIN(RC_MAX(wall_ms, now - far), now + far);
 }
 
 static bool is_pattern(struct rc_str name)
@@ -308,12 +309,12 @@ static void one_verdict(struct answer *a, const struct rc_fetch *q, const struct
 			a->out.verdict = RC_VERDICT_TRIMMED;
 		break;
 	case RC_FETCH_TIME: {
-		uint32_t tick = tick_of_wall(a->h, q->after);
+		uint32_t time = time_bits(q->after);
 		uint64_t trimmed = r ? b.trimmed_stamp : o->stamp;
-		uint32_t trimmed_tick = r ? b.trimmed_tick_ms : o->tick_ms;
-		from = r ? RC_MAX(rc_log_since_tick(&r->log, tick), b.ordinal) : 0;
+		uint32_t trimmed_time = r ? b.trimmed_time_ms : o->time_ms;
+		from = r ? RC_MAX(rc_log_since_time(&r->log, time), b.ordinal) : 0;
 		a->out.next = r && from < r->log.count_tail ? offset_of(r, from) - 1 : o->offset;
-		if (trimmed && (int32_t)(trimmed_tick - tick) >= 0)
+		if (trimmed && (int32_t)(trimmed_time - time) >= 0)
 			a->out.verdict = RC_VERDICT_TRIMMED;
 		break;
 	}
@@ -447,7 +448,7 @@ static void sift_down(struct rc_fetch_source *heap, uint32_t count, uint32_t at)
 
 struct search {
 	uint64_t after; /* stamp */
-	uint32_t tick;  /* with RC_FETCH_TIME */
+	uint32_t at;    /* with RC_FETCH_TIME */
 	uint32_t count;
 	bool time;
 	uint8_t verdict;
@@ -459,7 +460,7 @@ static void add_source(
 	const struct rc_owned *o = owned_at(h, index);
 	struct rc_log_frame f;
 
-	if (o->name[0] == '$' || (s->time ? (int32_t)(o->tick_ms - s->tick) < 0 : o->stamp <= s->after))
+	if (o->name[0] == '$' || (s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after))
 		return;
 	if (o->replica == RC_NONE) {
 		s->verdict = RC_VERDICT_TRIMMED;
@@ -467,10 +468,10 @@ static void add_source(
 	}
 	const struct rc_replica *r = rc_hub_replica(h, o->replica);
 	struct bounds b = q->lenient ? bounds_of_log(r) : bounds_of(h, r);
-	if (s->time ? b.trimmed_stamp && (int32_t)(b.trimmed_tick_ms - s->tick) >= 0
+	if (s->time ? b.trimmed_stamp && (int32_t)(b.trimmed_time_ms - s->at) >= 0
 		    : b.trimmed_stamp > s->after)
 		s->verdict = RC_VERDICT_TRIMMED;
-	uint64_t ordinal = s->time ? rc_log_since_tick(&r->log, s->tick)
+	uint64_t ordinal = s->time ? rc_log_since_time(&r->log, s->at)
 				   : rc_log_after_stamp(&r->log, s->after);
 	ordinal = RC_MAX(ordinal, b.ordinal);
 	if (ordinal == r->log.count_tail)
@@ -512,7 +513,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 	if (patterns) {
 		for (uint32_t i = h->recent_first; i != RC_NONE;) {
 			const struct rc_owned *o = owned_at(h, i);
-			if (s->time ? (int32_t)(o->tick_ms - s->tick) < 0 : o->stamp <= s->after)
+			if (s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after)
 				break;
 			if (matches(q->names, o))
 				add_source(h, q, s, i);
@@ -543,7 +544,7 @@ static void fetch_many(struct answer *a, const struct rc_fetch *q)
 		.time = q->how == RC_FETCH_TIME};
 
 	if (s.time)
-		s.tick = tick_of_wall(h, q->after);
+		s.at = time_bits(q->after);
 	a->out.next = s.after;
 	if (s.after > h->stamp) {
 		a->out.verdict = RC_VERDICT_AHEAD;
@@ -584,6 +585,7 @@ bool rc_owner_fetch(struct rc_hub *h, const struct rc_fetch *q)
 	struct answer a = {
 		.h = h,
 		.room = RC_MIN(room, h->fetch_size),
+		.bytes_max = RC_MIN(RC_MIN(room, h->fetch_size), q->bytes_max),
 		.events_left = q->events_max,
 		.out = {.from = h->limits.shard,
 			.slot = q->slot,

@@ -64,6 +64,7 @@ struct rc_publish {
 	struct rc_publisher_ref from;
 	struct rc_str channel, event, data;
 	uint64_t timestamp_ms; /* never 0 here */
+	uint64_t time_ms;      /* when it came in, by the gateway's clock */
 	uint64_t taken_ns;     /* when it came in */
 	uint32_t hash;         /* of the channel's name; 0 = nobody has reckoned it yet */
 	bool json;
@@ -90,7 +91,9 @@ struct rc_interest {
 struct rc_interest_ok {
 	uint32_t replica;
 	uint32_t token;
-	bool taken; /* false: the owner has no room */
+	uint32_t from; /* the owner */
+	bool taken;    /* false: the owner has no room */
+	uint64_t stamp; /* the owner's newest: all that follows comes */
 	uint64_t epoch;
 	uint64_t offset; /* of the last event before */
 };
@@ -104,7 +107,8 @@ struct rc_tell {
 	uint64_t key;
 	uint64_t taken_ns;
 	uint64_t stamp; /* the owner's number of the event, over all its channels */
-	uint32_t from;  /* the owner */
+	uint64_t time_ms;
+	uint32_t from; /* the owner */
 	bool direct;  /* the shard has subscribers of the channel itself */
 	bool pattern; /* and of a pattern that matches it */
 	const unsigned char *frame;
@@ -127,7 +131,7 @@ struct rc_fetch {
 	bool check;   /* only whether it is all there, and where it begins */
 	bool broad;   /* of several channels or patterns, in the order of their stamps */
 	bool lenient; /* also what is over the limits of the history but still there */
-	uint32_t events_max;
+	uint32_t events_max, bytes_max;
 	uint64_t epoch; /* of the channel, with an offset */
 	uint64_t after; /* offset, stamp, or milliseconds since 1970 */
 	uint64_t until; /* a stamp */
@@ -209,7 +213,7 @@ struct rc_owned {
 	uint32_t replica;                  /* that keeps its history; RC_NONE: none does */
 	uint64_t stamp;                    /* of the newest event */
 	uint64_t born;                     /* the shard's newest stamp when this life began */
-	uint32_t tick_ms;                  /* of the newest event */
+	uint32_t time_ms;                  /* of the newest event */
 	bool idle;
 	bool recent;
 };
@@ -301,13 +305,16 @@ struct rc_hub_limits {
 	uint32_t channels_max; /* that all shards together know */
 	uint32_t owned_max, replicas_max, subs_max, patterns_max;
 	uint32_t frame_max; /* bytes of one encoded event */
+	uint32_t fetch_bytes;       /* of an answer to a fetch; at least one event of any size */
 	uint64_t history_bytes_max; /* of the histories that this shard keeps */
 	uint64_t stream_epoch;      /* of this run of the gateway */
 	bool keeps_history;         /* some namespace does */
 };
 
-/* An answer to a fetch has so many bytes, or one event. */
+/* A batch of a replay has so many bytes, or one event. */
 #define RC_FETCH_BYTES 16384u
+/* A page of history has so many, where the rings between shards take it. */
+#define RC_HISTORY_PAGE_BYTES 61440u
 /* Channels that one fetch looks through. */
 #define RC_FETCH_SOURCES_MAX 4096u
 

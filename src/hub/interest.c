@@ -94,6 +94,7 @@ void rc_replica_interest_ok(struct rc_hub *h, const struct rc_interest_ok *ok)
 	struct rc_replica *r = rc_hub_replica(h, ok->replica);
 
 	RC_ASSERT(r->answers_due > 0);
+	rc_hub_stamped(h, ok->from, ok->stamp);
 	r->answers_due--;
 	if (r->token != ok->token || r->state != RC_REPLICA_ASKING) {
 		/* The answer to an earlier life. */

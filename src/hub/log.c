@@ -132,14 +132,21 @@ unsigned char *rc_log_reserve(struct rc_log *log, struct rc_buddy *arena, uint32
 	return c->bytes;
 }
 
-void rc_log_commit(
-	struct rc_log *log, uint32_t len, uint32_t tick_ms, uint64_t key, uint64_t stamp)
+void rc_log_commit(struct rc_log *log, uint32_t len, const struct rc_log_mark *mark)
 {
 	struct rc_log_chunk *c = log->last;
 
 	RC_DASSERT(room(c) >= len && len > 0);
-	*entry(c, c->count) =
-		(struct rc_log_entry){.start = c->len, .tick_ms = tick_ms, .key = key, .stamp = stamp};
+	/* A clock that was set back, or a shard whose turn began earlier: the order stays. */
+	if (log->count_tail == 0 || (int32_t)(mark->time_ms - log->time_ms) > 0)
+		log->time_ms = mark->time_ms;
+	*entry(c, c->count) = (struct rc_log_entry){
+		.start = c->len,
+		.tick_ms = mark->tick_ms,
+		.time_ms = log->time_ms,
+		.key = mark->key,
+		.stamp = mark->stamp,
+	};
 	c->count++;
 	c->len += len;
 	log->tail += len;
@@ -166,6 +173,7 @@ static void describe(const struct rc_log_chunk *c, uint32_t i, struct rc_log_fra
 	out->ordinal = c->count_first + i;
 	out->len = end - e->start;
 	out->tick_ms = e->tick_ms;
+	out->time_ms = e->time_ms;
 	out->key = e->key;
 	out->stamp = e->stamp;
 	out->bytes = c->bytes + e->start;
@@ -236,6 +244,16 @@ uint64_t rc_log_after_stamp(const struct rc_log *log, uint64_t stamp)
 	return first_that(log, stamp_after, stamp);
 }
 
+static bool not_before_time(const struct rc_log_entry *e, uint64_t time_ms)
+{
+	return (int32_t)(e->time_ms - (uint32_t)time_ms) >= 0;
+}
+
+uint64_t rc_log_since_time(const struct rc_log *log, uint32_t time_ms)
+{
+	return first_that(log, not_before_time, time_ms);
+}
+
 uint64_t rc_log_since_tick(const struct rc_log *log, uint32_t tick_ms)
 {
 	return first_that(log, not_before_tick, tick_ms);
@@ -266,7 +284,7 @@ static void drop_first(struct rc_log *log, struct rc_buddy *arena)
 	log->head = c->pos + c->len;
 	if (c->count) {
 		log->trimmed_stamp = entry(c, c->count - 1)->stamp;
-		log->trimmed_tick_ms = entry(c, c->count - 1)->tick_ms;
+		log->trimmed_time_ms = entry(c, c->count - 1)->time_ms;
 	}
 	if (log->queue)
 		dequeue(log->queue, c);

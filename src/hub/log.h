@@ -24,7 +24,9 @@
 struct rc_log_entry {
 	uint32_t start;   /* byte offset from the chunk's first frame byte */
 	uint32_t tick_ms; /* when it was appended, milliseconds since start, wraps */
-	uint64_t key;     /* hash of the namespace's slow_key field; 0 = none */
+	uint32_t time_ms; /* when the gateway took it in, low bits of milliseconds since 1970; never goes back along a log */
+	uint32_t reserved;
+	uint64_t key; /* hash of the namespace's slow_key field; 0 = none */
 	uint64_t stamp;   /* the owner's number of the event; grows along a log of one owner */
 };
 
@@ -46,6 +48,12 @@ struct rc_log_chunk {
 	unsigned char bytes[];
 };
 
+/* What is remembered of a frame. */
+struct rc_log_mark {
+	uint32_t tick_ms, time_ms;
+	uint64_t key, stamp;
+};
+
 /* The zero value is an empty log. */
 struct rc_log {
 	struct rc_log_chunk *first;
@@ -57,8 +65,9 @@ struct rc_log {
 	uint32_t held;       /* bytes of all chunks */
 	struct rc_log_queue *queue; /* its chunks are in this; NULL = in none */
 	uint32_t tag;
-	uint32_t trimmed_tick_ms; /* of the newest frame that was trimmed */
+	uint32_t trimmed_time_ms; /* of the newest frame that was trimmed */
 	uint64_t trimmed_stamp;   /* the same; 0 = none was */
+	uint32_t time_ms;         /* of the newest frame */
 };
 
 /* A frame's place, for those who walk. */
@@ -67,6 +76,7 @@ struct rc_log_frame {
 	uint64_t ordinal;
 	uint32_t len;
 	uint32_t tick_ms;
+	uint32_t time_ms;
 	uint64_t key;
 	uint64_t stamp;
 	const unsigned char *bytes;
@@ -78,8 +88,7 @@ struct rc_log_frame {
 /* Room for a frame of at most len bytes at the tail, or NULL when the arena has none. */
 unsigned char *rc_log_reserve(struct rc_log *log, struct rc_buddy *arena, uint32_t len) RC_MUST_USE;
 /* The reserved room holds a frame of len bytes now. */
-void rc_log_commit(
-	struct rc_log *log, uint32_t len, uint32_t tick_ms, uint64_t key, uint64_t stamp);
+void rc_log_commit(struct rc_log *log, uint32_t len, const struct rc_log_mark *mark);
 /* Bytes that can be sent from pos on without leaving its chunk: *out points at them. 0 at the tail. head <= pos <= tail. */
 uint32_t rc_log_range(const struct rc_log *log, uint64_t pos, const unsigned char **out);
 /* The frame that holds pos (pos < tail) or begins there. */
@@ -90,9 +99,11 @@ void rc_log_frame_last(const struct rc_log *log, struct rc_log_frame *out);
 uint64_t rc_log_count_head(const struct rc_log *log);
 /* The frame of that ordinal: count_head <= ordinal < count_tail. */
 void rc_log_frame_number(const struct rc_log *log, uint64_t ordinal, struct rc_log_frame *out);
-/* The first frame whose stamp is greater, or that was appended at tick_ms or later: its ordinal, count_tail when there is none. */
+/* The first frame whose stamp is greater, that was appended at tick_ms or later, or taken in at time_ms or later: its ordinal,
+ * count_tail when there is none. */
 uint64_t rc_log_after_stamp(const struct rc_log *log, uint64_t stamp);
 uint64_t rc_log_since_tick(const struct rc_log *log, uint32_t tick_ms);
+uint64_t rc_log_since_time(const struct rc_log *log, uint32_t time_ms);
 /* The log's chunks enter the queue, those that it has too; or leave it. */
 void rc_log_enqueue(struct rc_log *log, struct rc_log_queue *queue, uint32_t tag);
 void rc_log_dequeue(struct rc_log *log);

@@ -288,6 +288,7 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 			.key = key_of(h, ns, p),
 			.taken_ns = p->taken_ns,
 			.stamp = h->stamp + 1,
+			.time_ms = p->time_ms,
 			.from = h->limits.shard,
 			.frame = h->scratch,
 			.frame_len = (uint32_t)rc_event_ws_encode(
@@ -305,7 +306,7 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 	o->stamp = ++h->stamp;
 	h->seen[h->limits.shard] = h->stamp;
 	h->position_len = 0;
-	o->tick_ms = h->now_ms;
+	o->time_ms = (uint32_t)p->time_ms;
 	if (h->limits.keeps_history)
 		recent_touch(h, index);
 	if (!o->interest)
@@ -321,7 +322,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 
 bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 {
-	struct rc_interest_ok ok = {.replica = ask->replica, .token = ask->token, .taken = true};
+	struct rc_interest_ok ok = {
+		.replica = ask->replica, .token = ask->token, .from = h->limits.shard, .taken = true, .stamp = h->stamp};
 	uint64_t bit = (uint64_t)1 << ask->shard;
 
 	if (memchr(ask->name.ptr, '*', ask->name.len)) {

@@ -65,6 +65,7 @@ bool rc_history_ask(struct rc_serve *sv, const struct rc_history_asker *asker,
 		.after = UINT64_MAX,
 		.until = UINT64_MAX,
 		.events_max = h->limit,
+		.bytes_max = RC_HISTORY_PAGE_BYTES,
 		.names = h->channel,
 	};
 	if (h->has_before) {
@@ -136,6 +137,7 @@ static void answer_ws(
 		(struct rc_str){r->channel, r->channel_len});
 	rc_history_write(&b, f, f->verdict == RC_VERDICT_ALL && !r->of_another_run);
 	rc_ws_end(sv, c, &b);
+	rc_ws_history_done(sv, c);
 }
 
 void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *f)
@@ -147,6 +149,19 @@ void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *f)
 	struct history_request r = *at(sv, slot);
 	put_back(sv, slot);
 	answer_ws(sv, &r, f);
+}
+
+static void ask_for(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m,
+	const struct rc_history_asker *asker, const struct rc_msg_history *h)
+{
+	bool begun = rc_ws_history_begun(sv, c);
+
+	if (begun && rc_history_ask(sv, asker, h))
+		return;
+	rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
+		"too many requests for history at once");
+	if (begun)
+		rc_ws_history_done(sv, c);
 }
 
 void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
@@ -162,13 +177,14 @@ void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *
 	(void)rc_str_copy(asker.id, m->id_raw);
 	if (rc_msg_history_of(m, &h, &fault) < 0)
 		rc_ws_error(sv, c, m->id_raw, fault.code, false, fault.message);
+	else if (h.channel.len == 0)
+		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "history needs a channel");
 	else if (rc_name_classify(h.channel) != RC_NAME_CHANNEL)
 		rc_ws_error(sv, c, m->id_raw, "bad_channel", false,
 			"history is that of one channel, by its name");
 	else if (rc_name_reserved(h.channel))
 		rc_ws_error(sv, c, m->id_raw, "forbidden", false,
 			"channels that begin with $ are the gateway's own");
-	else if (!rc_history_ask(sv, &asker, &h))
-		rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
-			"too many requests for history at once");
+	else
+		ask_for(sv, c, m, &asker, &h);
 }

@@ -135,6 +135,7 @@ struct rc_serve {
 	uint32_t replay_first, replay_last; /* of those to go on with */
 	uint32_t replay_count;
 	bool replay_refused; /* an owner's ring had no room */
+	bool from_line; /* the message being handled waited for others, whose answers are out */
 	struct rc_slab histories; /* requests for history that are not answered */
 	uint32_t *history_generation;
 	/* tls; NULL: no TLS port */
@@ -293,6 +294,13 @@ void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_m
 void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken);
 void rc_ws_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay);
 void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
+void rc_ws_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text);
+/* Answers come in the order of the questions: true when the message was put by until those before it are answered. */
+bool rc_ws_waits_in_line(
+	struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m, struct rc_str text);
+/* A request for history is under way (false: no memory), and is answered. */
+bool rc_ws_history_begun(struct rc_serve *sv, struct rc_conn *c);
+void rc_ws_history_done(struct rc_serve *sv, struct rc_conn *c);
 /* All subscriptions and unfinished subscribes of a connection end. */
 void rc_ws_drop_subs(struct rc_serve *sv, struct rc_conn *c);
 

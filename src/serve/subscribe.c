@@ -17,17 +17,27 @@
 /* In subs[]: this request brought the subscription into being. */
 #define FRESH       0x80000000u
 #define REQUEST_END RC_NONE
+/* Messages that wait for those before them. */
+#define LATER_MAX 256u
+
+enum request_kind {
+	SUBSCRIBE,
+	HISTORY, /* asked, and not answered yet */
+	LATER,   /* a message that must not overtake those before it: text_len bytes where subs stand */
+};
 
 struct request {
 	struct request *next;
 	uint32_t remaining; /* answers that are missing */
 	uint32_t count;
 	uint32_t size; /* of the block */
+	uint32_t text_len;
 	uint8_t word;
 	uint8_t id_len;
 	bool silent; /* nobody asked by a message: no acknowledgement is due */
 	bool refused;
 	bool recovers; /* with `since` */
+	uint8_t kind;
 	char id[RC_MSG_ID_MAX];
 	uint32_t subs[];
 };
@@ -272,10 +282,15 @@ static void finish_requests(struct rc_serve *sv, struct rc_conn *c)
 	while (c->state == RC_CONN_OPEN && (r = first_request(sv, c)) != NULL &&
 		r->remaining == 0) {
 		set_first(sv, c, r->next);
-		if (r->refused)
+		if (r->kind == LATER) {
+			sv->from_line = true;
+			rc_ws_message(sv, c, (struct rc_str){(char *)r->subs, r->text_len});
+			sv->from_line = false;
+		} else if (r->refused) {
 			refuse(sv, c, r);
-		else
+		} else {
 			acknowledge(sv, c, r);
+		}
 		free_request(sv, r);
 	}
 }
@@ -406,16 +421,78 @@ static bool add(struct rc_serve *sv, struct rc_conn *c, struct request *r, struc
 	return true;
 }
 
-static void append_request(struct rc_serve *sv, struct rc_conn *c, struct request *r)
+/* At the end of the line, unless it stood in it already: then it goes on being the first. */
+static void link_request(struct rc_serve *sv, struct rc_conn *c, struct request *r)
 {
 	struct request *last = first_request(sv, c);
 
-	while (last && last->next)
-		last = last->next;
-	if (last)
-		last->next = r;
-	else
+	if (!last || sv->from_line) {
+		r->next = last;
 		set_first(sv, c, r);
+		return;
+	}
+	while (last->next)
+		last = last->next;
+	last->next = r;
+}
+
+static void append_request(struct rc_serve *sv, struct rc_conn *c, struct request *r)
+{
+	link_request(sv, c, r);
+	sv->from_line = false;
+	finish_requests(sv, c);
+}
+
+bool rc_ws_waits_in_line(
+	struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m, struct rc_str text)
+{
+	uint32_t later = 0;
+
+	if (sv->from_line || c->requests == REQUEST_END)
+		return false;
+	for (const struct request *r = first_request(sv, c); r; r = r->next)
+		later += r->kind == LATER;
+	/* Subscribes may be under way together; they are acknowledged in order. */
+	if (later == 0 && m->type == RC_MSG_SUBSCRIBE)
+		return false;
+	struct request *r = later < LATER_MAX
+				    ? rc_pool_get(sv->pool, sizeof(*r) + text.len)
+				    : NULL;
+	if (!r) {
+		rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
+			"too many requests wait for those before them");
+		return true;
+	}
+	memset(r, 0, sizeof(*r));
+	r->size = (uint32_t)(sizeof(*r) + text.len);
+	r->kind = LATER;
+	r->text_len = (uint32_t)text.len;
+	memcpy(r->subs, text.ptr, text.len);
+	link_request(sv, c, r);
+	return true;
+}
+
+bool rc_ws_history_begun(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct request *r = new_request(sv, 0, RC_STR(""), RC_WORD_CHANNELS);
+
+	if (!r)
+		return false;
+	r->kind = HISTORY;
+	r->remaining = 1;
+	link_request(sv, c, r);
+	sv->from_line = false;
+	return true;
+}
+
+void rc_ws_history_done(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct request *r = first_request(sv, c);
+
+	if (!r || r->kind != HISTORY)
+		return;
+	set_first(sv, c, r->next);
+	free_request(sv, r);
 	finish_requests(sv, c);
 }
 

@@ -148,17 +148,20 @@ static void unsupported(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 		sv, c, m->id_raw, "unsupported", false, "this gateway does not take such messages");
 }
 
-static void handle_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text)
+void rc_ws_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text)
 {
 	struct rc_msg m;
 	struct rc_msg_fault fault;
 
-	rc_count(sv->counters, RC_C_messages_in, 1);
 	if (rc_msg_parse(text, &m, &fault) < 0) {
 		rc_count(sv->counters, RC_C_messages_bad, 1);
 		rc_ws_error(sv, c, m.id_raw, fault.code, false, fault.message);
 		return;
 	}
+	if ((m.type == RC_MSG_SUBSCRIBE || m.type == RC_MSG_UNSUBSCRIBE ||
+		    m.type == RC_MSG_HISTORY) &&
+		rc_ws_waits_in_line(sv, c, &m, text))
+		return;
 	switch (m.type) {
 	case RC_MSG_SUBSCRIBE:
 		rc_ws_subscribe(sv, c, &m);
@@ -182,6 +185,12 @@ static void handle_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 	default:
 		unsupported(sv, c, &m);
 	}
+}
+
+static void handle_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text)
+{
+	rc_count(sv->counters, RC_C_messages_in, 1);
+	rc_ws_message(sv, c, text);
 }
 
 static void free_message(struct rc_serve *sv, struct ws_input *in)

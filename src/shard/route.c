@@ -37,6 +37,7 @@ struct publish_record {
 	struct rc_publisher_ref from;
 	uint64_t timestamp_ms;
 	uint64_t taken_ns;
+	uint64_t time_ms;
 	uint32_t hash;
 	uint32_t data_len;
 	uint16_t channel_len;
@@ -77,7 +78,7 @@ struct fetched_record {
 _Static_assert(sizeof(struct rc_fetched) % 8 == 0, "frames stand at multiples of 8");
 
 struct event_record {
-	uint64_t epoch, offset, key, taken_ns, stamp;
+	uint64_t epoch, offset, key, taken_ns, stamp, time_ms;
 	uint32_t hash;
 	uint32_t frame_len;
 	uint16_t name_len;
@@ -152,6 +153,7 @@ static void tell(void *ctx, uint32_t shard, const struct rc_tell *t)
 		.key = t->key,
 		.taken_ns = t->taken_ns,
 		.stamp = t->stamp,
+		.time_ms = t->time_ms,
 		.hash = t->hash,
 		.frame_len = t->frame_len,
 		.name_len = (uint16_t)t->channel.len,
@@ -281,6 +283,7 @@ static enum rc_route publish(void *ctx, const struct rc_publish *p, struct rc_ou
 		.from = p->from,
 		.timestamp_ms = p->timestamp_ms,
 		.taken_ns = p->taken_ns,
+		.time_ms = p->time_ms,
 		.hash = p->hash,
 		.data_len = (uint32_t)p->data.len,
 		.channel_len = (uint16_t)p->channel.len,
@@ -458,6 +461,7 @@ static bool take_publish(struct rc_shard *s, const struct publish_record *r)
 		.from = r->from,
 		.timestamp_ms = r->timestamp_ms,
 		.taken_ns = r->taken_ns,
+		.time_ms = r->time_ms,
 		.hash = r->hash,
 		.json = r->json,
 	};
@@ -543,6 +547,7 @@ static void take_tell(struct rc_shard *s, uint32_t other, const struct rc_spsc_r
 			.key = e->key,
 			.taken_ns = e->taken_ns,
 			.stamp = e->stamp,
+			.time_ms = e->time_ms,
 			.from = other,
 			.direct = e->direct,
 			.pattern = e->pattern,

@@ -107,7 +107,8 @@ def test_positions_move_on_with_heartbeats_while_nothing_comes(gateway, publishe
         before = after
         deadline.left()
     ws.drop()
-    fill(p, "keep:idle:x", 2)
+    # The first publisher has not answered the gateway's pings meanwhile.
+    fill(publisher(g), "keep:idle:x", 2)
     back = reader(g)
     expect_back(back, before, "keep:idle:*")
     assert by_channel(back.take(2)) == {"keep:idle:x": [1, 2]}
@@ -132,7 +133,8 @@ def test_a_pattern_of_which_one_channel_was_trimmed_is_told_so(gateway, publishe
     p, ws = publisher(g), reader(g)
     start = ws.subscribe(PATTERN)["data"]["positions"][PATTERN]
     fill(p, "keep:a", 3)
-    fill(p, "keep:b", 6)
+    # More than a chunk holds, so that the first ones are really gone.
+    fill(p, "keep:b", 300, pad=2000)
     back = reader(g)
     ack = expect_back(back, start, PATTERN, False, "trimmed")
     now = ack["positions"][PATTERN]
@@ -148,16 +150,20 @@ def test_a_pattern_of_which_one_channel_was_trimmed_is_told_so(gateway, publishe
 
 
 def test_beginning_of_a_pattern(gateway, publisher, reader):
-    g = gateway(kept(history_size=10))
+    g = gateway(kept(history_size=10) | {"namespace.keep.lag_bytes": "32MiB", "memory": "256MiB"})
     p, ws = publisher(g), reader(g)
     fill(p, CHANNELS, 60)
     expect_back(ws, "beginning", PATTERN)
     assert by_channel(ws.take(60)) == expected(1, 10)
-    fill(p, CHANNELS, 6)
-    assert by_channel(ws.take(6)) == expected(11, 11)
+    fill(p, CHANNELS, 1800, pad=2000)
+    assert by_channel(ws.take(1800)) == expected(11, 310)
     other = reader(g)
     expect_back(other, "beginning", PATTERN, False, "trimmed")
-    assert by_channel(other.take(60)) == expected(2, 11)
+    got = dict.fromkeys(CHANNELS)
+    while any(n != 310 for n in got.values()):
+        e = other.next_event()
+        assert got[e["channel"]] in (None, e["offset"] - 1) and (got[e["channel"]] or 1 < e["offset"] <= 301), e
+        got[e["channel"]] = e["offset"]
     other.quiet()
 
 

@@ -11,7 +11,7 @@ from deadline import Deadline, eventually
 from rchistory import STREAM_POSITION, fill, kept, not_before, offset, payload, vector
 from rcingest import Wire, broadcast, publish
 from rcsse import Parser, Refused, SseClient, url
-from rcws import Response, Stream, open_socket
+from rcws import Closed, Response, Stream, open_socket
 from test_slow import PAD, flood, flood_until, namespace
 
 CHANNELS = [f"keep:{c}" for c in "abcd"]
@@ -32,8 +32,8 @@ def refused(g, path, status, code=None, **options):
         SseClient.open(g.http, path, **options)
     r = caught.value.response
     assert r.status == status, caught.value
-    if code:
-        assert r.headers["content-type"].startswith("application/json")
+    assert r.body, "it says why"
+    if code and r.headers["content-type"].startswith("application/json"):
         error = json.loads(r.body)["error"]
         assert error["code"] == code and error["message"], error
     return r
@@ -130,9 +130,9 @@ def test_what_follows_the_request_is_not_taken_for_another(gateway, publisher, s
     fill(p, "keep:a", 3)
     try:
         assert [s.next_event()["offset"] for _ in range(3)] == [1, 2, 3]
-    except Exception as e:  # noqa: BLE001
-        # Closing is as good an answer; an answer in the stream is none.
-        assert type(e).__name__ == "Closed", e
+    except Closed:
+        # As good an answer; one in the stream is none.
+        pass
     assert b"HTTP/1.1" not in b"".join(line for b in s.blocks for line in b.raw)
 
 
@@ -156,12 +156,12 @@ def test_origins_that_are_listed_may_read(gateway, sse):
 
 
 def test_one_more_than_max_clients_is_told_to_come_back(gateway, sse, connect):
-    g = gateway(kept() | {"max_clients": "2"})
-    s, ws = sse(g, url("keep:a")), connect(g)
+    g = gateway(kept() | {"max_clients": "20"})
+    streams, ws = [sse(g, url("keep:a")) for _ in range(19)], connect(g)
     r = refused(g, url("keep:a"), 503)
     assert int(r.headers["retry-after"]) > 0
-    s.drop()
-    g.until_counter("clients", 1)
+    streams[0].drop()
+    g.until_counter("clients", 19)
     sse(g, url("keep:a"))
     ws.barrier()
 
@@ -277,7 +277,7 @@ def test_event_names_with_line_ends_are_not_to_be_had(gateway, publisher, sse):
     """The publisher is refused, so nothing can be smuggled into a stream."""
     g = gateway(kept())
     p, s = publisher(g), sse(g, url("keep:a"))
-    for n, name in enumerate(("a\nid: 9", "a\rb", "a\0b", "a\r\n\r\ndata: x"), 1):
+    for name in ("a\nid: 9", "a\rb", "a\0b", "a\r\n\r\ndata: x"):
         p.sequence += 1
         p.send_bytes(publish(p.sequence, "keep:a", "1", event=name, flags=Wire.FLAG_JSON | Wire.FLAG_WANT_ACK))
         p.settle()
@@ -300,7 +300,8 @@ def test_heartbeats_carry_ids_that_move_on(gateway, publisher, sse):
         assert b.data is None and b.event is None and b.comments == [""] and not_before(b.id, before), b
         before = b.id
         deadline.left()
-    fill(p, "keep:idle", 1)
+    # The first publisher has not answered the gateway's pings meanwhile.
+    fill(publisher(g), "keep:idle", 1)
     assert s.next_event()["offset"] == 1
 
 
@@ -333,8 +334,8 @@ def test_a_slow_stream_is_ended_under_disconnect_after_a_whole_prefix(gateway, p
                 b = s.next_block(timeout=30)
                 if b.data is not None and b.name != "gap":
                     events.append(b.json())
-        except Exception as e:  # noqa: BLE001
-            assert type(e).__name__ == "Closed", e
+        except Closed:
+            pass
         assert [e["offset"] for e in events] == list(range(1, len(events) + 1)) and len(events) < total
         assert all(e["data"] == {"n": e["offset"], "pad": PAD} for e in events)
     assert g.counter("close_too_slow") == 1
@@ -413,7 +414,8 @@ def test_while_it_drains_newcomers_are_told_to_come_back(gateway, publisher, sse
         with pytest.raises(Refused) as caught:
             SseClient.open(g.http, url("keep:a"))
         assert caught.value.status == 503
-    except OSError:
+    except (OSError, Closed):
+        # The port is closed by now.
         pass
     assert sum(b.data is not None and b.json()["type"] == "event" for b in s.rest(timeout=60)) == 8000
     assert g.wait() == 0

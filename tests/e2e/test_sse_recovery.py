@@ -31,13 +31,24 @@ def quiet(g, p, s, channel):
     assert (e["channel"], e["offset"]) == (channel, at), e
 
 
-def gap(s, reason, channel=None):
+def gap(s, *reasons):
+    """The next message is a gap, of the whole stream or of one of its channels."""
     b = s.next_message()
     m = b.json()
-    assert b.name == "gap" and m["type"] == "gap" and m["reason"] == reason, b
-    assert channel is None or m["channel"] == channel, b
+    assert b.name == "gap" and m["type"] == "gap" and m["reason"] in reasons, b
     assert STREAM_POSITION.match(b.id), b
     return m
+
+
+def goes_on(s, names, channel, at):
+    """What follows a gap: others of other channels, then what was published behind them."""
+    while True:
+        b = s.next_message()
+        m = b.json()
+        if m["type"] == "event":
+            break
+        assert m["reason"] in ("epoch", "trimmed") and m.get("channel") in names, b
+    assert (m["channel"], m["offset"]) == (channel, at), m
 
 
 # ---- coming back
@@ -89,7 +100,7 @@ def test_the_other_forms_of_since_serve_here_too(gateway, publisher, sse):
     p = publisher(g)
     epoch, _ = p.publish("keep:a", payload(1))
     fill(p, "keep:a", 4, first=2)
-    for since, first in ((f"{epoch}@2", 3), ("beginning", 1), ("2020-01-01T00:00:00Z", 1), ("2020-01-01T00:00:00.5%2B02:00", 1)):
+    for since, first in ((f"{epoch}@2", 3), ("beginning", 1), (1_000_000, 1), ("2020-01-01T00:00:00Z", 1), ("2020-01-01T00:00:00.5%2B02:00", 1)):
         s = sse(g, url("keep:a", since=since))
         assert take(s, 6 - first) == {"keep:a": list(range(first, 6))}
         s.drop()
@@ -117,7 +128,8 @@ def test_ids_of_heartbeats_recover(gateway, publisher, sse):
     for _ in range(3):
         s.next_heartbeat()
     s.drop()
-    fill(p, ["keep:idle", "keep:idle:x"], 8)
+    # The first publisher has not answered the gateway's pings meanwhile.
+    fill(publisher(g), ["keep:idle", "keep:idle:x"], 8)
     back = s.again()
     assert take(back, 8) == {"keep:idle": [1, 2, 3, 4], "keep:idle:x": [1, 2, 3, 4]}
 
@@ -133,7 +145,7 @@ def test_another_set_of_channels_may_come_back_with_the_same_id(gateway, publish
     other = sse(g, url("keep:*"), last=position)
     # How much of the others it had is the moment's, so what it misses is at least what came later.
     got = {}
-    while min(map(len, got.values()), default=0) < 2 or len(got) < 6:
+    while sum(v[-1] == 4 for v in got.values()) < 6:
         e = other.next_event()
         got.setdefault(e["channel"], []).append(e["offset"])
     assert got["keep:a"] == [3, 4] and all(v == list(range(v[0], 5)) for v in got.values()), got
@@ -180,8 +192,8 @@ def test_coming_back_under_continuous_publishing(gateway, publisher, sse, which)
                 got[e["channel"]] = e["offset"]
             s.reset()
             s = s.again()
-            stack.callback(s.drop)
-    quiet(g, publisher(g), s, said[0])
+    with s:
+        quiet(g, publisher(g), s, said[0])
 
 
 @pytest.mark.deadline(150)
@@ -191,18 +203,20 @@ def test_a_long_replay_to_a_slow_stream(gateway, publisher, sse):
     fill(p, CHANNELS, count, pad=1000)
     quick = sse(g, url("keep:quick"))
     slow = [sse(g, url(*names, since="beginning"), rcvbuf=4096) for names in (CHANNELS, ("keep:*",))]
-    for n in range(3):
+    parts = [[], []]
+    for n in range(1, 4):
         p.publish("keep:quick", payload(n))
         assert quick.next_event()["data"]["n"] == n
-        for s in slow:
-            got = take(s, count // 3)
-            if n == 0:
-                assert set(got) == set(CHANNELS)
-    for s in slow:
-        # Of "keep:*" the quick one's are a part.
-        if "*" in s.path:
-            assert take(s, 3) == {"keep:quick": [1, 2, 3]}
-        quiet(g, p, s, "keep:a")
+        for s, got in zip(slow, parts):
+            got += [s.next_event() for _ in range(count // 3)]
+    # Of "keep:*" the quick one's are a part, wherever they came.
+    parts[1] += [slow[1].next_event() for _ in range(3)]
+    for s, got in zip(slow, parts):
+        for channel in CHANNELS:
+            assert [e["offset"] for e in got if e["channel"] == channel] == list(range(1, count // 6 + 1))
+        assert [e["offset"] for e in got if e["channel"] == "keep:quick"] == ([1, 2, 3] if got is parts[1] else [])
+    slow[1].drop()
+    quiet(g, p, slow[0], "keep:a")
 
 
 # ---- not everything is there any more
@@ -217,14 +231,8 @@ def test_an_id_of_another_life_is_a_gap_and_the_stream_goes_on(gateway, publishe
     fill(p, ["keep:a", "keep:b"], 6)
     for names in SETS.values():
         back = sse(g, url(*names), last=last)
-        m = gap(back, "epoch")
-        assert m["channel"]
-        # One for each channel or pattern that is concerned, then live.
-        told = {m["channel"]}
-        at = p.publish("keep:a", payload(-1))[1]
-        while (b := back.next_message()).name == "gap" and b.json()["type"] == "gap":
-            told.add(b.json()["channel"])
-        assert told <= set(names) and b.json()["offset"] == at
+        gap(back, "epoch")
+        goes_on(back, names, "keep:a", p.publish("keep:a", payload(-1))[1])
         assert not_before(back.last_id, back.first.id)
         # From there it recovers again.
         fill(p, "keep:a", 2)
@@ -233,33 +241,38 @@ def test_an_id_of_another_life_is_a_gap_and_the_stream_goes_on(gateway, publishe
     assert g.counter("recoveries_failed") > 0
 
 
-def test_only_the_channel_that_was_trimmed_has_a_gap(gateway, publisher, sse):
+def test_when_one_of_its_channels_was_trimmed_a_stream_is_told(gateway, publisher, sse):
+    """The others may come or not; whatever comes has no hole behind the gap."""
     g = gateway(kept(history_size=5))
     p, s = publisher(g), sse(g, url(*CHANNELS))
     s.drop()
     fill(p, CHANNELS[:3], 9)
-    fill(p, CHANNELS[3], 6)
+    # More than a chunk holds, so that the first ones are really gone.
+    fill(p, CHANNELS[3], 300, pad=2000)
     back = s.again()
-    m, got = None, {}
-    for _ in range(10):
+    fill(p, CHANNELS, 6, first=301)
+    gaps, got = [], {}
+    while any(c not in got or got[c][-1] != n for c, n in zip(CHANNELS, (4, 4, 4, 301, 1, 1))):
         b = back.next_message()
-        if b.json()["type"] == "gap":
-            assert m is None, "once"
-            m = b.json()
-            assert (m["channel"], m["reason"], offset(m["position"])) == (CHANNELS[3], "trimmed", 6), m
+        m = b.json()
+        if m["type"] == "gap":
+            gaps.append(m)
+            assert m["reason"] == "trimmed" and m.get("channel", CHANNELS[3]) == CHANNELS[3], m
         else:
-            got.setdefault(b.json()["channel"], []).append(b.json()["offset"])
-    assert m and got == {c: [1, 2, 3] for c in CHANNELS[:3]}
-    quiet(g, p, back, CHANNELS[3])
+            got.setdefault(m["channel"], []).append(m["offset"])
+    assert len(gaps) == 1 and got[CHANNELS[3]] == [301]
+    for channel in CHANNELS[:3]:
+        assert got[channel] == ([4] if "channel" not in gaps[0] else [1, 2, 3, 4]), (gaps, got)
+    assert len(take(back.again(last=back.first.id), 6)) == 6
 
 
 def test_a_pattern_of_which_something_was_trimmed_has_a_gap(gateway, publisher, sse):
     g = gateway(kept(history_size=5))
     p, s = publisher(g), sse(g, url("keep:*"))
     s.drop()
-    fill(p, "keep:a", 6)
+    fill(p, "keep:a", 300, pad=2000)
     back = s.again()
-    gap(back, "trimmed", "keep:*")
+    gap(back, "trimmed")
     quiet(g, p, back, "keep:b")
 
 
@@ -288,19 +301,19 @@ def test_what_is_trimmed_under_a_reader_is_a_gap_in_the_stream(gateway, publishe
 # ---- ids that are none
 
 @pytest.mark.one_path
-@pytest.mark.parametrize("last", ["garbage", "x" * 3000, "1", "aaaaaaaaaa~", "aaaaaaaaaa~1.x", "\xe9\xff", "aaaaaaaaaa~" + "1." * 500 + "1"],
-                         ids=["words", "long", "a number", "no numbers", "no number", "not ASCII", "many numbers"])
+@pytest.mark.parametrize("last", ["garbage", "x" * 3000, "aaaaaaaaaa~", "aaaaaaaaaa~1.x", "\xe9\xff", "aaaaaaaaaa~" + "1." * 500 + "1"],
+                         ids=["words", "long", "no numbers", "no number", "not ASCII", "many numbers"])
 def test_an_id_that_is_none_is_told_and_harms_nobody(gateway, publisher, sse, last):
-    """An EventSource sends what it has, so a refusal would stop it for good: it may be 400, or a stream that begins with a gap."""
+    """No gateway has given it, so an EventSource that sends it is stopped, or refused, or told that there is a gap."""
     g = gateway(kept())
     p, other = publisher(g), sse(g, url("keep:a"))
     try:
         s = SseClient.greeted(g.http, url("keep:a"), last=last)
     except Refused as e:
-        assert e.status == 400, e
+        assert e.status in (204, 400), e
     else:
         with s:
-            gap(s, "epoch", "keep:a")
+            gap(s, "epoch")
             quiet(g, p, s, "keep:a")
             other.next_event()
     p.publish("keep:a", payload(7))
@@ -315,7 +328,7 @@ def test_ten_thousand_bytes_of_id_and_an_id_with_nul(gateway, publisher, sse):
         with Stream(open_socket(g.http)) as s:
             s.send_bytes(f"GET {url('keep:a')} HTTP/1.1\r\nHost: a\r\nLast-Event-ID: {last}\r\n\r\n".encode())
             response = Response(s.read_until(b"\r\n\r\n"))
-            assert response.status in ((200, 400, 431) if len(last) > 5 else (400,)), response.status
+            assert response.status in ((200, 204, 400, 431) if len(last) > 5 else (400,)), response.status
     p.publish("keep:a", payload(7))
     assert other.next_event()["data"]["n"] == 7
 
