@@ -169,10 +169,13 @@ void rc_hub_check(const struct rc_hub *h)
 			  r->owned != RC_NONE || (r->linked_count && !r->rendition));
 		if (r->owned != RC_NONE)
 			check_history(h, r, index);
+		uint32_t followers = 0;
 		for (uint32_t k = 0; k < r->linked_count; k++) {
 			const struct rc_replica *other = rc_hub_replica(h, r->linked[k]);
 			RC_ASSERT((other->rendition != 0) != (r->rendition != 0));
+			followers += r->rendition ? 0 : other->count;
 		}
+		RC_ASSERT(followers == r->followers);
 		rc_log_check(&r->log);
 		subs += r->count;
 	}

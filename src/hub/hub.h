@@ -288,6 +288,7 @@ struct rc_replica {
 	uint32_t waiting;           /* a stream: members that have not begun yet */
 	uint32_t *linked;           /* a channel or pattern: the streams that follow it; a stream: its members */
 	uint32_t linked_count, linked_capacity;
+	uint32_t followers; /* subscribers of the streams that follow it */
 	uint32_t newest_from; /* a stream: its newest event, which several members may bring */
 	uint64_t newest_stamp;
 };

@@ -73,6 +73,8 @@ void rc_stream_member_ready(struct rc_hub *h, uint32_t member, bool taken);
 /* An event of a member reaches the streams that follow it. */
 void rc_stream_follow(struct rc_hub *h, uint32_t member, const struct rc_tell *t);
 void rc_stream_leave(struct rc_hub *h, uint32_t stream);
+/* It has a subscriber more, or (UINT32_MAX) one less. */
+void rc_stream_counted(struct rc_hub *h, const struct rc_replica *stream, uint32_t more);
 
 /* ---- events.c */
 

@@ -72,6 +72,12 @@ void rc_stream_leave(struct rc_hub *h, uint32_t index)
 	rc_replica_destroy(h, index);
 }
 
+void rc_stream_counted(struct rc_hub *h, const struct rc_replica *stream, uint32_t more)
+{
+	for (uint32_t i = 0; i < stream->linked_count; i++)
+		rc_hub_replica(h, stream->linked[i])->followers += more;
+}
+
 /* Follows the channel or pattern of that name. False: no room. */
 static bool add_member(struct rc_hub *h, uint32_t stream, struct rc_str name)
 {

@@ -29,6 +29,9 @@ static const struct rule {
 	const char *label, *value; /* NULL: none */
 	const char *help;          /* NULL: the counter's own */
 } rules[] = {
+	{"clients", "clients", "transport", "ws", "Clients connected now."},
+	{"clients_sse", "clients", "transport", "sse", NULL},
+	{"publishers", "publishers", "transport", "ingest", NULL},
 	{"clients_closed", "clients_gone", NULL, NULL, NULL},
 	{"http_bad", "http_refused", "reason", "malformed", "HTTP requests refused, by reason."},
 	{"http_404", "http_refused", "reason", "not_found", NULL},
@@ -222,6 +225,14 @@ static const char *shard_text(uint32_t shard, char out[12])
 
 /* ---- counters ----------------------------------------------------------------------------------- */
 
+/* Of the clients, those who are told apart by their transport are counted in both. */
+static uint64_t value_of(const struct rc_counters_shard *shard, enum rc_counter id)
+{
+	uint64_t value = rc_counter_get(shard, id);
+
+	return id == RC_C_clients ? value - rc_counter_get(shard, RC_C_clients_sse) : value;
+}
+
 static void counter_samples(struct out *o, const struct rc_counters *c, enum rc_counter id,
 	const struct named *n, bool counter)
 {
@@ -231,7 +242,7 @@ static void counter_samples(struct out *o, const struct rc_counters *c, enum rc_
 		struct label labels[] = {{"shard", shard_text(s, text)}, {n->label, n->value}};
 		/* A gauge that one shard raised and another lowered is below zero in the one. */
 		sample(o, n->family, counter ? "_total" : "", labels, 2,
-			(int64_t)rc_counter_get(&c->shards[s], id), n->decimals);
+			(int64_t)value_of(&c->shards[s], id), n->decimals);
 	}
 }
 

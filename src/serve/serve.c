@@ -405,8 +405,10 @@ void rc_serve_turn(struct rc_serve *sv)
 	rc_http_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
-	rc_survey_turn(sv);
-	rc_lag_turn(sv);
+	if (sv->survey_count)
+		rc_survey_turn(sv);
+	if (sv->lag.looking || sv->now_ns >= sv->lag.next_ns)
+		rc_lag_turn(sv);
 }
 
 void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
@@ -420,7 +422,8 @@ void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
 bool rc_serve_pending(const struct rc_serve *sv)
 {
 	return (sv->replay_first != RC_NONE && !sv->replay_refused) ||
-	       (sv->tls && rc_handshake_pending(sv)) || rc_survey_pending(sv) || sv->lag.looking;
+	       (sv->tls && rc_handshake_pending(sv)) || sv->lag.looking ||
+	       (sv->survey_count && rc_survey_pending(sv));
 }
 
 void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c)

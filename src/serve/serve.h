@@ -155,7 +155,7 @@ struct rc_serve {
 	const struct rc_serve_info *info;
 	uint32_t metrics_bound[2];   /* bytes of /metrics, by format; 0 = not reckoned yet */
 	struct rc_survey *survey[4]; /* RC_SURVEYS_MAX */
-	uint32_t survey_token;
+	uint32_t survey_count, survey_token;
 	uint32_t survey_next; /* whose turn it is to walk this shard */
 	struct rc_serve_lag lag;
 };

@@ -223,6 +223,7 @@ static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 	c->secret = rc_random_secret(&sv->secrets);
 	sv->clients++;
 	rc_gauge_set(sv->counters, RC_C_clients, sv->clients);
+	rc_gauge_add(sv->counters, RC_C_clients_sse, 1);
 	rc_count(sv->counters, RC_C_clients_opened, 1);
 	rc_count(sv->counters, RC_C_upgrades, 1);
 	rc_conn_timer(sv->conns, c, 1 + rc_prng_below(&sv->prng, sv->config->heartbeat_ms));
@@ -454,5 +455,6 @@ void rc_sse_gone(struct rc_serve *sv, struct rc_conn *c)
 	rc_ws_drop_subs(sv, c);
 	sv->clients--;
 	rc_gauge_set(sv->counters, RC_C_clients, sv->clients);
+	rc_gauge_add(sv->counters, RC_C_clients_sse, -1);
 	rc_count(sv->counters, RC_C_clients_closed, 1);
 }

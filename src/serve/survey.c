@@ -147,6 +147,7 @@ struct rc_survey *rc_survey_new(struct rc_serve *sv)
 		memset(s, 0, sizeof(*s));
 		s->token = ++sv->survey_token;
 		sv->survey[i] = s;
+		sv->survey_count++;
 		return s;
 	}
 	return NULL;
@@ -184,6 +185,7 @@ static void end(struct rc_serve *sv, uint32_t slot)
 			free_set(sv, &survey->set[i]);
 	}
 	sv->survey[slot] = NULL;
+	sv->survey_count--;
 	rc_pool_put(sv->pool, survey, sizeof(*survey));
 }
 
