@@ -146,8 +146,6 @@ static void answer_http(
 	struct rc_http_call later, *call = r->asker.call;
 
 	/* The owner was this shard, and the handler has not returned yet; or it has. */
-	if (call && *r->asker.answered)
-		return;
 	if (call)
 		*r->asker.answered = true;
 	else if (rc_http_resume(sv, &r->asker.ref, &later))

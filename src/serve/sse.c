@@ -257,7 +257,7 @@ static enum rc_http_result refuse(
 		[FORBIDDEN] = {403, "forbidden",
 			"forbidden: channels that begin with $ are the gateway's own",
 			RC_C_subscribe_refused_forbidden},
-		[TOO_MANY] = {400, "limit_exceeded",
+		[TOO_MANY] = {403, "limit_exceeded",
 			"limit_exceeded: more channels than one client may have",
 			RC_C_subscribe_refused_limit},
 		[NOT_ACCEPTABLE] = {406, "not_acceptable",

@@ -202,7 +202,7 @@ static void answer_channel(
 	rc_http_end(sv, call, 200, NO_STORE, JSON, &b);
 }
 
-/* A channel's name may hold a slash, so one that ends like this can't be looked at here. */
+/* As it is written: a slash of the channel's own name is escaped. */
 static const struct rc_str tail = {"/history", 8};
 
 enum rc_http_result rc_status_channel(struct rc_serve *sv, struct rc_http_call *call)
