@@ -65,7 +65,7 @@ bool rc_history_ask(struct rc_serve *sv, const struct rc_history_asker *asker,
 		.after = UINT64_MAX,
 		.until = UINT64_MAX,
 		.events_max = h->limit,
-		.bytes_max = UINT32_MAX,
+		.bytes_max = RC_HISTORY_PAGE_BYTES,
 		.names = h->channel,
 	};
 	if (h->has_before) {

@@ -496,7 +496,9 @@ static void took_many(struct rc_serve *sv, uint32_t index, const struct rc_fetch
 	struct rc_replay *p = rc_replay_at(sv, index);
 	struct rc_conn *c = &sv->conns->at[p->conn];
 
-	if (f->verdict != RC_VERDICT_ALL) {
+	if (f->verdict == RC_VERDICT_ALL) {
+		p->gap_told = false;
+	} else if (p->verdict == RC_VERDICT_ALL) { /* else it knows from the beginning */
 		tell_gap(sv, c, p, RC_MSG_NO_COUNT, 0);
 		if (c->state != RC_CONN_OPEN)
 			return;

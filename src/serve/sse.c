@@ -44,6 +44,9 @@ static bool is_channel_word(struct rc_str key)
 	return false;
 }
 
+/* Why a request does not become a stream. */
+enum refusal { NOTHING, BAD_REQUEST, BAD_CHANNEL, FORBIDDEN, TOO_MANY, NOT_ACCEPTABLE, FULL, STOP };
+
 static int compare(const unsigned char *a, const unsigned char *b)
 {
 	int order = memcmp(a + 1, b + 1, RC_MIN(a[0], b[0]));
@@ -52,23 +55,23 @@ static int compare(const unsigned char *a, const unsigned char *b)
 }
 
 /* In its place among the others, unless it is there. Requests have few names, mostly in order. */
-static int add_name(struct wish *w, struct rc_str name)
+static enum refusal add_name(struct wish *w, struct rc_str name)
 {
 	unsigned char entry[1 + RC_CHANNEL_MAX];
 	uint32_t at = 0, len = 1 + (uint32_t)name.len;
 
 	if (rc_name_classify(name) == RC_NAME_BAD)
-		return 400;
+		return BAD_CHANNEL;
 	if (rc_name_reserved(name))
-		return 403;
+		return FORBIDDEN;
 	if (w->len + len > NAMES_MAX)
-		return 414;
+		return TOO_MANY;
 	entry[0] = (unsigned char)name.len;
 	memcpy(entry + 1, name.ptr, name.len);
 	while (at < w->len) {
 		int order = compare(entry, w->names + at);
 		if (order == 0)
-			return 0;
+			return NOTHING;
 		if (order < 0)
 			break;
 		at += 1u + w->names[at];
@@ -77,10 +80,10 @@ static int add_name(struct wish *w, struct rc_str name)
 	memcpy(w->names + at, entry, len);
 	w->len += len;
 	w->count++;
-	return 0;
+	return NOTHING;
 }
 
-static int read_query(struct wish *w, struct rc_str query)
+static enum refusal read_query(struct wish *w, struct rc_str query)
 {
 	struct rc_str rest = query, key, value;
 	char buf[2048];
@@ -95,43 +98,52 @@ static int read_query(struct wish *w, struct rc_str query)
 			continue;
 		int len = rc_http_unescape(value, true, buf, sizeof(buf));
 		if (len < 0)
-			return 400;
+			return channel ? BAD_CHANNEL : BAD_REQUEST;
 		struct rc_str text = {buf, (size_t)len};
-		int status = channel ? add_name(w, text) : 0;
-		if (status)
-			return status;
+		enum refusal why = channel ? add_name(w, text) : NOTHING;
+		if (why)
+			return why;
 		if (format) {
 			w->bare = rc_str_eq(text, RC_STR("data"));
 			if (!w->bare && !rc_str_eq(text, RC_STR("event")))
-				return 400;
+				return BAD_REQUEST;
 		}
 		if (from && len) {
 			if (since || rc_msg_since_text(text, &w->since) < 0)
-				return 400;
+				return BAD_REQUEST;
 			since = true;
 			w->back = rc_str_eq(key, RC_STR("lastEventId"));
 		}
 	}
-	return w->count ? 0 : 400;
+	return w->count ? NOTHING : BAD_REQUEST;
 }
 
-static int read_wish(struct wish *w, const struct rc_http_request *r)
+static bool takes_streams(const struct rc_http_request *r)
+{
+	return !rc_http_header_get(r, "accept").ptr || rc_http_accepts(r, "text/event-stream") ||
+	       rc_http_accepts(r, "text/*") || rc_http_accepts(r, "*/*");
+}
+
+static enum refusal read_wish(
+	const struct rc_serve *sv, struct wish *w, const struct rc_http_request *r)
 {
 	struct rc_str last = rc_http_header_get(r, "last-event-id");
-	int status = read_query(w, r->query);
+	enum refusal why = takes_streams(r) ? read_query(w, r->query) : NOT_ACCEPTABLE;
 
 	if (last.len) {
 		/* What an EventSource sends by itself counts for more than what its address said at the beginning. */
 		w->back = true;
 		memset(&w->since, 0, sizeof(w->since));
-		if (rc_msg_since_text(last, &w->since) < 0 && status == 0)
-			status = 400;
+		if (rc_msg_since_text(last, &w->since) < 0 && why == NOTHING)
+			why = BAD_REQUEST;
 	}
-	if (status == 0 && w->since.kind == RC_SINCE_POSITION &&
+	if (why == NOTHING && w->since.kind == RC_SINCE_POSITION &&
 		(w->count > 1 || memchr(w->names + 1, '*', w->names[0])))
-		status = 400;
-	/* To one who was here before and whose request can't be served any more nothing is owed but to stop asking. */
-	return status && w->back ? 204 : status;
+		why = BAD_REQUEST;
+	if (why == NOTHING && w->count > sv->config->max_channels_per_client)
+		why = TOO_MANY;
+	/* One who was here before and whose request can't be served any more is told to stop asking. */
+	return why && w->back ? STOP : why;
 }
 
 /* ---- coming ------------------------------------------------------------------------------------- */
@@ -189,23 +201,15 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 		rc_replica_resume(sv->hub, c->subs);
 }
 
-/* 0, or the status to answer with; then nothing was done. */
-static int subscribe(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
+static enum refusal subscribe(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 {
 	uint32_t sub;
 
-	if (w->count > sv->config->max_channels_per_client) {
-		rc_count(sv->counters, RC_C_subscribe_refused_limit, 1);
-		return w->back ? 204 : 403;
-	}
 	enum rc_subscribe_result result = rc_stream_subscribe(sv->hub,
 		rc_conn_slot(sv->conns, c), &c->subs,
 		(struct rc_str){(const char *)w->names, w->len},
 		w->bare ? RC_RENDITION_SSE_BARE : RC_RENDITION_SSE, RC_SUB_PAUSED, &sub);
-	if (result == RC_SUBSCRIBED)
-		return 0;
-	rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
-	return 503;
+	return result == RC_SUBSCRIBED ? NOTHING : FULL;
 }
 
 static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
@@ -235,27 +239,50 @@ static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 		begin(sv, c);
 }
 
-static enum rc_http_result refuse(struct rc_serve *sv, struct rc_http_call *call, int status)
+static enum rc_http_result refuse(
+	struct rc_serve *sv, struct rc_http_call *call, enum refusal why)
 {
+	static const struct {
+		int status;
+		const char *code, *message;
+		enum rc_counter counted;
+	} answers[] = {
+		[BAD_REQUEST] = {400, "bad_request",
+			"bad_request: name channels, and since, lastEventId and format as documented",
+			RC_C_http_bad},
+		[BAD_CHANNEL] = {400, "bad_channel",
+			"bad_channel: that is not the name of a channel or a pattern",
+			RC_C_subscribe_refused_bad_name},
+		[FORBIDDEN] = {403, "forbidden",
+			"forbidden: channels that begin with $ are the gateway's own",
+			RC_C_subscribe_refused_forbidden},
+		[TOO_MANY] = {400, "limit_exceeded",
+			"limit_exceeded: more channels than one client may have",
+			RC_C_subscribe_refused_limit},
+		[NOT_ACCEPTABLE] = {406, "not_acceptable",
+			"not_acceptable: this is text/event-stream", RC_C_http_bad},
+	};
 	struct rc_str nothing = {NULL, 0};
 
-	switch (status) {
-	case 204:
+	if (why == STOP) {
 		rc_http_respond(sv, call, 204, NULL, NULL, nothing);
-		break;
-	case 403:
-		rc_http_fail(sv, call, 403, "forbidden", "403 Forbidden");
-		break;
-	case 414:
-		rc_http_fail(sv, call, 414, "too_long", "414 URI Too Long");
-		break;
-	case 503:
+	} else if (why == FULL) {
+		rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
 		rc_http_respond(sv, call, 503, "Retry-After: 5\r\n", "text/plain; charset=utf-8",
 			RC_STR("503 Service Unavailable\n"));
-		break;
-	default:
-		rc_http_fail(sv, call, 400, "bad_request", "400 Bad Request");
+	} else {
+		rc_count(sv->counters, answers[why].counted, 1);
+		rc_http_fail(sv, call, answers[why].status, answers[why].code,
+			answers[why].message);
 	}
+	return RC_HTTP_DONE;
+}
+
+static enum rc_http_result answer_head(struct rc_serve *sv, struct rc_http_call *call)
+{
+	rc_http_respond(sv, call, 200,
+		"Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n",
+		"text/event-stream; charset=utf-8", RC_STR(""));
 	return RC_HTTP_DONE;
 }
 
@@ -264,28 +291,22 @@ enum rc_http_result rc_sse_events(struct rc_serve *sv, struct rc_http_call *call
 	struct wish w = {0};
 	struct rc_conn *c = call->c;
 	char head[HEAD_MAX];
-	int status;
+	enum refusal why;
 
-	if (call->reply.head) {
-		rc_http_respond(sv, call, 200,
-			"Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n",
-			"text/event-stream; charset=utf-8", RC_STR(""));
-		return RC_HTTP_DONE;
-	}
 	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
 		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
-		return refuse(sv, call, 503);
+		return refuse(sv, call, FULL);
 	}
 	w.names = rc_pool_get(sv->pool, NAMES_MAX);
 	if (!w.names)
-		return refuse(sv, call, 503);
+		return refuse(sv, call, FULL);
 	rc_count(sv->counters, RC_C_subscribe_requests, 1);
-	status = read_wish(&w, call->request);
-	if (status == 0)
-		status = subscribe(sv, c, &w);
-	if (status) {
+	why = read_wish(sv, &w, call->request);
+	if (why == NOTHING && !call->reply.head)
+		why = subscribe(sv, c, &w);
+	if (why || call->reply.head) {
 		rc_pool_put(sv->pool, w.names, NAMES_MAX);
-		return refuse(sv, call, status);
+		return why ? refuse(sv, call, why) : answer_head(sv, call);
 	}
 	size_t len = sizeof(head_text) - 1;
 	memcpy(head, head_text, len);
@@ -326,41 +347,55 @@ void rc_sse_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay)
 
 /* ---- while it lasts ----------------------------------------------------------------------------- */
 
-/* What the stream consists of, as people read it. */
-static struct rc_str names_text(const struct rc_replica *r, char *out, size_t cap)
+/* The id of the event before the cursor: where the client stands when it was told of all before it. */
+static struct rc_str id_before(const struct rc_replica *r, uint64_t cursor)
 {
-	size_t len = 0;
+	static const char mark[] = "\nid: ";
+	struct rc_log_frame f;
+	struct rc_str none = {NULL, 0};
 
-	for (uint32_t at = 1; at < r->name_len;) {
-		uint32_t name_len = (unsigned char)r->name[at];
-		if (len + 1 + name_len > cap)
+	if (cursor <= r->log.head)
+		return none;
+	rc_log_frame_at(&r->log, cursor - 1, &f);
+	/* It ends with the id's line and an empty one, and data has no line that begins like this. */
+	for (uint32_t at = f.len - 2; at-- > 0;) {
+		if (f.bytes[at] == '\n' && f.len - at > sizeof(mark) &&
+			memcmp(f.bytes + at, mark, sizeof(mark) - 1) == 0)
+			return (struct rc_str){(const char *)f.bytes + at + sizeof(mark) - 1,
+				f.len - 2 - at - (sizeof(mark) - 1)};
+		if (f.bytes[at] == '\n')
 			break;
-		if (len)
-			out[len++] = ',';
-		memcpy(out + len, r->name + at + 1, name_len);
-		len += name_len;
-		at += 1 + name_len;
 	}
-	return (struct rc_str){out, len};
+	return none;
 }
 
 void rc_sse_gap_to(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
 	const char *reason, uint64_t missed, uint64_t offset)
 {
-	char names[1024], json[1536];
+	const struct rc_sub *s = rc_hub_sub(sv->hub, c->subs);
+	uint32_t replay = rc_replay_of(sv, c->subs);
+	char json[1024], position[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
 	struct rc_textbuf b = {.ptr = json, .cap = sizeof(json)};
 	struct rc_str none = {NULL, 0};
+	/* Of which of several channels is not known. */
+	bool one = 2u + (unsigned char)r->name[1] == r->name_len;
+	struct rc_str channel = {r->name + 2, one ? r->name_len - 2u : 0};
+	struct rc_str id = rc_hub_position(sv->hub);
 
 	(void)offset;
-	rc_msg_gap(&b, names_text(r, names, sizeof(names)), reason, missed, none);
+	if (replay != RC_NONE && rc_replay_wanted(rc_replay_at(sv, replay)))
+		id = rc_replay_position(sv, rc_replay_at(sv, replay), position);
+	else if (replay == RC_NONE && s->cursor < r->log.tail)
+		id = id_before(r, s->cursor);
+	rc_msg_gap(&b, channel, reason, missed, none);
 	struct rc_str text = {json, b.len};
-	size_t bound = rc_sse_block_bound(RC_STR("gap"), text, none);
+	size_t bound = rc_sse_block_bound(RC_STR("gap"), text, id);
 	unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound, UINT32_MAX);
 	if (!room) {
 		rc_sse_end(sv, c, RC_C_close_capacity);
 		return;
 	}
-	rc_conn_commit(sv->conns, c, (uint32_t)rc_sse_gap(room, text, none));
+	rc_conn_commit(sv->conns, c, (uint32_t)rc_sse_gap(room, text, id));
 	rc_count(sv->counters, RC_C_gaps_sent, 1);
 }
 
