@@ -28,7 +28,7 @@ static void append_one(struct state *s, uint32_t i)
 
 	RC_ASSERT(room);
 	memcpy(room, s->frame, s->len);
-	rc_log_commit(&s->log, s->len, i, 0);
+	rc_log_commit(&s->log, s->len, &(struct rc_log_mark){.tick_ms = i, .stamp = i});
 }
 
 static void *state_open(uint64_t len)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 /* 9999-12-31T23:59:59.999Z */
@@ -73,4 +74,116 @@ void rc_clock_iso8601(uint64_t wall_ms, char out[RC_ISO8601_LEN])
 	*p++ = (char)('0' + ms / 100);
 	p = put2(p, ms % 100);
 	*p = 'Z';
+}
+
+/* What is still to be read; ok turns false with the first thing that is not as it should be, and stays so. */
+struct reader {
+	struct rc_str rest;
+	bool ok;
+};
+
+static char take_char(struct reader *r)
+{
+	if (r->rest.len == 0) {
+		r->ok = false;
+		return 0;
+	}
+	r->rest.len--;
+	return *r->rest.ptr++;
+}
+
+static void expect(struct reader *r, char c)
+{
+	if (take_char(r) != c)
+		r->ok = false;
+}
+
+static uint32_t take_number(struct reader *r, uint32_t digits, uint32_t lowest, uint32_t highest)
+{
+	uint32_t value = 0;
+
+	for (uint32_t i = 0; i < digits; i++) {
+		uint32_t digit = (uint32_t)(unsigned char)take_char(r) - '0';
+
+		if (digit > 9) {
+			r->ok = false;
+			return lowest;
+		}
+		value = value * 10 + digit;
+	}
+	if (value < lowest || value > highest)
+		r->ok = false;
+	return value;
+}
+
+/* Days since 0000-03-01, of a date that exists. */
+static uint32_t take_day(struct reader *r)
+{
+	static const uint8_t days_in[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	uint32_t year, month, day, month_from_march;
+
+	year = take_number(r, 4, 0, 9999);
+	expect(r, '-');
+	month = take_number(r, 2, 1, 12);
+	expect(r, '-');
+	if (!r->ok)
+		return 0;
+	day = take_number(r, 2, 1, days_in[month - 1]);
+	if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
+		r->ok = false;
+	/* Before March it is the year before; 400 years more keep the first of them above zero. */
+	year += month <= 2 ? 399 : 400;
+	month_from_march = (month + 9) % 12;
+	return year * 365 + year / 4 - year / 100 + year / 400 + (153 * month_from_march + 2) / 5 +
+	       day - 1;
+}
+
+static uint32_t take_fraction_ms(struct reader *r)
+{
+	uint32_t ms = 0, unit = 100, digits = 0;
+
+	if (r->rest.len == 0 || *r->rest.ptr != '.')
+		return 0;
+	take_char(r);
+	for (; r->rest.len > 0 && *r->rest.ptr >= '0' && *r->rest.ptr <= '9'; unit /= 10, digits++)
+		ms += unit * (uint32_t)(take_char(r) - '0');
+	if (digits < 1 || digits > 9)
+		r->ok = false;
+	return ms;
+}
+
+static int32_t take_zone_minutes(struct reader *r)
+{
+	char sign = take_char(r);
+	uint32_t hours, minutes;
+
+	if (sign == 'Z')
+		return 0;
+	if (sign != '+' && sign != '-')
+		r->ok = false;
+	hours = take_number(r, 2, 0, 23);
+	expect(r, ':');
+	minutes = hours * 60 + take_number(r, 2, 0, 59);
+	return sign == '-' ? -(int32_t)minutes : (int32_t)minutes;
+}
+
+int rc_clock_iso8601_parse(struct rc_str text, uint64_t *wall_ms)
+{
+	struct reader r = {text, true};
+	int64_t day, seconds, ms;
+
+	day = (int64_t)take_day(&r) - DAYS_TO_1970 - DAYS_PER_ERA;
+	expect(&r, 'T');
+	seconds = take_number(&r, 2, 0, 23) * 3600;
+	expect(&r, ':');
+	seconds += take_number(&r, 2, 0, 59) * 60;
+	expect(&r, ':');
+	seconds += take_number(&r, 2, 0, 59);
+	ms = take_fraction_ms(&r);
+	seconds -= take_zone_minutes(&r) * 60;
+	if (!r.ok || r.rest.len > 0)
+		return -EINVAL;
+	ms += day * (int64_t)MS_PER_DAY + seconds * 1000;
+	*wall_ms = ms > 0 ? (uint64_t)ms : 0;
+	return 0;
 }

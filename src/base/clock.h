@@ -14,5 +14,10 @@ uint64_t rc_clock_mono_ns(void);
 uint64_t rc_clock_wall_ms(void);
 /* Writes exactly RC_ISO8601_LEN bytes, no NUL. Years 1970 to 9999; later times are clamped to the end of 9999. */
 void rc_clock_iso8601(uint64_t wall_ms, char out[RC_ISO8601_LEN]);
+/*
+ * The way back, wider than what is written: "2026-01-15T10:15:00Z", with or without a fraction of a second (1 to 9 digits, cut
+ * at the millisecond), at Z, +hh:mm or -hh:mm. Years 0000 to 9999; before 1970 is 0. 0, or -EINVAL.
+ */
+RC_MUST_USE int rc_clock_iso8601_parse(struct rc_str text, uint64_t *wall_ms);
 
 #endif

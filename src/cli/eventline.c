@@ -26,9 +26,10 @@ static enum rc_eventline_kind kind_of(const struct rc_eventline *m)
 	} kinds[] = {{RC_STR("event"), RC_EVENTLINE_EVENT},
 		{RC_STR("connected"), RC_EVENTLINE_CONNECTED},
 		{RC_STR("error"), RC_EVENTLINE_ERROR}, {RC_STR("gap"), RC_EVENTLINE_GAP},
-		{RC_STR("bye"), RC_EVENTLINE_BYE}, {RC_STR("subscription-ack"), RC_EVENTLINE_OTHER},
+		{RC_STR("bye"), RC_EVENTLINE_BYE}, {RC_STR("subscription-ack"), RC_EVENTLINE_ACK},
 		{RC_STR("unsubscription-ack"), RC_EVENTLINE_OTHER},
 		{RC_STR("ping"), RC_EVENTLINE_OTHER}, {RC_STR("pong"), RC_EVENTLINE_OTHER},
+		{RC_STR("positions"), RC_EVENTLINE_OTHER}, {RC_STR("history"), RC_EVENTLINE_OTHER},
 		{RC_STR("join"), RC_EVENTLINE_OTHER}, {RC_STR("leave"), RC_EVENTLINE_OTHER}};
 
 	for (size_t i = 0; i < RC_ARRAY_LEN(kinds); i++) {
@@ -48,7 +49,7 @@ void rc_eventline_parse(struct rc_eventline *m, struct rc_str text, bool binary)
 		{RC_STR("data"), &m->data}, {RC_STR("encoding"), &m->encoding},
 		{RC_STR("id"), &m->id}, {RC_STR("code"), &m->code},
 		{RC_STR("message"), &m->message}, {RC_STR("missed"), &m->missed},
-		{RC_STR("heartbeat"), &m->heartbeat}};
+		{RC_STR("reason"), &m->reason}, {RC_STR("heartbeat"), &m->heartbeat}};
 	struct rc_json_value root, value;
 	struct rc_json_iter it;
 	struct rc_str key;
@@ -80,6 +81,22 @@ const char *rc_eventline_text(struct rc_json_value value, char *buf, size_t size
 	}
 	buf[len] = '\0';
 	return buf;
+}
+
+struct rc_json_value rc_eventline_member(struct rc_json_value object, struct rc_str name)
+{
+	struct rc_json_value found = {RC_JSON_NONE, {NULL, 0}}, value;
+	struct rc_json_iter it;
+	struct rc_str key;
+
+	if (object.kind != RC_JSON_OBJECT)
+		return found;
+	rc_json_object_begin(&it, object.raw);
+	while (rc_json_object_next(&it, &key, &value)) {
+		if (rc_str_eq(key, name))
+			found = value;
+	}
+	return found;
 }
 
 uint64_t rc_eventline_number(struct rc_json_value value)

@@ -17,6 +17,7 @@ enum rc_eventline_kind {
 	RC_EVENTLINE_CONNECTED,
 	RC_EVENTLINE_ERROR,
 	RC_EVENTLINE_GAP,
+	RC_EVENTLINE_ACK, /* of a subscribe */
 	RC_EVENTLINE_BYE,
 	RC_EVENTLINE_OTHER, /* any other message of the gateway's own */
 };
@@ -25,7 +26,7 @@ struct rc_eventline {
 	enum rc_eventline_kind kind;
 	/* Those that the message has, by the names that they have there. */
 	struct rc_json_value type, channel, event, offset, data, encoding;
-	struct rc_json_value id, code, message, missed, heartbeat;
+	struct rc_json_value id, code, message, missed, reason, heartbeat;
 };
 
 enum rc_eventline_format {
@@ -41,6 +42,8 @@ RC_MUST_USE bool rc_eventline_print(FILE *out, enum rc_eventline_format format,
 	const struct rc_eventline *m, struct rc_str text);
 /* A JSON string as words for people, NUL-terminated in buf; "?" where there is none or it can't be shown. */
 const char *rc_eventline_text(struct rc_json_value value, char *buf, size_t size);
+/* The last of this name in an object; of kind NONE where there is none, or it is no object. */
+struct rc_json_value rc_eventline_member(struct rc_json_value object, struct rc_str name);
 /* 0 where it is not a whole number of up to 18 digits. */
 uint64_t rc_eventline_number(struct rc_json_value value);
 

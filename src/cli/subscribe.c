@@ -7,27 +7,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/args.h"
-#include "cli/eventline.h"
+#include "cli/subscribeargs.h"
 #include "cli/wsclient.h"
 #include "proto/json.h"
 #include "proto/names.h"
 #include "proto/textbuf.h"
 
 #define NO                 1
-#define USAGE              2
 #define NO_GATEWAY         3
-#define SERVER             "127.0.0.1:8080"
 #define PROTOCOL           "ringcast.v1.json"
 #define CONNECT_TIMEOUT_MS 10000
 /* For the gateway's answer to our close. */
@@ -36,45 +30,8 @@
 #define SILENT_HEARTBEATS 3
 #define OUT_BUFFER        65536
 
-static const char usage[] =
-	"usage: ringcast subscribe [options] CHANNEL...\n"
-	"\n"
-	"Prints the events of channels and patterns (news:*, agent:**) as they come, each as a line\n"
-	"'channel event offset data'. Opaque data is shown as text where it is text, else as base64:...\n"
-	"The messages of a namespace with raw = yes have no channel: '- - - data'.\n"
-	"\n"
-	"  --server HOST:PORT  the gateway's HTTP port (" SERVER ");\n"
-	"                      wss://HOST:PORT for the one that speaks TLS; a path may follow\n"
-	"  --path PATH         where its WebSocket is (/ws)\n" RC_ARGS_TLS_HELP
-	"  --count N           end after N events\n"
-	"  --timeout TIME      end with status 1 when no event came for so long, such as 500ms\n"
-	"  --raw               print the data alone, opaque bytes as they are\n"
-	"  --json              print the gateway's messages whole\n"
-	"  --all               print on standard error what the gateway says besides events\n"
-	"  -h, --help\n"
-	"\n"
-	"Line ends inside data become spaces, but in opaque data under --raw.\n"
-	"\n"
-	"Status: 0 N events came, or nobody reads any more; 1 no event in time, a channel was refused,\n"
-	"or the gateway ended it; 2 wrong usage; 3 no gateway answers; 130 and 143 on SIGINT and SIGTERM.\n";
-
-struct options {
-	const char *server;
-	char host[RC_ARGS_HOST_SIZE];
-	uint16_t port;
-	const char *path;
-	bool over_tls;
-	struct rc_args_tls tls;
-	uint64_t count; /* 0: no end */
-	int timeout_ms; /* 0: none */
-	enum rc_eventline_format format;
-	bool all;
-	char **channels;
-	size_t channel_count;
-};
-
 struct subscribe {
-	const struct options *o;
+	const struct rc_subscribe_options *o;
 	struct rc_wsclient ws;
 	uint64_t events;
 	uint64_t event_ns; /* when the last one came */
@@ -85,144 +42,6 @@ struct subscribe {
 
 static volatile sig_atomic_t stop_signal;
 static int wake[2] = {-1, -1};
-
-static int RC_PRINTF(1, 2) say(const char *format, ...)
-{
-	va_list args;
-
-	(void)fputs("ringcast subscribe: ", stderr);
-	va_start(args, format);
-	(void)vfprintf(stderr, format, args);
-	va_end(args);
-	(void)fputc('\n', stderr);
-	return USAGE;
-}
-
-/* ---- the command line ----------------------------------------------------------------------- */
-
-static bool path_valid(const char *path)
-{
-	for (const char *p = path; *p; p++) {
-		if (*p <= ' ' || *p > '~' || *p == '#')
-			return false;
-	}
-	return path[0] == '/' && strlen(path) <= 1024;
-}
-
-static int parse_channels(struct options *o, int count, char **channels)
-{
-	if (count == 0)
-		return say("a CHANNEL is needed; 'ringcast subscribe --help' says what there is");
-	o->channels = channels;
-	o->channel_count = (size_t)count;
-	for (int i = 0; i < count; i++) {
-		if (rc_name_classify(rc_str_of(channels[i])) == RC_NAME_BAD)
-			return say("'%s' is not a channel (1 to %d of letters, digits and "
-				   "_.:/$@=-) nor a pattern (with * as a level, or ** as the last)",
-				channels[i], RC_CHANNEL_MAX);
-	}
-	return 0;
-}
-
-static bool parse_count(const char *text, uint64_t *out)
-{
-	if (text[0] == '\0' || strspn(text, "0123456789") < strlen(text))
-		return false;
-	errno = 0;
-	*out = strtoull(text, NULL, 10);
-	return errno == 0 && *out > 0;
-}
-
-/* HOST:PORT, or an address with its scheme, to which a path may belong and whose port may be the usual one. */
-static int parse_server(struct options *o)
-{
-	const char *secure = rc_args_behind("wss://", o->server);
-	const char *plain = rc_args_behind("ws://", o->server);
-	const char *at = secure != NULL ? secure : plain != NULL ? plain : o->server;
-	const char *slash = at == o->server ? NULL : strchr(at, '/');
-	size_t len = slash != NULL ? (size_t)(slash - at) : strlen(at);
-	char where[RC_ARGS_HOST_SIZE + 16];
-	int written = snprintf(where, sizeof(where), "%.*s", (int)RC_MIN(len, sizeof(where)), at);
-	bool fits = written >= 0 && (size_t)written + 5 < sizeof(where);
-
-	o->over_tls = secure != NULL;
-	if (slash != NULL && o->path != NULL)
-		return say("--path: there is one in --server already");
-	if (slash != NULL)
-		o->path = slash;
-	if (o->path == NULL)
-		o->path = "/ws";
-	if (!path_valid(o->path))
-		return say("'%s' is not a path such as /ws", o->path);
-	if (!fits || !rc_args_server(where, o->host, &o->port)) {
-		if (fits && at != o->server)
-			strcat(where, o->over_tls ? ":443" : ":80");
-		if (!fits || !rc_args_server(where, o->host, &o->port))
-			return say("--server: '%s' is not HOST:PORT, for example " SERVER
-				   ", nor wss://HOST:PORT",
-				o->server);
-	}
-	const char *wrong = rc_args_tls_wrong(&o->tls, o->over_tls);
-	return wrong != NULL ? say("%s%s", wrong, o->over_tls ? "" : ", which wss:// asks for") : 0;
-}
-
-/* 0; USAGE; -1 when help was printed. */
-static int parse(struct options *o, int argc, char **argv)
-{
-	enum { SERVER_ = 256, PATH, COUNT, TIMEOUT, RAW, JSON, ALL };
-	static const struct option longs[] = {{"server", required_argument, NULL, SERVER_},
-		{"path", required_argument, NULL, PATH}, {"count", required_argument, NULL, COUNT},
-		{"timeout", required_argument, NULL, TIMEOUT}, {"raw", no_argument, NULL, RAW},
-		{"json", no_argument, NULL, JSON}, {"all", no_argument, NULL, ALL},
-		RC_ARGS_TLS_LONGS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	bool raw = false, json = false;
-
-	*o = (struct options){.server = SERVER};
-	optind = 0; /* starts anew, also when this is not the first command line that getopt sees */
-	for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
-		switch (c) {
-		case SERVER_:
-			o->server = optarg;
-			break;
-		case PATH:
-			o->path = optarg;
-			break;
-		case COUNT:
-			if (!parse_count(optarg, &o->count))
-				return say("--count: '%s' is not a number from 1", optarg);
-			break;
-		case TIMEOUT:
-			if (!rc_args_duration(optarg, &o->timeout_ms))
-				return say("--timeout: '%s' is not a time such as 500ms or 10s",
-					optarg);
-			break;
-		case RAW:
-			raw = true;
-			break;
-		case JSON:
-			json = true;
-			break;
-		case ALL:
-			o->all = true;
-			break;
-		case 'h':
-			(void)fputs(usage, stdout);
-			return -1;
-		default:
-			if (rc_args_tls_take(&o->tls, c, optarg))
-				break;
-			(void)fputs("'ringcast subscribe --help' says what there is\n", stderr);
-			return USAGE;
-		}
-	}
-	if (raw && json)
-		return say("--raw and --json contradict each other; give one");
-	o->format = raw ? RC_EVENTLINE_DATA : json ? RC_EVENTLINE_MESSAGE : RC_EVENTLINE_FIELDS;
-	int status = parse_server(o);
-	if (status != 0)
-		return status;
-	return parse_channels(o, argc - optind, argv + optind);
-}
 
 /* ---- signals -------------------------------------------------------------------------------- */
 
@@ -263,7 +82,7 @@ static void output_failed(struct subscribe *s, int error)
 	if (error == EINTR && stop_signal != 0)
 		return;
 	if (error != EPIPE)
-		say("standard output: %s", strerror(error));
+		rc_subscribe_say("standard output: %s", strerror(error));
 	end(s, error == EPIPE ? 0 : NO);
 }
 
@@ -273,6 +92,40 @@ static void flush(struct subscribe *s)
 		output_failed(s, errno);
 }
 
+static void gap_came(const struct rc_eventline *m)
+{
+	char channel[RC_CHANNEL_MAX + 1], reason[32];
+	bool counted = m->missed.kind == RC_JSON_NUMBER;
+	const char *why = rc_eventline_text(m->reason, reason, sizeof(reason));
+
+	rc_subscribe_say("%.*s events of %s were missed%s", counted ? (int)m->missed.raw.len : 4,
+		counted ? m->missed.raw.ptr : "some",
+		rc_eventline_text(m->channel, channel, sizeof(channel)),
+		strcmp(why, "slow") == 0      ? ": they came faster than they were read"
+		: strcmp(why, "trimmed") == 0 ? ": they are not kept any more"
+					      : "");
+}
+
+/* The channels whose missed events are not given, or not all of them. */
+static void reasons_came(const struct rc_eventline *m)
+{
+	char channel[RC_CHANNEL_MAX + 1], reason[32];
+	struct rc_json_value v = rc_eventline_member(m->data, RC_STR("reasons"));
+	struct rc_json_iter it;
+	struct rc_str key;
+
+	if (v.kind != RC_JSON_OBJECT)
+		return;
+	rc_json_object_begin(&it, v.raw);
+	while (rc_json_object_next(&it, &key, &v)) {
+		struct rc_json_value name = {RC_JSON_STRING, {key.ptr - 1, key.len + 2}};
+
+		rc_subscribe_say("not all events of %s since then can be given (%s)",
+			rc_eventline_text(name, channel, sizeof(channel)),
+			rc_eventline_text(v, reason, sizeof(reason)));
+	}
+}
+
 static void control_came(struct subscribe *s, const struct rc_eventline *m, struct rc_str text)
 {
 	char first[RC_CHANNEL_MAX + 1], second[512];
@@ -280,14 +133,15 @@ static void control_came(struct subscribe *s, const struct rc_eventline *m, stru
 	if (s->o->all) {
 		(void)!rc_eventline_print(stderr, RC_EVENTLINE_MESSAGE, m, text);
 	} else if (m->kind == RC_EVENTLINE_ERROR) {
-		say("the gateway says: %s (%s)",
+		rc_subscribe_say("the gateway says: %s (%s)",
 			rc_eventline_text(m->message, second, sizeof(second)),
 			rc_eventline_text(m->code, first, sizeof(first)));
 	} else if (m->kind == RC_EVENTLINE_GAP) {
-		say("%.*s events of %s were missed", (int)m->missed.raw.len, m->missed.raw.ptr,
-			rc_eventline_text(m->channel, first, sizeof(first)));
+		gap_came(m);
+	} else if (m->kind == RC_EVENTLINE_ACK) {
+		reasons_came(m);
 	} else if (m->kind == RC_EVENTLINE_BYE) {
-		say("the gateway says good-bye: %s",
+		rc_subscribe_say("the gateway says good-bye: %s",
 			rc_eventline_text(m->code, first, sizeof(first)));
 	}
 	if (m->kind == RC_EVENTLINE_CONNECTED)
@@ -321,8 +175,8 @@ static void closed(struct subscribe *s)
 		return;
 	if (!rc_args_printable(rc_str_of(reason)))
 		reason = "";
-	say("the gateway closed the connection: %u%s%s", s->ws.close_code, *reason ? ", " : "",
-		reason);
+	rc_subscribe_say("the gateway closed the connection: %u%s%s", s->ws.close_code,
+		*reason ? ", " : "", reason);
 	end(s, NO);
 }
 
@@ -342,7 +196,7 @@ static void take_messages(struct subscribe *s)
 			closed(s);
 			break;
 		case RC_WSCLIENT_FAILED:
-			say("%s", err.text);
+			rc_subscribe_say("%s", err.text);
 			end(s, NO);
 			break;
 		case RC_WSCLIENT_MORE:
@@ -384,9 +238,9 @@ static void patience_ended(struct subscribe *s)
 	uint64_t timeout = (uint64_t)s->o->timeout_ms;
 
 	if (timeout > 0 && gone_ms(s->event_ns) >= timeout)
-		say("no event came within %d ms", s->o->timeout_ms);
+		rc_subscribe_say("no event came within %d ms", s->o->timeout_ms);
 	else
-		say("the gateway has gone silent");
+		rc_subscribe_say("the gateway has gone silent");
 	end(s, NO);
 }
 
@@ -402,7 +256,7 @@ static void turn(struct subscribe *s)
 	if (stop_signal != 0) {
 		end(s, 128 + stop_signal);
 	} else if (rc < 0 && errno != EINTR) {
-		say("poll: %s", strerror(errno));
+		rc_subscribe_say("poll: %s", strerror(errno));
 		end(s, NO);
 	} else if (rc > 0 && fds[2].revents & (POLLERR | POLLHUP | POLLNVAL)) {
 		end(s, 0);
@@ -410,7 +264,7 @@ static void turn(struct subscribe *s)
 		rc = rc_wsclient_receive(&s->ws, &err);
 		s->heard_ns = rc_clock_mono_ns();
 		if (rc < 0) {
-			say("%s", err.text);
+			rc_subscribe_say("%s", err.text);
 			end(s, NO);
 		}
 		take_messages(s);
@@ -441,10 +295,24 @@ static void say_farewell(struct subscribe *s)
 	}
 }
 
+static void add_since(struct rc_textbuf *b, const char *since)
+{
+	uint64_t ms;
+
+	if (since == NULL)
+		return;
+	rc_textbuf_add_text(b, ",\"since\":");
+	if (rc_u64_parse(rc_str_of(since), &ms) == 0)
+		rc_textbuf_add_u64(b, ms);
+	else
+		rc_textbuf_add_string(b, rc_str_of(since));
+}
+
 static int send_request(struct subscribe *s, struct rc_error *err)
 {
-	const struct options *o = s->o;
-	struct rc_textbuf b = {.cap = 64 + o->channel_count * (RC_CHANNEL_MAX + 3)};
+	const struct rc_subscribe_options *o = s->o;
+	struct rc_textbuf b = {.cap = 64 + o->channel_count * (RC_CHANNEL_MAX + 3) +
+				      (o->since != NULL ? strlen(o->since) + 16 : 0)};
 
 	b.ptr = malloc(b.cap);
 	if (b.ptr == NULL)
@@ -455,7 +323,9 @@ static int send_request(struct subscribe *s, struct rc_error *err)
 			rc_textbuf_add_char(&b, ',');
 		rc_textbuf_add_string(&b, rc_str_of(o->channels[i]));
 	}
-	rc_textbuf_add_text(&b, "]}");
+	rc_textbuf_add_char(&b, ']');
+	add_since(&b, o->since);
+	rc_textbuf_add_char(&b, '}');
 	RC_ASSERT(!b.full);
 	int rc = rc_wsclient_send(&s->ws, RC_WS_TEXT, rc_textbuf_str(&b), err);
 	free(b.ptr);
@@ -463,7 +333,7 @@ static int send_request(struct subscribe *s, struct rc_error *err)
 }
 
 /* 0 with NULL when there is to be none. */
-static int prepare_tls(const struct options *o, struct rc_client_tls **tls)
+static int prepare_tls(const struct rc_subscribe_options *o, struct rc_client_tls **tls)
 {
 	struct rc_client_tls_options t = {.host = o->tls.name != NULL ? o->tls.name : o->host,
 		.ca = o->tls.ca,
@@ -474,12 +344,13 @@ static int prepare_tls(const struct options *o, struct rc_client_tls **tls)
 	char why[RC_CLIENT_TLS_WHY];
 
 	*tls = NULL;
-	return o->over_tls && rc_client_tls_open(tls, &t, why) < 0 ? say("%s", why) : 0;
+	return o->over_tls && rc_client_tls_open(tls, &t, why) < 0 ? rc_subscribe_say("%s", why)
+								   : 0;
 }
 
 static int run(struct subscribe *s)
 {
-	const struct options *o = s->o;
+	const struct rc_subscribe_options *o = s->o;
 	struct rc_client_tls *tls;
 	struct rc_error err;
 	int timeout_ms =
@@ -491,12 +362,12 @@ static int run(struct subscribe *s)
 	if (rc_wsclient_open(&s->ws, tls, o->host, o->port, o->path, PROTOCOL, timeout_ms, &err) <
 			0 ||
 		send_request(s, &err) < 0) {
-		say("%s: %s", o->server, err.text);
+		rc_subscribe_say("%s: %s", o->server, err.text);
 		return NO_GATEWAY;
 	}
 	rc = catch_signals();
 	if (rc < 0) {
-		say("%s", strerror(-rc));
+		rc_subscribe_say("%s", strerror(-rc));
 		return NO;
 	}
 	(void)setvbuf(stdout, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, OUT_BUFFER);
@@ -511,8 +382,8 @@ static int run(struct subscribe *s)
 int rc_cli_subscribe(int argc, char **argv)
 {
 	static struct subscribe s;
-	struct options o;
-	int status = parse(&o, argc, argv);
+	struct rc_subscribe_options o;
+	int status = rc_subscribe_parse(&o, argc, argv);
 
 	if (status != 0)
 		return status < 0 ? 0 : status;

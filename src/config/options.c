@@ -341,7 +341,7 @@ const struct rc_option rc_options[] = {
 	{NAMESPACE("history_bytes", history_bytes), BYTES(1 * KIB, 1 * GIB), STANDARD("1MiB"),
 		.help = "bytes that each channel keeps at most, as its clients get them",
 		.why = "Whatever limit is reached first trims the oldest events."},
-	{NAMESPACE("history_ttl", history_ttl_ms), MILLIS(1 * SECOND, 30 * 24 * HOUR), STANDARD("5m"),
+	{NAMESPACE("history_ttl", history_ttl_ms), MILLIS(1 * SECOND, 20 * 24 * HOUR), STANDARD("5m"),
 		.help = "how long an event is kept",
 		.why = "A channel is remembered at least as long as its last event, so longer times need more max_channels."},
 	{NAMESPACE("on_subscribe", on_subscribe), ONE_OF(first_events), STANDARD("none"),

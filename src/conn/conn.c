@@ -57,7 +57,7 @@ struct rc_conn *rc_conn_open(struct rc_conns *cs, int fd, enum rc_conn_kind kind
 	c->kind = (uint8_t)kind;
 	c->state = RC_CONN_OPEN;
 	c->subs = c->listed = c->requests = c->ready_next = c->mid_sub = RC_NONE;
-	c->heard_tick = cs->tick;
+	c->heard_tick = c->opened_tick = cs->tick;
 	cs->open++;
 	return c;
 }
@@ -287,6 +287,12 @@ uint64_t rc_conn_address_hash(const struct rc_conn *c, const struct rc_hash_key 
 	size_t len = rc_socket_peer_address(c->fd, address);
 
 	return rc_hash(key, address, RC_MIN(len, (size_t)8));
+}
+
+void rc_conn_peer(const struct rc_conn *c, char out[RC_CONN_PEER_TEXT])
+{
+	_Static_assert(RC_CONN_PEER_TEXT >= RC_SOCKET_TEXT, "room for an address");
+	rc_socket_peer(c->fd, out);
 }
 
 void rc_conn_wait_readable(struct rc_conns *cs, struct rc_conn *c)

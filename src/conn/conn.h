@@ -26,7 +26,14 @@
 
 #define RC_CONN_TICK_MS 10 /* of the timers */
 
-enum rc_conn_kind { RC_CONN_HTTP, RC_CONN_WS, RC_CONN_ECHO, RC_CONN_INGEST, RC_CONN_HANDSHAKE };
+enum rc_conn_kind {
+	RC_CONN_HTTP,
+	RC_CONN_WS,
+	RC_CONN_ECHO,
+	RC_CONN_INGEST,
+	RC_CONN_HANDSHAKE,
+	RC_CONN_SSE,
+};
 
 enum rc_conn_state {
 	RC_CONN_FREE,
@@ -52,6 +59,7 @@ enum rc_conn_flags {
 	RC_CONN_SPENT = 4096, /* its keys have made as many records as they may */
 	RC_CONN_NOTIFIED =
 		8192, /* no more is read: close_notify, or keys that the kernel can't take */
+	RC_CONN_REPLAYING = 16384, /* when `out` is empty it gets more of what it missed */
 };
 
 /* What the send in flight was made of. */
@@ -90,6 +98,7 @@ struct rc_conn {
 	uint8_t state;
 	uint8_t send_kind;
 	uint8_t inflight; /* requests that the kernel holds */
+	uint32_t opened_tick;
 };
 _Static_assert(sizeof(struct rc_conn) <= 144, "what every connection costs");
 
@@ -165,6 +174,9 @@ void rc_conn_used(struct rc_conns *cs, struct rc_conn *c, uint32_t len);
 
 /* Of the peer's address: of all of IPv4, of the first 64 bits of IPv6, which is what one customer has. */
 uint64_t rc_conn_address_hash(const struct rc_conn *c, const struct rc_hash_key *key);
+/* "address:port" of the peer; "?" when it is gone. */
+#define RC_CONN_PEER_TEXT 64
+void rc_conn_peer(const struct rc_conn *c, char out[RC_CONN_PEER_TEXT]);
 /* Polls, outside of receive and send: while a handshake lasts. */
 void rc_conn_wait_readable(struct rc_conns *cs, struct rc_conn *c);
 void rc_conn_wait_writable(struct rc_conns *cs, struct rc_conn *c);

@@ -12,12 +12,23 @@ enum part {
 	PART_NODES,
 	PART_NODE_CELLS,
 	PART_SCRATCH,
+	PART_PATTERN_FRAME,
+	PART_FETCH,
+	PART_SOURCES,
 	PARTS
 };
 
 static size_t cells_bytes(uint32_t count_max)
 {
 	return (size_t)rc_table_cells(count_max) * sizeof(struct rc_table_cell);
+}
+
+/* At least one event of any size. */
+static size_t fetch_bytes(const struct rc_hub_limits *l)
+{
+	return rc_align_up(RC_MAX((size_t)l->fetch_bytes,
+				   l->frame_max + sizeof(struct rc_fetched_frame) + 8),
+		8);
 }
 
 static size_t part_bytes(const struct rc_hub_limits *l, enum part part)
@@ -43,6 +54,12 @@ static size_t part_bytes(const struct rc_hub_limits *l, enum part part)
 		return cells_bytes(nodes);
 	case PART_SCRATCH:
 		return l->frame_max;
+	case PART_PATTERN_FRAME:
+		return l->keeps_history ? l->frame_max + RC_STREAM_TEXT_MAX(l->shards) + 64 : 0;
+	case PART_FETCH:
+		return fetch_bytes(l);
+	case PART_SOURCES:
+		return l->keeps_history ? RC_FETCH_SOURCES_MAX * sizeof(struct rc_fetch_source) : 0;
 	case PARTS:
 		break;
 	}
@@ -80,6 +97,11 @@ void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct r
 	h->pool = pool;
 	h->counters = counters;
 	h->scratch = at[PART_SCRATCH];
+	h->pattern_frame = at[PART_PATTERN_FRAME];
+	h->fetch = at[PART_FETCH];
+	h->fetch_size = (uint32_t)fetch_bytes(l);
+	h->sources = (void *)at[PART_SOURCES];
+	h->recent_first = h->recent_last = RC_NONE;
 	rc_slab_init(&h->owned, at[PART_OWNED], sizeof(struct rc_owned), l->owned_max);
 	rc_slab_init(&h->replicas, at[PART_REPLICAS], sizeof(struct rc_replica), l->replicas_max);
 	rc_slab_init(&h->subs, at[PART_SUBS], sizeof(struct rc_sub), l->subs_max);
@@ -114,6 +136,15 @@ uint32_t rc_hub_owner(const struct rc_hub *h, uint32_t hash)
 	return (uint32_t)(((uint64_t)hash * h->limits.shards) >> 32);
 }
 
+static void check_history(const struct rc_hub *h, const struct rc_replica *r, uint32_t index)
+{
+	const struct rc_owned *o = rc_slab_at(&h->owned, r->owned);
+
+	RC_ASSERT(o->replica == index && r->log.queue == &h->history && r->log.tag == index);
+	RC_ASSERT(r->epoch == o->epoch && r->offset == o->offset);
+	RC_ASSERT(r->log.count_tail - rc_log_count_head(&r->log) <= r->offset);
+}
+
 void rc_hub_check(const struct rc_hub *h)
 {
 	uint32_t subs = 0;
@@ -134,7 +165,14 @@ void rc_hub_check(const struct rc_hub *h)
 			behind += !(s->flags & RC_SUB_PAUSED) && s->cursor < r->log.tail;
 		}
 		RC_ASSERT(behind == r->behind);
-		RC_ASSERT(r->count || r->pinned || r->state == RC_REPLICA_LEAVING);
+		RC_ASSERT(r->count || r->pinned || r->state == RC_REPLICA_LEAVING ||
+			  r->owned != RC_NONE || (r->linked_count && !r->rendition));
+		if (r->owned != RC_NONE)
+			check_history(h, r, index);
+		for (uint32_t k = 0; k < r->linked_count; k++) {
+			const struct rc_replica *other = rc_hub_replica(h, r->linked[k]);
+			RC_ASSERT((other->rendition != 0) != (r->rendition != 0));
+		}
 		rc_log_check(&r->log);
 		subs += r->count;
 	}

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The channels of one shard, in two roles that never touch each other's data:
+ * The channels of one shard, in two roles:
  *
  *   owner    orders the channels that hash to this shard: dedupes nothing, gives offset and epoch, encodes each event once
  *            and tells it to every shard that is interested                                             owner.c
  *   replica  what this shard's subscribers read: a log per channel or pattern, and their cursors        replica.c
+ *
+ *   history  what the owner keeps of its channels, in the log of its own shard's replica; who asks is told by fetches   history.c
+ *   stream   a replica that follows several channels and patterns and speaks another rendition (SSE)   stream.c
  *
  * They talk by asks and tells through the port, which the shard supplies: to itself a plain call, to others a record in a
  * ring. The hub knows no socket and no ring. One thread; all memory is given at start.
@@ -39,6 +42,10 @@ struct rc_hub_namespace {
 	struct rc_str key; /* field whose newest event per value is kept; empty = none */
 	bool raw;
 	uint32_t channel_ttl_ms;
+	uint32_t history_size; /* events that a channel keeps; 0 = none */
+	uint32_t history_bytes;
+	uint32_t history_ttl_ms;
+	bool first_latest; /* a new subscriber gets the newest event at once */
 };
 
 /* ---- what goes from shard to shard ------------------------------------------------------------- */
@@ -57,6 +64,7 @@ struct rc_publish {
 	struct rc_publisher_ref from;
 	struct rc_str channel, event, data;
 	uint64_t timestamp_ms; /* never 0 here */
+	uint64_t time_ms;      /* when it came in, by the gateway's clock */
 	uint64_t taken_ns;     /* when it came in */
 	uint32_t hash;         /* of the channel's name; 0 = nobody has reckoned it yet */
 	bool json;
@@ -83,7 +91,9 @@ struct rc_interest {
 struct rc_interest_ok {
 	uint32_t replica;
 	uint32_t token;
-	bool taken; /* false: the owner has no room */
+	uint32_t from; /* the owner */
+	bool taken;    /* false: the owner has no room */
+	uint64_t stamp; /* the owner's newest: all that follows comes */
 	uint64_t epoch;
 	uint64_t offset; /* of the last event before */
 };
@@ -96,11 +106,68 @@ struct rc_tell {
 	uint64_t offset;
 	uint64_t key;
 	uint64_t taken_ns;
+	uint64_t stamp; /* the owner's number of the event, over all its channels */
+	uint64_t time_ms;
+	uint32_t from; /* the owner */
 	bool direct;  /* the shard has subscribers of the channel itself */
 	bool pattern; /* and of a pattern that matches it */
 	const unsigned char *frame;
 	uint32_t frame_len;
 };
+
+enum rc_fetch_how {
+	RC_FETCH_OFFSET,    /* after an offset of one channel */
+	RC_FETCH_BEFORE,    /* before one, the newest first */
+	RC_FETCH_STAMP,     /* after a stamp of the owner */
+	RC_FETCH_BEGINNING, /* all that is kept */
+	RC_FETCH_TIME,      /* what was taken in at that time and later */
+	RC_FETCH_LATEST,    /* the newest; where there are keys that of each, from a place on: 0 for all */
+};
+
+/* to an owner: events that it keeps. */
+struct rc_fetch {
+	uint32_t shard, slot, generation; /* who asks */
+	uint8_t how;
+	bool check;   /* only whether it is all there, and where it begins */
+	bool broad;   /* of several channels or patterns, in the order of their stamps */
+	bool lenient; /* also what is over the limits of the history but still there */
+	uint32_t events_max, bytes_max;
+	uint64_t epoch; /* of the channel, with an offset */
+	uint64_t after; /* offset, stamp, or milliseconds since 1970 */
+	uint64_t until; /* a stamp */
+	struct rc_str names; /* one; or, when broad, each behind a byte with its length */
+};
+
+enum rc_verdict {
+	RC_VERDICT_ALL,     /* nothing is missing between what was asked for and what is kept */
+	RC_VERDICT_EPOCH,   /* another life of the channel, or of the gateway */
+	RC_VERDICT_TRIMMED, /* some of it is gone */
+	RC_VERDICT_AHEAD,   /* that position was never given */
+	RC_VERDICT_MANY,    /* more channels than are looked through */
+};
+
+/* from the owner */
+struct rc_fetched {
+	uint32_t from; /* which owner */
+	uint32_t slot, generation;
+	uint8_t verdict;
+	bool check;
+	bool known;     /* the channel is known */
+	bool more;      /* there are further ones behind the last of these */
+	uint64_t epoch; /* of the one channel; its newest offset, and the oldest that is kept (0: none) */
+	uint64_t offset, first_offset;
+	uint64_t stamp; /* the owner's newest */
+	uint64_t next;  /* what `after` is to be the next time: an offset of one channel, else a stamp */
+	uint64_t next_stamp; /* of one channel: the same as a stamp */
+	const unsigned char *frames; /* each behind a struct rc_fetched_frame, padded to 8 bytes */
+	uint32_t frames_len, frames_count;
+};
+
+struct rc_fetched_frame {
+	uint64_t stamp, offset;
+	uint32_t len, reserved;
+};
+_Static_assert(sizeof(struct rc_fetched_frame) % 8 == 0, "frames stand at multiples of 8");
 
 /*
  * What the hub asks of the shard it runs in. Rooms are asked for first: a call to tell after can_tell said yes for the
@@ -119,6 +186,10 @@ struct rc_hub_port {
 	void (*replica_overrun)(void *ctx, uint32_t replica);
 	/* Even then not: the event can't be delivered, its subscribers are to be sent away so that they know. */
 	void (*replica_lost)(void *ctx, uint32_t replica);
+	/* Bytes that an answer to a fetch may have, frames included; 0: no room now. */
+	uint32_t (*fetch_room)(void *ctx, uint32_t shard);
+	/* After fetch_room has answered for that shard. */
+	void (*tell_fetched)(void *ctx, uint32_t shard, const struct rc_fetched *fetched);
 	uint32_t (*namespace_of)(void *ctx, struct rc_str channel);
 	/* Channels that all shards know at present. */
 	uint64_t (*channels)(void *ctx);
@@ -138,7 +209,13 @@ struct rc_owned {
 	uint32_t pattern_generation;
 	uint32_t used_s; /* second of its last use */
 	uint32_t idle_prev, idle_next;
+	uint32_t recent_prev, recent_next; /* of all channels, by their newest events */
+	uint32_t replica;                  /* that keeps its history; RC_NONE: none does */
+	uint64_t stamp;                    /* of the newest event */
+	uint64_t born;                     /* the shard's newest stamp when this life began */
+	uint32_t time_ms;                  /* of the newest event */
 	bool idle;
+	bool recent;
 };
 
 enum rc_replica_state {
@@ -154,6 +231,9 @@ enum rc_sub_flags {
 	RC_SUB_INDEXED = 16, /* found by the table; the others of its connection by a walk */
 	/* Behind beyond the limit: its cursor may lie below the log's head, and it goes on from the newest of each key. */
 	RC_SUB_CONFLATED = 8,
+	RC_SUB_HELD = 32,      /* its cursor stands, and nothing is sent before a replay is over */
+	RC_SUB_REPLAYING = 64, /* paused or held, and listed_next is its replay */
+	RC_SUB_PAST = 128,     /* its cursor was set back into the history and has not come to the tail yet */
 	/* The upper bits of flags count the events that were skipped and of which the client was not told yet. */
 	RC_SUB_MISSED_SHIFT = 8,
 };
@@ -203,6 +283,19 @@ struct rc_replica {
 	uint64_t taken_ns; /* when the oldest event that was not flushed came in; 0 = none */
 	struct rc_log log;
 	struct rc_last_values last; /* where the namespace wants the newest per key */
+	uint32_t owned;             /* the channel whose history this log is; RC_NONE = none */
+	uint8_t rendition;          /* enum rc_rendition */
+	uint32_t waiting;           /* a stream: members that have not begun yet */
+	uint32_t *linked;           /* a channel or pattern: the streams that follow it; a stream: its members */
+	uint32_t linked_count, linked_capacity;
+	uint32_t newest_from; /* a stream: its newest event, which several members may bring */
+	uint64_t newest_stamp;
+};
+
+enum rc_rendition {
+	RC_RENDITION_WS,  /* channels and patterns themselves */
+	RC_RENDITION_SSE, /* streams */
+	RC_RENDITION_SSE_BARE,
 };
 
 struct rc_hub_limits {
@@ -211,6 +304,22 @@ struct rc_hub_limits {
 	uint32_t channels_max; /* that all shards together know */
 	uint32_t owned_max, replicas_max, subs_max, patterns_max;
 	uint32_t frame_max; /* bytes of one encoded event */
+	uint32_t fetch_bytes;       /* of an answer to a fetch; at least one event of any size */
+	uint64_t history_bytes_max; /* of the histories that this shard keeps */
+	uint64_t stream_epoch;      /* of this run of the gateway */
+	bool keeps_history;         /* some namespace does */
+};
+
+/* A batch of a replay has so many bytes, or one event. */
+#define RC_FETCH_BYTES 16384u
+/* A page of history has so many, where the rings between shards take it. */
+#define RC_HISTORY_PAGE_BYTES 61440u
+/* Channels that one fetch looks through. */
+#define RC_FETCH_SOURCES_MAX 4096u
+
+struct rc_fetch_source {
+	uint64_t stamp, ordinal;
+	uint32_t replica, reserved;
 };
 
 struct rc_hub {
@@ -247,6 +356,19 @@ struct rc_hub {
 	uint64_t log_bytes;    /* blocks that all logs hold */
 	uint32_t own_subs;     /* hidden ones, which nobody asked for */
 	uint32_t own_channels; /* the gateway's own */
+
+	uint64_t stamp;                   /* of the newest event that was ordered here */
+	uint64_t seen[RC_HUB_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
+	uint64_t forgotten_stamp;         /* the newest of channels that were forgotten */
+	uint32_t recent_first, recent_last;
+	struct rc_log_queue history;
+	unsigned char *fetch; /* frames of an answer */
+	uint32_t fetch_size;
+	struct rc_fetch_source *sources;
+	unsigned char *pattern_frame; /* the event of which this is being told, with its stream position */
+	uint32_t pattern_frame_len;
+	char position[RC_STREAM_TEXT_MAX(RC_HUB_SHARDS_MAX)];
+	uint32_t position_len; /* 0 = not up to date */
 };
 
 /* Bytes of memory that rc_hub_init takes, for the budget and the mapping. */
@@ -271,8 +393,43 @@ bool rc_owner_publish(
 	struct rc_hub *h, const struct rc_publish *p, struct rc_outcome *out) RC_MUST_USE;
 /* False: no room for the answer, come again. */
 bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask) RC_MUST_USE;
+/* The channel, if this shard orders it and knows it; else RC_NONE. */
+uint32_t rc_owner_find(const struct rc_hub *h, struct rc_str name, uint32_t hash);
+/* The history's shard has subscribers of its own, or has none any more. */
+void rc_owner_local(struct rc_hub *h, uint32_t owned, bool on);
 /* Forgets channels that nobody used for their namespace's time; at most `budget`. Once a second. */
 void rc_owner_sweep(struct rc_hub *h, uint32_t budget);
+
+/* ---- history.c ------------------------------------------------------------------------------------ */
+
+/* The channel's history is kept from now on, where its namespace wants one and there is room. */
+void rc_history_keep(struct rc_hub *h, uint32_t owned);
+void rc_history_drop(struct rc_hub *h, uint32_t owned);
+/* Position in the log up to which nothing has to be kept for history. */
+uint64_t rc_history_low(const struct rc_hub *h, const struct rc_replica *r);
+/* Trims by the budget of all histories. */
+void rc_history_squeeze(struct rc_hub *h);
+/* Lets go of the oldest history for an event that finds no memory. False: there is none. */
+bool rc_history_yield(struct rc_hub *h);
+/* Trims what is too old; some channels each time. Once a second. */
+void rc_history_sweep(struct rc_hub *h, uint32_t budget);
+/* False: no room for the answer, come again. */
+bool rc_owner_fetch(struct rc_hub *h, const struct rc_fetch *fetch) RC_MUST_USE;
+/* The other side of REPLAYs on the owner's own shard: where the log's events after that offset begin. False: they are not all there. */
+bool rc_history_find(const struct rc_hub *h, const struct rc_replica *r, uint64_t after, uint64_t *pos);
+
+/* ---- stream.c ------------------------------------------------------------------------------------- */
+
+/*
+ * As rc_replica_subscribe, for a stream. names: members, sorted, no two alike, each behind a byte with its length.
+ */
+enum rc_subscribe_result rc_stream_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
+	struct rc_str names, enum rc_rendition rendition, uint32_t flags,
+	uint32_t *sub) RC_MUST_USE;
+/* The position of all that came to this shard so far. Valid until the next event. */
+struct rc_str rc_hub_position(struct rc_hub *h);
+/* The owner says how far it is. */
+void rc_hub_stamped(struct rc_hub *h, uint32_t owner, uint64_t stamp);
 
 /* ---- replica.c ----------------------------------------------------------------------------------- */
 
@@ -291,6 +448,10 @@ uint32_t rc_replica_find_sub(
 void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub);
 /* Its events begin now; *offset and *epoch are the position. */
 void rc_replica_resume(struct rc_hub *h, uint32_t sub);
+/* The same, but the events begin at a position of the log that is kept. */
+void rc_replica_resume_at(struct rc_hub *h, uint32_t sub, uint64_t pos);
+/* Its cursor stands at the tail from now on, but nothing is sent before rc_replica_unhold. */
+void rc_replica_hold(struct rc_hub *h, uint32_t sub);
 /* The cursor moves (forwards only, but for none). */
 void rc_replica_advance(struct rc_hub *h, struct rc_sub *sub, uint64_t cursor);
 /* All chunks that nobody needs go back. */

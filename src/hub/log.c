@@ -45,6 +45,61 @@ static uint32_t find(const struct rc_log_chunk *c, uint32_t at)
 	return low;
 }
 
+/* ---- the queue ---------------------------------------------------------------------------------- */
+
+static void enqueue(struct rc_log_queue *q, struct rc_log_chunk *c)
+{
+	c->older = q->last;
+	c->newer = NULL;
+	if (q->last)
+		q->last->newer = c;
+	else
+		q->first = c;
+	q->last = c;
+	q->bytes += c->size;
+}
+
+static void dequeue(struct rc_log_queue *q, struct rc_log_chunk *c)
+{
+	if (c->older)
+		c->older->newer = c->newer;
+	else
+		q->first = c->newer;
+	if (c->newer)
+		c->newer->older = c->older;
+	else
+		q->last = c->older;
+	q->bytes -= c->size;
+}
+
+void rc_log_enqueue(struct rc_log *log, struct rc_log_queue *queue, uint32_t tag)
+{
+	RC_ASSERT(!log->queue);
+	log->queue = queue;
+	log->tag = tag;
+	for (struct rc_log_chunk *c = log->first; c; c = c->next) {
+		c->tag = tag;
+		enqueue(queue, c);
+	}
+}
+
+void rc_log_dequeue(struct rc_log *log)
+{
+	if (!log->queue)
+		return;
+	for (struct rc_log_chunk *c = log->first; c; c = c->next)
+		dequeue(log->queue, c);
+	log->queue = NULL;
+}
+
+void rc_log_requeue(struct rc_log_queue *queue, struct rc_log_chunk *chunk)
+{
+	dequeue(queue, chunk);
+	enqueue(queue, chunk);
+}
+
+/* ---- appending ---------------------------------------------------------------------------------- */
+
 unsigned char *rc_log_reserve(struct rc_log *log, struct rc_buddy *arena, uint32_t len)
 {
 	struct rc_log_chunk *last = log->last;
@@ -70,16 +125,28 @@ unsigned char *rc_log_reserve(struct rc_log *log, struct rc_buddy *arena, uint32
 	log->last = c;
 	log->held += c->size;
 	log->chunk_next = RC_MIN(c->size * 2, CHUNK_MAX);
+	if (log->queue) {
+		c->tag = log->tag;
+		enqueue(log->queue, c);
+	}
 	return c->bytes;
 }
 
-void rc_log_commit(struct rc_log *log, uint32_t len, uint32_t tick_ms, uint64_t key)
+void rc_log_commit(struct rc_log *log, uint32_t len, const struct rc_log_mark *mark)
 {
 	struct rc_log_chunk *c = log->last;
 
 	RC_DASSERT(room(c) >= len && len > 0);
-	*entry(c, c->count) =
-		(struct rc_log_entry){.start = c->len, .tick_ms = tick_ms, .key = key};
+	/* A clock that was set back, or a shard whose turn began earlier: the order stays. */
+	if (log->count_tail == 0 || (int32_t)(mark->time_ms - log->time_ms) > 0)
+		log->time_ms = mark->time_ms;
+	*entry(c, c->count) = (struct rc_log_entry){
+		.start = c->len,
+		.tick_ms = mark->tick_ms,
+		.time_ms = log->time_ms,
+		.key = mark->key,
+		.stamp = mark->stamp,
+	};
 	c->count++;
 	c->len += len;
 	log->tail += len;
@@ -106,7 +173,9 @@ static void describe(const struct rc_log_chunk *c, uint32_t i, struct rc_log_fra
 	out->ordinal = c->count_first + i;
 	out->len = end - e->start;
 	out->tick_ms = e->tick_ms;
+	out->time_ms = e->time_ms;
 	out->key = e->key;
+	out->stamp = e->stamp;
 	out->bytes = c->bytes + e->start;
 }
 
@@ -120,6 +189,74 @@ void rc_log_frame_at(const struct rc_log *log, uint64_t pos, struct rc_log_frame
 void rc_log_frame_last(const struct rc_log *log, struct rc_log_frame *out)
 {
 	rc_log_frame_at(log, log->tail - 1, out);
+}
+
+uint64_t rc_log_count_head(const struct rc_log *log)
+{
+	return log->first ? log->first->count_first : log->count_tail;
+}
+
+void rc_log_frame_number(const struct rc_log *log, uint64_t ordinal, struct rc_log_frame *out)
+{
+	const struct rc_log_chunk *c = log->last;
+
+	RC_DASSERT(ordinal >= rc_log_count_head(log) && ordinal < log->count_tail);
+	if (ordinal < c->count_first) {
+		c = log->first;
+		while (ordinal >= c->count_first + c->count)
+			c = c->next;
+	}
+	describe(c, (uint32_t)(ordinal - c->count_first), out);
+}
+
+/* The first entry for which `after` says yes; they say no up to there. */
+static uint64_t first_that(const struct rc_log *log,
+	bool (*after)(const struct rc_log_entry *e, uint64_t bound), uint64_t bound)
+{
+	for (const struct rc_log_chunk *c = log->first; c; c = c->next) {
+		uint32_t low = 0, high = c->count;
+		if (c->count == 0 || !after(entry(c, c->count - 1), bound))
+			continue;
+		while (low < high) {
+			uint32_t mid = low + (high - low) / 2;
+			if (after(entry(c, mid), bound))
+				high = mid;
+			else
+				low = mid + 1;
+		}
+		return c->count_first + low;
+	}
+	return log->count_tail;
+}
+
+static bool stamp_after(const struct rc_log_entry *e, uint64_t stamp)
+{
+	return e->stamp > stamp;
+}
+
+static bool not_before_tick(const struct rc_log_entry *e, uint64_t tick_ms)
+{
+	return (int32_t)(e->tick_ms - (uint32_t)tick_ms) >= 0;
+}
+
+uint64_t rc_log_after_stamp(const struct rc_log *log, uint64_t stamp)
+{
+	return first_that(log, stamp_after, stamp);
+}
+
+static bool not_before_time(const struct rc_log_entry *e, uint64_t time_ms)
+{
+	return (int32_t)(e->time_ms - (uint32_t)time_ms) >= 0;
+}
+
+uint64_t rc_log_since_time(const struct rc_log *log, uint32_t time_ms)
+{
+	return first_that(log, not_before_time, time_ms);
+}
+
+uint64_t rc_log_since_tick(const struct rc_log *log, uint32_t tick_ms)
+{
+	return first_that(log, not_before_tick, tick_ms);
 }
 
 /*
@@ -145,6 +282,12 @@ static void drop_first(struct rc_log *log, struct rc_buddy *arena)
 		log->last = NULL;
 	log->held -= c->size;
 	log->head = c->pos + c->len;
+	if (c->count) {
+		log->trimmed_stamp = entry(c, c->count - 1)->stamp;
+		log->trimmed_time_ms = entry(c, c->count - 1)->time_ms;
+	}
+	if (log->queue)
+		dequeue(log->queue, c);
 	rc_buddy_put(arena, c);
 }
 

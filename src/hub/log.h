@@ -24,7 +24,16 @@
 struct rc_log_entry {
 	uint32_t start;   /* byte offset from the chunk's first frame byte */
 	uint32_t tick_ms; /* when it was appended, milliseconds since start, wraps */
-	uint64_t key;     /* hash of the namespace's slow_key field; 0 = none */
+	uint32_t time_ms; /* when the gateway took it in, low bits of milliseconds since 1970; never goes back along a log */
+	uint32_t reserved;
+	uint64_t key; /* hash of the namespace's slow_key field; 0 = none */
+	uint64_t stamp;   /* the owner's number of the event; grows along a log of one owner */
+};
+
+/* Chunks of all logs that are kept as history, in the order in which they began: the oldest goes first. */
+struct rc_log_queue {
+	struct rc_log_chunk *first, *last;
+	uint64_t bytes; /* of their blocks */
 };
 
 struct rc_log_chunk {
@@ -34,8 +43,15 @@ struct rc_log_chunk {
 	uint32_t len;         /* bytes of frames */
 	uint32_t count;       /* frames */
 	uint32_t size;        /* of the whole block */
-	uint32_t reserved;
+	uint32_t tag;         /* whose log this is, for who finds it in the queue */
+	struct rc_log_chunk *older, *newer; /* in the queue, when the log is in one */
 	unsigned char bytes[];
+};
+
+/* What is remembered of a frame. */
+struct rc_log_mark {
+	uint32_t tick_ms, time_ms;
+	uint64_t key, stamp;
 };
 
 /* The zero value is an empty log. */
@@ -47,6 +63,11 @@ struct rc_log {
 	uint64_t count_tail; /* frames ever appended */
 	uint32_t chunk_next; /* size of the next chunk: doubles while chunks fill up */
 	uint32_t held;       /* bytes of all chunks */
+	struct rc_log_queue *queue; /* its chunks are in this; NULL = in none */
+	uint32_t tag;
+	uint32_t trimmed_time_ms; /* of the newest frame that was trimmed */
+	uint64_t trimmed_stamp;   /* the same; 0 = none was */
+	uint32_t time_ms;         /* of the newest frame */
 };
 
 /* A frame's place, for those who walk. */
@@ -55,7 +76,9 @@ struct rc_log_frame {
 	uint64_t ordinal;
 	uint32_t len;
 	uint32_t tick_ms;
+	uint32_t time_ms;
 	uint64_t key;
+	uint64_t stamp;
 	const unsigned char *bytes;
 };
 
@@ -65,13 +88,27 @@ struct rc_log_frame {
 /* Room for a frame of at most len bytes at the tail, or NULL when the arena has none. */
 unsigned char *rc_log_reserve(struct rc_log *log, struct rc_buddy *arena, uint32_t len) RC_MUST_USE;
 /* The reserved room holds a frame of len bytes now. */
-void rc_log_commit(struct rc_log *log, uint32_t len, uint32_t tick_ms, uint64_t key);
+void rc_log_commit(struct rc_log *log, uint32_t len, const struct rc_log_mark *mark);
 /* Bytes that can be sent from pos on without leaving its chunk: *out points at them. 0 at the tail. head <= pos <= tail. */
 uint32_t rc_log_range(const struct rc_log *log, uint64_t pos, const unsigned char **out);
 /* The frame that holds pos (pos < tail) or begins there. */
 void rc_log_frame_at(const struct rc_log *log, uint64_t pos, struct rc_log_frame *out);
 /* The newest frame; the log must hold one. */
 void rc_log_frame_last(const struct rc_log *log, struct rc_log_frame *out);
+/* Ordinal of the oldest frame that is kept, count_tail when there is none. */
+uint64_t rc_log_count_head(const struct rc_log *log);
+/* The frame of that ordinal: count_head <= ordinal < count_tail. */
+void rc_log_frame_number(const struct rc_log *log, uint64_t ordinal, struct rc_log_frame *out);
+/* The first frame whose stamp is greater, that was appended at tick_ms or later, or taken in at time_ms or later: its ordinal,
+ * count_tail when there is none. */
+uint64_t rc_log_after_stamp(const struct rc_log *log, uint64_t stamp);
+uint64_t rc_log_since_tick(const struct rc_log *log, uint32_t tick_ms);
+uint64_t rc_log_since_time(const struct rc_log *log, uint32_t time_ms);
+/* The log's chunks enter the queue, those that it has too; or leave it. */
+void rc_log_enqueue(struct rc_log *log, struct rc_log_queue *queue, uint32_t tag);
+void rc_log_dequeue(struct rc_log *log);
+/* The chunk goes to the end of the queue, as if it had begun last. */
+void rc_log_requeue(struct rc_log_queue *queue, struct rc_log_chunk *chunk);
 /* Frees what lies wholly before pos, but never what is not yet before it. */
 void rc_log_trim(struct rc_log *log, struct rc_buddy *arena, uint64_t pos);
 /* Frees everything; head = tail. */

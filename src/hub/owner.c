@@ -62,11 +62,51 @@ static void idle_touch(struct rc_hub *h, uint32_t index)
 	h->idle_last = index;
 }
 
+/* ---- the order in which channels had their newest events ---------------------------------------- */
+
+static void recent_unlink(struct rc_hub *h, uint32_t index)
+{
+	struct rc_owned *o = owned_at(h, index);
+
+	if (!o->recent)
+		return;
+	if (o->recent_prev != RC_NONE)
+		owned_at(h, o->recent_prev)->recent_next = o->recent_next;
+	else
+		h->recent_first = o->recent_next;
+	if (o->recent_next != RC_NONE)
+		owned_at(h, o->recent_next)->recent_prev = o->recent_prev;
+	else
+		h->recent_last = o->recent_prev;
+	o->recent = false;
+}
+
+/* So that who asks for what happened since a stamp looks through those channels only that had an event since. */
+static void recent_touch(struct rc_hub *h, uint32_t index)
+{
+	struct rc_owned *o = owned_at(h, index);
+
+	if (h->recent_first == index)
+		return;
+	recent_unlink(h, index);
+	o->recent = true;
+	o->recent_prev = RC_NONE;
+	o->recent_next = h->recent_first;
+	if (h->recent_first != RC_NONE)
+		owned_at(h, h->recent_first)->recent_prev = index;
+	else
+		h->recent_last = index;
+	h->recent_first = index;
+}
+
 static void forget(struct rc_hub *h, uint32_t index)
 {
 	struct rc_owned *o = owned_at(h, index);
 
 	idle_unlink(h, index);
+	recent_unlink(h, index);
+	rc_history_drop(h, index);
+	h->forgotten_stamp = RC_MAX(h->forgotten_stamp, o->stamp);
 	rc_table_remove(&h->owned_table, o->hash, index);
 	h->own_channels -= o->name[0] == '$';
 	rc_pool_put(h->pool, o->name, o->name_len);
@@ -97,7 +137,12 @@ void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 			break;
 		const struct rc_owned *o = owned_at(h, index);
 		uint32_t next = o->idle_next;
-		if ((uint64_t)(h->now_s - o->used_s) * 1000 >= h->namespaces[o->ns].channel_ttl_ms)
+		const struct rc_hub_namespace *ns = &h->namespaces[o->ns];
+		uint32_t ttl_ms = ns->channel_ttl_ms;
+		/* Not before its last event would have gone anyway. */
+		if (ns->history_size)
+			ttl_ms = RC_MAX(ttl_ms, ns->history_ttl_ms);
+		if ((uint64_t)(h->now_s - o->used_s) * 1000 >= ttl_ms)
 			forget(h, index);
 		index = next;
 	}
@@ -110,10 +155,16 @@ void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 
 /* ---- finding ------------------------------------------------------------------------------------ */
 
-static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash)
+uint32_t rc_owner_find(const struct rc_hub *h, struct rc_str name, uint32_t hash)
 {
 	struct name_probe probe = {h, name};
-	uint32_t index = rc_table_find(&h->owned_table, hash, same_name, &probe);
+
+	return rc_table_find(&h->owned_table, hash, same_name, &probe);
+}
+
+static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash)
+{
+	uint32_t index = rc_owner_find(h, name, hash);
 
 	if (index != RC_NONE)
 		return index;
@@ -138,11 +189,24 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 	o->name_len = (uint16_t)name.len;
 	o->ns = (uint16_t)h->port.namespace_of(h->port.ctx, name);
 	o->hash = hash;
+	o->replica = RC_NONE;
+	o->born = h->stamp;
 	o->epoch = rc_random_secret(&h->random) & (((uint64_t)1 << RC_EPOCH_BITS) - 1);
 	rc_table_add(&h->owned_table, hash, index);
 	h->own_channels += rc_name_reserved(name);
 	rc_gauge_set(h->counters, RC_C_channels, h->owned.used - h->own_channels);
+	rc_history_keep(h, index);
 	return index;
+}
+
+/* This shard's own subscribers of a channel whose history lies here come and go without asking. */
+void rc_owner_local(struct rc_hub *h, uint32_t index, bool on)
+{
+	struct rc_owned *o = owned_at(h, index);
+	uint64_t bit = (uint64_t)1 << h->limits.shard;
+
+	o->interest = on ? o->interest | bit : o->interest & ~bit;
+	idle_touch(h, index);
 }
 
 /* ---- publishing --------------------------------------------------------------------------------- */
@@ -192,8 +256,13 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 	}
 	struct rc_owned *o = owned_at(h, index);
 	const struct rc_hub_namespace *ns = &h->namespaces[o->ns];
+	if (ns->history_size && o->replica == RC_NONE)
+		rc_history_keep(h, index);
 	uint64_t by_pattern = pattern_shards(h, o);
-	uint64_t shards = o->interest | by_pattern;
+	uint64_t direct = o->interest;
+	if (o->replica != RC_NONE)
+		direct |= (uint64_t)1 << h->limits.shard;
+	uint64_t shards = direct | by_pattern;
 	struct rc_event event = {
 		.channel = p->channel,
 		.event = p->event,
@@ -218,6 +287,9 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 			.offset = event.offset,
 			.key = key_of(h, ns, p),
 			.taken_ns = p->taken_ns,
+			.stamp = h->stamp + 1,
+			.time_ms = p->time_ms,
+			.from = h->limits.shard,
 			.frame = h->scratch,
 			.frame_len = (uint32_t)rc_event_ws_encode(
 				&h->encoder, h->scratch, &event, ns->raw),
@@ -225,15 +297,22 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 		RC_DASSERT(tell.frame_len <= bound);
 		for (uint64_t left = shards; left; left &= left - 1) {
 			uint32_t shard = (uint32_t)__builtin_ctzll(left);
-			tell.direct = (o->interest >> shard) & 1;
+			tell.direct = (direct >> shard) & 1;
 			tell.pattern = (by_pattern >> shard) & 1;
 			h->port.tell(h->port.ctx, shard, &tell);
 		}
 	}
 	o->offset++;
+	o->stamp = ++h->stamp;
+	h->seen[h->limits.shard] = h->stamp;
+	h->position_len = 0;
+	o->time_ms = (uint32_t)p->time_ms;
+	if (h->limits.keeps_history)
+		recent_touch(h, index);
 	if (!o->interest)
 		idle_touch(h, index);
 	rc_count(h->counters, RC_C_events_published, 1);
+	rc_count_ns(h->counters, RC_N_events, o->ns, 1);
 	out->epoch = o->epoch;
 	out->offset = o->offset;
 	return true;
@@ -243,7 +322,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 
 bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 {
-	struct rc_interest_ok ok = {.replica = ask->replica, .token = ask->token, .taken = true};
+	struct rc_interest_ok ok = {
+		.replica = ask->replica, .token = ask->token, .from = h->limits.shard, .taken = true, .stamp = h->stamp};
 	uint64_t bit = (uint64_t)1 << ask->shard;
 
 	if (memchr(ask->name.ptr, '*', ask->name.len)) {
@@ -257,8 +337,7 @@ bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 	}
 	uint32_t hash = rc_hub_hash(h, ask->name);
 	if (!ask->on) {
-		struct name_probe probe = {h, ask->name};
-		uint32_t index = rc_table_find(&h->owned_table, hash, same_name, &probe);
+		uint32_t index = rc_owner_find(h, ask->name, hash);
 		if (index != RC_NONE) {
 			owned_at(h, index)->interest &= ~bit;
 			idle_touch(h, index);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hub/hub.h"
+#include "hub/replica.h"
 
 struct name_probe {
 	const struct rc_hub *hub;
@@ -31,12 +31,7 @@ static uint32_t sub_hash(const struct rc_hub *h, uint32_t conn, uint32_t replica
 	return (uint32_t)rc_hash_u64(&h->key, (uint64_t)conn << 32 | replica);
 }
 
-static uint64_t all_shards(const struct rc_hub *h)
-{
-	return h->limits.shards == 64 ? UINT64_MAX : ((uint64_t)1 << h->limits.shards) - 1;
-}
-
-static void held_changed(struct rc_hub *h, const struct rc_replica *r, uint32_t before)
+void rc_replica_held_changed(struct rc_hub *h, const struct rc_replica *r, uint32_t before)
 {
 	if (r->log.held == before)
 		return;
@@ -44,94 +39,35 @@ static void held_changed(struct rc_hub *h, const struct rc_replica *r, uint32_t 
 	rc_gauge_set(h->counters, RC_C_log_bytes, h->log_bytes);
 }
 
-static unsigned char *log_reserve(struct rc_hub *h, struct rc_replica *r, uint32_t len)
-{
-	uint32_t held = r->log.held;
-	unsigned char *room = rc_log_reserve(&r->log, h->arena, len);
-
-	held_changed(h, r, held);
-	return room;
-}
-
-static void log_clear(struct rc_hub *h, struct rc_replica *r)
+void rc_replica_clear(struct rc_hub *h, struct rc_replica *r)
 {
 	uint32_t held = r->log.held;
 
 	rc_log_clear(&r->log, h->arena);
-	held_changed(h, r, held);
+	rc_replica_held_changed(h, r, held);
 }
 
-/* ---- asking the owners -------------------------------------------------------------------------- */
-
-static void destroy(struct rc_hub *h, uint32_t index);
-
-static void ask_list(struct rc_hub *h, uint32_t index)
+void rc_replica_trim(struct rc_hub *h, struct rc_replica *r, uint64_t low)
 {
-	struct rc_replica *r = rc_hub_replica(h, index);
+	uint32_t held = r->log.held;
 
-	if (r->ask_listed)
-		return;
-	r->ask_listed = true;
-	r->ask_next = h->ask_first;
-	h->ask_first = index;
+	if (r->owned != RC_NONE)
+		low = RC_MIN(low, rc_history_low(h, r));
+	rc_log_trim(&r->log, h->arena, low);
+	rc_replica_held_changed(h, r, held);
 }
 
-/* Tells every owner that still has to know what we want; true when all do. */
-static bool ask_owners(struct rc_hub *h, uint32_t index)
+void rc_replica_settled(struct rc_hub *h, struct rc_replica *r)
 {
-	struct rc_replica *r = rc_hub_replica(h, index);
-	struct rc_interest ask = {
-		.name = rc_replica_name(r),
-		.shard = h->limits.shard,
-		.replica = index,
-		.token = r->token,
-		.on = r->state != RC_REPLICA_LEAVING,
-	};
-
-	for (uint64_t left = r->ask_shards; left; left &= left - 1) {
-		uint32_t shard = (uint32_t)__builtin_ctzll(left);
-		uint64_t bit = (uint64_t)1 << shard;
-		/* Before the call: asking ourselves answers at once. */
-		r->ask_shards &= ~bit;
-		uint64_t held = r->held_by;
-		r->held_by = ask.on ? held | bit : held & ~bit;
-		r->answers_due += ask.on;
-		if (!h->port.ask_interest(h->port.ctx, shard, &ask)) {
-			r->ask_shards |= bit;
-			r->held_by = held;
-			r->answers_due -= ask.on;
-		}
-	}
-	return r->ask_shards == 0;
-}
-
-static void ask_or_list(struct rc_hub *h, uint32_t index)
-{
-	struct rc_replica *r = rc_hub_replica(h, index);
-
-	if (!ask_owners(h, index))
-		ask_list(h, index);
-	else if (r->state == RC_REPLICA_LEAVING && !r->ask_listed && r->answers_due == 0)
-		destroy(h, index);
-}
-
-void rc_replica_ask_again(struct rc_hub *h)
-{
-	uint32_t index = h->ask_first;
-
-	h->ask_first = RC_NONE;
-	while (index != RC_NONE) {
-		struct rc_replica *r = rc_hub_replica(h, index);
-		uint32_t next = r->ask_next;
-		r->ask_listed = false;
-		ask_or_list(h, index);
-		index = next;
-	}
+	if (r->owned != RC_NONE)
+		rc_replica_trim(h, r, r->log.tail);
+	else
+		rc_replica_clear(h, r);
 }
 
 /* ---- coming and going --------------------------------------------------------------------------- */
 
-static uint32_t create(struct rc_hub *h, struct rc_str name, uint32_t hash, bool pattern)
+uint32_t rc_replica_create(struct rc_hub *h, struct rc_str name, uint32_t hash, bool pattern)
 {
 	uint32_t index = rc_slab_get(&h->replicas);
 	if (index == RC_NONE)
@@ -153,42 +89,30 @@ static uint32_t create(struct rc_hub *h, struct rc_str name, uint32_t hash, bool
 	r->pattern = pattern;
 	r->state = RC_REPLICA_ASKING;
 	r->token = h->token_next++;
-	r->ask_shards = pattern ? all_shards(h) : (uint64_t)1 << rc_hub_owner(h, hash);
+	r->ask_shards = rc_replica_owners(h, r);
 	r->oks_left = (uint32_t)__builtin_popcountll(r->ask_shards);
 	r->dirty_next = r->ask_next = RC_NONE;
+	r->owned = RC_NONE;
+	if (pattern)
+		rc_gauge_add(h->counters, RC_C_patterns, 1);
 	rc_last_values_init(&r->last);
 	rc_table_add(&h->replica_table, hash, index);
 	return index;
 }
 
-static void dirty_unlink(struct rc_hub *h, uint32_t index)
-{
-	struct rc_replica *r = rc_hub_replica(h, index);
-	uint32_t *link = &h->dirty_first;
-	uint32_t before = RC_NONE;
-
-	while (*link != index) {
-		before = *link;
-		link = &rc_hub_replica(h, *link)->dirty_next;
-	}
-	*link = r->dirty_next;
-	if (h->dirty_last == index)
-		h->dirty_last = before;
-	r->dirty = false;
-	h->dirty_count--;
-}
-
-static void destroy(struct rc_hub *h, uint32_t index)
+void rc_replica_destroy(struct rc_hub *h, uint32_t index)
 {
 	struct rc_replica *r = rc_hub_replica(h, index);
 
-	RC_ASSERT(r->count == 0 && !r->ask_listed);
+	RC_ASSERT(r->count == 0 && !r->ask_listed && r->owned == RC_NONE);
 	if (r->dirty)
-		dirty_unlink(h, index);
+		rc_replica_unmark_dirty(h, index);
 	if (r->pattern)
 		rc_gauge_add(h->counters, RC_C_patterns, -1);
-	log_clear(h, r);
+	rc_replica_clear(h, r);
 	rc_last_values_clear(&r->last, h->pool);
+	if (r->linked)
+		rc_pool_put(h->pool, r->linked, r->linked_capacity * sizeof(*r->linked));
 	if (r->subs != r->inline_subs)
 		rc_pool_put(h->pool, r->subs, r->capacity * sizeof(*r->subs));
 	rc_table_remove(&h->replica_table, r->hash, index);
@@ -197,13 +121,24 @@ static void destroy(struct rc_hub *h, uint32_t index)
 }
 
 /* The last subscriber left. */
-static void leave(struct rc_hub *h, uint32_t index)
+void rc_replica_leave(struct rc_hub *h, uint32_t index)
 {
 	struct rc_replica *r = rc_hub_replica(h, index);
 
 	if (r->pinned)
 		return;
-	log_clear(h, r);
+	if (r->rendition != RC_RENDITION_WS) {
+		rc_stream_leave(h, index);
+		return;
+	}
+	rc_replica_settled(h, r);
+	if (r->linked_count)
+		return;
+	if (r->owned != RC_NONE) {
+		r->held_by = 0;
+		rc_owner_local(h, r->owned, false);
+		return;
+	}
 	rc_last_values_clear(&r->last, h->pool);
 	if (r->pattern) {
 		/* Before our own shard lets go of the pattern, so that the leaf can be given back with it. */
@@ -214,22 +149,7 @@ static void leave(struct rc_hub *h, uint32_t index)
 	r->state = RC_REPLICA_LEAVING;
 	/* An owner that was never asked need not be told. */
 	r->ask_shards = r->held_by;
-	ask_or_list(h, index);
-}
-
-/* Somebody came back before the owners heard that all had left. */
-static void come_back(struct rc_hub *h, uint32_t index)
-{
-	struct rc_replica *r = rc_hub_replica(h, index);
-	uint64_t want = r->pattern ? all_shards(h) : (uint64_t)1 << rc_hub_owner(h, r->hash);
-
-	/* A new life: answers to the earlier one are not for it, and events between are not complete. */
-	r->token = h->token_next++;
-	r->state = RC_REPLICA_ASKING;
-	r->refused = false;
-	r->ask_shards = want;
-	r->oks_left = (uint32_t)__builtin_popcountll(want);
-	ask_or_list(h, index);
+	rc_replica_ask(h, index);
 }
 
 static bool grow(struct rc_hub *h, struct rc_replica *r)
@@ -274,7 +194,8 @@ static void shrink(struct rc_hub *h, struct rc_replica *r)
 	r->capacity = capacity;
 }
 
-static uint32_t find_replica(const struct rc_hub *h, struct rc_str name, uint32_t hash)
+uint32_t rc_replica_named(
+	const struct rc_hub *h, struct rc_str name, uint32_t hash)
 {
 	struct name_probe probe = {h, name};
 
@@ -323,32 +244,17 @@ static void link_sub(struct rc_hub *h, uint32_t index, uint32_t *first_sub)
 	rc_table_add(&h->sub_table, sub_hash(h, s->conn, s->replica), index);
 }
 
-enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
-	struct rc_str name, bool pattern, uint32_t flags, uint32_t *out)
+uint32_t rc_replica_join(
+	struct rc_hub *h, uint32_t index, uint32_t conn, uint32_t *first_sub, uint32_t flags)
 {
-	uint32_t hash = rc_hub_hash(h, name);
-	uint32_t index = find_replica(h, name, hash);
-	bool fresh = index == RC_NONE;
-
-	*out = RC_NONE;
-	if (!fresh) {
-		*out = find_sub(h, conn, *first_sub, index);
-		if (*out != RC_NONE)
-			return RC_SUBSCRIBED_ALREADY;
-	}
-	uint32_t sub = rc_slab_get(&h->subs);
-	if (sub == RC_NONE)
-		return RC_SUBSCRIBE_FULL;
-	if (fresh)
-		index = create(h, name, hash, pattern);
-	if (index == RC_NONE) {
-		rc_slab_put(&h->subs, sub);
-		return RC_SUBSCRIBE_FULL;
-	}
 	struct rc_replica *r = rc_hub_replica(h, index);
+	uint32_t sub = rc_slab_get(&h->subs);
+
+	if (sub == RC_NONE)
+		return RC_NONE;
 	if (r->count == r->capacity && !grow(h, r)) {
 		rc_slab_put(&h->subs, sub);
-		return RC_SUBSCRIBE_FULL;
+		return RC_NONE;
 	}
 	*rc_hub_sub(h, sub) = (struct rc_sub){
 		.cursor = r->log.tail,
@@ -366,17 +272,51 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 	link_sub(h, sub, first_sub);
 	h->own_subs += (flags & RC_SUB_HIDDEN) != 0;
 	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used - h->own_subs);
-	*out = sub;
-	if (fresh) {
-		if (pattern)
-			rc_gauge_add(h->counters, RC_C_patterns, 1);
-		ask_or_list(h, index);
-	} else if (r->state == RC_REPLICA_LEAVING) {
-		come_back(h, index);
+	return sub;
+}
+
+void rc_replica_used_again(struct rc_hub *h, uint32_t index)
+{
+	const struct rc_replica *r = rc_hub_replica(h, index);
+
+	if (r->state == RC_REPLICA_LEAVING)
+		rc_replica_come_back(h, index);
+	else if (r->owned != RC_NONE)
+		rc_owner_local(h, r->owned, true);
+}
+
+enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
+	struct rc_str name, bool pattern, uint32_t flags, uint32_t *out)
+{
+	uint32_t hash = rc_hub_hash(h, name);
+	uint32_t index = rc_replica_named(h, name, hash);
+	bool fresh = index == RC_NONE;
+
+	*out = RC_NONE;
+	if (!fresh) {
+		*out = find_sub(h, conn, *first_sub, index);
+		if (*out != RC_NONE)
+			return RC_SUBSCRIBED_ALREADY;
+	} else {
+		index = rc_replica_create(h, name, hash, pattern);
+		if (index == RC_NONE)
+			return RC_SUBSCRIBE_FULL;
 	}
+	struct rc_replica *r = rc_hub_replica(h, index);
+	bool used = rc_replica_used(r);
+	*out = rc_replica_join(h, index, conn, first_sub, flags);
+	if (*out == RC_NONE) {
+		if (fresh)
+			rc_replica_destroy(h, index);
+		return RC_SUBSCRIBE_FULL;
+	}
+	if (fresh)
+		rc_replica_ask(h, index);
+	else if (!used)
+		rc_replica_used_again(h, index);
 	if (r->refused) {
 		/* The owner was ourselves, and has no room. */
-		rc_replica_unsubscribe(h, sub, first_sub);
+		rc_replica_unsubscribe(h, *out, first_sub);
 		*out = RC_NONE;
 		return RC_SUBSCRIBE_FULL;
 	}
@@ -386,7 +326,7 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 uint32_t rc_replica_find_sub(
 	struct rc_hub *h, uint32_t conn, uint32_t first_sub, struct rc_str name)
 {
-	uint32_t index = find_replica(h, name, rc_hub_hash(h, name));
+	uint32_t index = rc_replica_named(h, name, rc_hub_hash(h, name));
 
 	if (index == RC_NONE)
 		return RC_NONE;
@@ -422,10 +362,10 @@ void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub)
 	rc_slab_put(&h->subs, sub);
 	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used - h->own_subs);
 	if (r->behind == 0)
-		log_clear(h, r);
+		rc_replica_settled(h, r);
 	shrink(h, r);
 	if (r->count == 0)
-		leave(h, index);
+		rc_replica_leave(h, index);
 }
 
 /* ---- cursors ------------------------------------------------------------------------------------ */
@@ -442,6 +382,29 @@ void rc_replica_resume(struct rc_hub *h, uint32_t sub)
 	r->paused--;
 }
 
+void rc_replica_resume_at(struct rc_hub *h, uint32_t sub, uint64_t pos)
+{
+	struct rc_sub *s = rc_hub_sub(h, sub);
+	struct rc_replica *r = rc_hub_replica(h, s->replica);
+
+	rc_replica_resume(h, sub);
+	if (pos == r->log.tail)
+		return;
+	RC_ASSERT(pos >= r->log.head && pos < r->log.tail);
+	s->cursor = pos;
+	s->flags |= RC_SUB_PAST;
+	r->behind++;
+	/* A flush that has passed it by already must not take what it needs. */
+	if (r->flush_left)
+		r->flush_low = RC_MIN(r->flush_low, pos);
+}
+
+void rc_replica_hold(struct rc_hub *h, uint32_t sub)
+{
+	rc_replica_resume(h, sub);
+	rc_hub_sub(h, sub)->flags |= RC_SUB_HELD;
+}
+
 void rc_replica_advance(struct rc_hub *h, struct rc_sub *s, uint64_t cursor)
 {
 	struct rc_replica *r = rc_hub_replica(h, s->replica);
@@ -449,18 +412,16 @@ void rc_replica_advance(struct rc_hub *h, struct rc_sub *s, uint64_t cursor)
 	RC_DASSERT(cursor >= s->cursor && cursor <= r->log.tail);
 	if (s->cursor < r->log.tail && cursor == r->log.tail) {
 		RC_DASSERT(r->behind > 0);
+		s->flags &= ~(uint32_t)RC_SUB_PAST;
 		if (--r->behind == 0)
-			log_clear(h, r);
+			rc_replica_settled(h, r);
 	}
 	s->cursor = cursor;
 }
 
 void rc_replica_release(struct rc_hub *h, struct rc_replica *r, uint64_t low)
 {
-	uint32_t held = r->log.held;
-
-	rc_log_trim(&r->log, h->arena, low);
-	held_changed(h, r, held);
+	rc_replica_trim(h, r, low);
 }
 
 uint32_t rc_replica_lag_max(const struct rc_hub *h, const struct rc_replica *r)
@@ -476,151 +437,3 @@ uint32_t rc_replica_lag_max(const struct rc_hub *h, const struct rc_replica *r)
 	return limit;
 }
 
-/* ---- events ------------------------------------------------------------------------------------- */
-
-static void mark_dirty(struct rc_hub *h, uint32_t index)
-{
-	struct rc_replica *r = rc_hub_replica(h, index);
-
-	if (r->flush_left == 0)
-		r->flush_low = UINT64_MAX;
-	r->flush_left = r->count;
-	if (r->dirty)
-		return;
-	r->dirty = true;
-	r->dirty_next = RC_NONE;
-	if (h->dirty_last != RC_NONE)
-		rc_hub_replica(h, h->dirty_last)->dirty_next = index;
-	else
-		h->dirty_first = index;
-	h->dirty_last = index;
-	h->dirty_count++;
-}
-
-struct rc_replica *rc_replica_dirty(struct rc_hub *h)
-{
-	return h->dirty_first == RC_NONE ? NULL : rc_hub_replica(h, h->dirty_first);
-}
-
-void rc_replica_clean(struct rc_hub *h, bool again)
-{
-	uint32_t index = h->dirty_first;
-	struct rc_replica *r = rc_hub_replica(h, index);
-
-	h->dirty_first = r->dirty_next;
-	if (h->dirty_first == RC_NONE)
-		h->dirty_last = RC_NONE;
-	r->dirty = false;
-	h->dirty_count--;
-	if (again) {
-		uint32_t left = r->flush_left;
-		uint64_t low = r->flush_low;
-		mark_dirty(h, index);
-		r->flush_left = left;
-		r->flush_low = low;
-	}
-}
-
-static void append(struct rc_hub *h, uint32_t index, const struct rc_tell *t)
-{
-	struct rc_replica *r = rc_hub_replica(h, index);
-
-	if (r->count == 0)
-		return;
-	unsigned char *room = log_reserve(h, r, t->frame_len);
-	if (!room) {
-		/* The arena is full. Whoever is behind here is dealt with as too slow, which frees this log. */
-		bool pinned = r->pinned;
-		rc_count(h->counters, RC_C_arena_refused, 1);
-		r->pinned = true; /* it may lose its last subscriber meanwhile */
-		h->port.replica_overrun(h->port.ctx, index);
-		room = r->count ? log_reserve(h, r, t->frame_len) : NULL;
-		if (!room && r->count) {
-			rc_count(h->counters, RC_C_events_skipped, r->count);
-			h->port.replica_lost(h->port.ctx, index);
-		}
-		r->pinned = pinned;
-		if (!room) {
-			if (r->count == 0)
-				leave(h, index);
-			return;
-		}
-	}
-	memcpy(room, t->frame, t->frame_len);
-	const struct rc_hub_namespace *ns = &h->namespaces[r->ns];
-	if (ns->policy == RC_SLOW_LATEST && ns->key.len &&
-		!rc_last_values_put(&r->last, h->pool, t->key, r->log.tail, t->frame, t->frame_len,
-			ns->lag_bytes))
-		rc_count(h->counters, RC_C_arena_refused, 1);
-	rc_log_commit(&r->log, t->frame_len, h->now_ms, t->key);
-	r->behind = r->count - r->paused;
-	if (r->taken_ns == 0)
-		r->taken_ns = t->taken_ns;
-	rc_count(h->counters, RC_C_events_appended, 1);
-	mark_dirty(h, index);
-}
-
-static void append_pattern(void *ctx, const struct rc_trie_leaf *leaf)
-{
-	void **pair = ctx;
-	struct rc_hub *h = pair[0];
-	const struct rc_tell *t = pair[1];
-
-	if (leaf->replica == RC_NONE)
-		return;
-	struct rc_replica *r = rc_hub_replica(h, leaf->replica);
-	if (r->state == RC_REPLICA_ACTIVE)
-		append(h, leaf->replica, t);
-}
-
-void rc_replica_tell(struct rc_hub *h, const struct rc_tell *t)
-{
-	if (t->direct) {
-		uint32_t index = find_replica(h, t->channel, t->hash);
-		if (index != RC_NONE) {
-			struct rc_replica *r = rc_hub_replica(h, index);
-			if (r->state == RC_REPLICA_ACTIVE) {
-				r->epoch = t->epoch;
-				r->offset = t->offset;
-				append(h, index, t);
-			}
-		}
-	}
-	if (t->pattern) {
-		void *pair[2] = {h, (void *)(uintptr_t)t};
-		rc_trie_match(&h->trie, t->channel, append_pattern, pair);
-	}
-}
-
-void rc_replica_interest_ok(struct rc_hub *h, const struct rc_interest_ok *ok)
-{
-	struct rc_replica *r = rc_hub_replica(h, ok->replica);
-
-	RC_ASSERT(r->answers_due > 0);
-	r->answers_due--;
-	if (r->token != ok->token || r->state != RC_REPLICA_ASKING) {
-		/* The answer to an earlier life. */
-		if (r->state == RC_REPLICA_LEAVING && !r->ask_listed && r->ask_shards == 0 &&
-			r->answers_due == 0)
-			destroy(h, ok->replica);
-		return;
-	}
-	r->refused |= !ok->taken;
-	if (!r->pattern) {
-		r->epoch = ok->epoch;
-		r->offset = ok->offset;
-	}
-	if (--r->oks_left > 0)
-		return;
-	if (!r->refused) {
-		r->state = RC_REPLICA_ACTIVE;
-		if (r->pattern) {
-			struct rc_trie_leaf *leaf =
-				rc_trie_leaf(&h->trie, rc_replica_name(r), false);
-			/* Our own shard is among those who answered, so the leaf is there. */
-			RC_ASSERT(leaf);
-			leaf->replica = ok->replica;
-		}
-	}
-	h->port.replica_ready(h->port.ctx, ok->replica, !r->refused);
-}

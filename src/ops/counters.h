@@ -10,6 +10,7 @@
  *   shards_at   block of shard 0                      aligned to 128 bytes, shard_bytes long:
  *                 u64 value per counter                 at 8 * meta.word
  *                 u64 [hist_buckets] per histogram      from 8 * meta.word on, buckets of base/hist.h
+ *                 sums of the histograms, counters by namespace: for the gateway itself, in no entry
  *   + shard_bytes  block of shard 1 ... up to file_bytes
  *
  * All numbers are in the byte order of the host. The magic is stored last (release; pairs with the reader's acquire),
@@ -32,6 +33,7 @@
 #define RC_COUNTERS_SHARDS_MAX 1024u
 #define RC_COUNTERS_PATH_MAX   512
 #define RC_COUNTERS_SUFFIX     ".counters"
+#define RC_COUNTERS_NAMESPACES 65 /* the default one and all that a configuration may name */
 
 /* RC_C_clients, RC_C_accepts, ... */
 enum rc_counter {
@@ -40,11 +42,18 @@ enum rc_counter {
 	RC_COUNTER_COUNT
 };
 
-/* RC_H_publish_to_flush_ns, RC_H_turn_ns */
+/* RC_H_publish_to_flush_ns, RC_H_turn_ns, ... */
 enum rc_counter_hist {
 #define RC_COUNTER_HIST(name, unit, help) RC_H_##name,
 #include "ops/counters_list.h"
 	RC_COUNTER_HIST_COUNT
+};
+
+/* RC_N_events, RC_N_deliveries, ... */
+enum rc_counter_ns {
+#define RC_COUNTER_NS(name, family, help) RC_N_##name,
+#include "ops/counters_list.h"
+	RC_COUNTER_NS_COUNT
 };
 
 enum rc_counter_kind { RC_KIND_COUNTER = 1, RC_KIND_GAUGE = 2, RC_KIND_HIST = 3 };
@@ -83,6 +92,8 @@ _Static_assert(sizeof(struct rc_counters_meta) == 256, "an entry of the counters
 struct rc_counters_shard {
 	_Alignas(RC_FALSE_SHARING) _Atomic uint64_t value[RC_COUNTER_COUNT];
 	_Alignas(RC_FALSE_SHARING) _Atomic uint64_t hist[RC_COUNTER_HIST_COUNT][RC_HIST_BUCKETS];
+	_Atomic uint64_t hist_sum[RC_COUNTER_HIST_COUNT];
+	_Atomic uint64_t ns[RC_COUNTER_NS_COUNT][RC_COUNTERS_NAMESPACES];
 };
 _Static_assert(sizeof(struct rc_counters_shard) % RC_FALSE_SHARING == 0, "blocks share no line");
 
@@ -111,6 +122,16 @@ static inline void rc_count_hist(
 	_Atomic uint64_t *bucket = &c->hist[id][rc_hist_bucket(value)];
 	uint64_t now = atomic_load_explicit(bucket, memory_order_relaxed);
 	atomic_store_explicit(bucket, now + n, memory_order_relaxed);
+	uint64_t sum = atomic_load_explicit(&c->hist_sum[id], memory_order_relaxed);
+	atomic_store_explicit(&c->hist_sum[id], sum + value * n, memory_order_relaxed);
+}
+
+/* The same as rc_count, by namespace: its place in the configuration, 0 = the default one. */
+static inline void rc_count_ns(
+	struct rc_counters_shard *c, enum rc_counter_ns id, uint32_t ns, uint64_t n)
+{
+	uint64_t now = atomic_load_explicit(&c->ns[id][ns], memory_order_relaxed);
+	atomic_store_explicit(&c->ns[id][ns], now + n, memory_order_relaxed);
 }
 
 static inline uint64_t rc_counter_get(const struct rc_counters_shard *c, enum rc_counter id)

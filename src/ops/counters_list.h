@@ -6,12 +6,16 @@
  *
  *   RC_COUNTER(name, kind, unit, help)   kind: COUNTER only grows, GAUGE goes up and down
  *   RC_COUNTER_HIST(name, unit, help)    distributions, after the counters
+ *   RC_COUNTER_NS(name, family, help)    counted by namespace besides; family: its name in /metrics. In no entry of the file
  */
 #ifndef RC_COUNTER
 #define RC_COUNTER(name, kind, unit, help)
 #endif
 #ifndef RC_COUNTER_HIST
 #define RC_COUNTER_HIST(name, unit, help)
+#endif
+#ifndef RC_COUNTER_NS
+#define RC_COUNTER_NS(name, family, help)
 #endif
 
 /* clients: whoever holds a WebSocket or an SSE stream */
@@ -124,6 +128,9 @@ RC_COUNTER(recoveries, COUNTER, "requests",
 	"Subscribes that asked for what they missed and got all of it.")
 RC_COUNTER(recoveries_failed, COUNTER, "requests",
 	"Subscribes that were told that what they missed is gone.")
+RC_COUNTER(history_bytes, GAUGE, "bytes", "Bytes that the histories of channels hold.")
+RC_COUNTER(history_squeezed, COUNTER, "times",
+	"Times that the oldest events of all were let go for want of history_memory.")
 RC_COUNTER(events_replayed, COUNTER, "events", "Events sent out of history to those who came back.")
 
 /* events: the owner gives them their place, replicas follow */
@@ -171,6 +178,12 @@ RC_COUNTER(
 	events_skipped, COUNTER, "events", "Events that subscribers did not get, and were told so.")
 RC_COUNTER(gaps_sent, COUNTER, "messages", "Messages that told a subscriber of a gap.")
 RC_COUNTER(lapped, COUNTER, "times", "Cursors that found their place in the log trimmed.")
+RC_COUNTER(lag_max_bytes, GAUGE, "bytes",
+	"How far behind the client is that is furthest behind, as of the last look, once a second.")
+RC_COUNTER(lag_max_ms, GAUGE, "ms",
+	"For how long the socket of the client has been full that waits longest, as of the last look.")
+RC_COUNTER(clients_behind, GAUGE, "clients",
+	"Clients who had not taken all there was for them at the last look.")
 
 /* memory */
 RC_COUNTER(log_bytes, GAUGE, "bytes", "Bytes of events held in channel logs.")
@@ -197,8 +210,20 @@ RC_COUNTER(broadcasts, COUNTER, "events", "Events sent to every client.")
 RC_COUNTER(echo_messages, COUNTER, "messages", "Messages echoed by the echo endpoint.")
 RC_COUNTER(echo_bytes, COUNTER, "bytes", "Bytes echoed by the echo endpoint.")
 
-RC_COUNTER_HIST(publish_to_flush_ns, "ns", "From taking in an event to handing it to the kernel.")
-RC_COUNTER_HIST(turn_ns, "ns", "Duration of a turn of the loop, sleep not included.")
+RC_COUNTER_HIST(publish_to_flush_ns, "ns",
+	"From taking in an event to when the kernel had taken it for all who read its channel, or as much as they took.")
+RC_COUNTER_HIST(turn_ns, "ns",
+	"Duration of a turn of the loop that sent something or was followed by another at once.")
+RC_COUNTER_HIST(lag_bytes, "bytes",
+	"How far behind a client is, looked at once a second for each who is behind.")
+
+RC_COUNTER_NS(events, "namespace_events_published", "Events that got an offset, by namespace.")
+RC_COUNTER_NS(deliveries, "namespace_deliveries", "Events handed to the kernel, by namespace.")
+RC_COUNTER_NS(lag_disconnects, "namespace_lag_disconnects",
+	"Clients disconnected for lagging, by the namespace in which they did.")
+RC_COUNTER_NS(skipped, "namespace_events_skipped",
+	"Events that subscribers did not get, and were told so, by namespace.")
 
 #undef RC_COUNTER
 #undef RC_COUNTER_HIST
+#undef RC_COUNTER_NS

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "proto/base64.h"
+#include "proto/event_layout.h"
 #include "proto/json.h"
 #include "proto/textbuf.h"
 #include "proto/websocket.h"
@@ -16,25 +17,7 @@
 /* The last millisecond of the year 9999, at which rc_clock_iso8601 stops. */
 #define WALL_MS_MAX 253402300799999ull
 
-/* What stands around the fields, in their order. */
-#define TO_CHANNEL   "{\"type\":\"event\",\"channel\":\""
-#define TO_EVENT     "\",\"event\":\""
-#define TO_OFFSET    "\",\"offset\":"
-#define TO_TIMESTAMP ",\"timestamp\":\""
-#define TO_JSON      "\",\"data\":"
-#define TO_OPAQUE    "\",\"encoding\":\"base64\",\"data\":\""
-#define OPAQUE_END   "\"}"
-
-#define TEXT_LEN(literal) (sizeof(literal) - 1)
-#define FRAME_LEN         (TEXT_LEN(TO_CHANNEL TO_EVENT TO_OFFSET TO_TIMESTAMP) + RC_ISO8601_LEN)
-
-/* Always inlined with a literal, so that the copy is a few moves. */
-#define PUT(at, literal) put(at, literal, TEXT_LEN(literal))
-static inline unsigned char *put(unsigned char *at, const char *bytes, size_t len)
-{
-	memcpy(at, bytes, len);
-	return at + len;
-}
+#define FRAME_LEN (TEXT_LEN(TO_CHANNEL TO_EVENT TO_OFFSET TO_TIMESTAMP) + RC_ISO8601_LEN)
 
 static const char *timestamp_text(struct rc_event_encoder *encoder, uint64_t ms)
 {
@@ -165,24 +148,57 @@ size_t rc_position_text(uint64_t epoch, uint64_t offset, char out[RC_POSITION_MA
 	return len + rc_u64_text(offset, out + len);
 }
 
+/* The epoch, and what stands behind it and the mark. */
+static int split(struct rc_str text, char mark, uint64_t *epoch, struct rc_str *rest)
+{
+	const size_t head = RC_EPOCH_LEN + 1;
+
+	if (text.len < head || text.ptr[RC_EPOCH_LEN] != mark)
+		return -EINVAL;
+	*rest = (struct rc_str){text.ptr + head, text.len - head};
+	return rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch);
+}
+
 int rc_position_parse(struct rc_str text, uint64_t *epoch, uint64_t *offset)
 {
-	uint64_t value = 0;
-	size_t i = RC_EPOCH_LEN + 1;
+	struct rc_str digits;
 
-	if (text.len <= i || text.len > RC_POSITION_MAX || text.ptr[RC_EPOCH_LEN] != '@')
-		return -EINVAL;
-	if (text.ptr[i] == '0' && text.len > i + 1)
-		return -EINVAL;
-	for (; i < text.len; i++) {
-		uint64_t digit = (uint64_t)(unsigned char)text.ptr[i] - '0';
+	return split(text, '@', epoch, &digits) < 0 ? -EINVAL : rc_u64_parse(digits, offset);
+}
 
-		if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
-			__builtin_add_overflow(value, digit, &value))
-			return -EINVAL;
+size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, char *out)
+{
+	char *at = out + rc_epoch_text(epoch, out);
+
+	RC_ASSERT(count >= 1 && count <= RC_STREAM_SHARDS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		*at++ = i == 0 ? '~' : '.';
+		at += rc_u64_text(stamps[i], at);
 	}
-	if (rc_epoch_parse((struct rc_str){text.ptr, RC_EPOCH_LEN}, epoch) < 0)
+	return (size_t)(at - out);
+}
+
+int rc_stream_parse(
+	struct rc_str text, uint64_t *epoch, uint64_t stamps[RC_STREAM_SHARDS_MAX], uint32_t *count)
+{
+	struct rc_str rest;
+	const char *dot;
+
+	if (split(text, '~', epoch, &rest) < 0)
 		return -EINVAL;
-	*offset = value;
-	return 0;
+	for (uint32_t n = 0; n < RC_STREAM_SHARDS_MAX; n++) {
+		dot = rest.len > 0 ? memchr(rest.ptr, '.', rest.len) : NULL;
+		struct rc_str digits = {
+			rest.ptr, dot != NULL ? (size_t)(dot - rest.ptr) : rest.len};
+
+		if (rc_u64_parse(digits, &stamps[n]) < 0)
+			return -EINVAL;
+		if (dot == NULL) {
+			*count = n + 1;
+			return 0;
+		}
+		rest.ptr = dot + 1;
+		rest.len -= digits.len + 1;
+	}
+	return -EINVAL;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The event on its way to WebSocket clients: one complete frame that is made once and then sent to every subscriber. And
- * the texts of its place in the channel: epoch and position. Nothing is allocated. Pure; an encoder belongs to one
- * thread.
+ * the texts of its place: epoch, position in the channel, position in the stream of all channels. Nothing is allocated.
+ * Pure; an encoder belongs to one thread.
  *
  *   {"type":"event","channel":"…","event":"…","offset":42,"timestamp":"2026-01-15T10:15:00.000Z","data":…}
  *
- * JSON data stands there byte for byte; opaque data as "encoding":"base64","data":"…".
+ * JSON data stands there byte for byte; opaque data as "encoding":"base64","data":"…". What comes through a pattern may have
+ * "position":"…" behind that.
  */
 #ifndef RC_PROTO_EVENT_H
 #define RC_PROTO_EVENT_H
@@ -38,6 +39,37 @@ size_t rc_event_ws_bound(const struct rc_event *e, bool raw);
 size_t rc_event_ws_encode(
 	struct rc_event_encoder *encoder, unsigned char *out, const struct rc_event *e, bool raw);
 
+/* ---- the frame again: other renditions are made from it (event_view.c) */
+
+/* Bytes that rc_event_ws_position may write for a frame and a position of these lengths. */
+#define RC_EVENT_POSITION_BOUND(frame_len, position_len) ((frame_len) + (position_len) + 32)
+/*
+ * Copies the frame with ,"position":"…" in front of its last brace, under a header of its own, and returns the length. What
+ * is not a whole unmasked text frame that begins as an event's object and ends with a brace (a raw event) is copied as it
+ * is. The position is one that this file wrote: it needs no escapes.
+ */
+size_t rc_event_ws_position(
+	unsigned char *out, const unsigned char *frame, size_t frame_len, struct rc_str position);
+
+/* Slices of the frame. */
+struct rc_event_view {
+	struct rc_str payload;   /* the whole object */
+	struct rc_str channel;   /* needs no decoding */
+	struct rc_str event_raw; /* without its quotes (they stand around it), still escaped */
+	struct rc_str data;      /* the JSON text, or the base64 without its quotes */
+	struct rc_str position;  /* without its quotes; empty when there is none */
+	bool escaped;            /* event_raw holds a backslash */
+	bool base64;
+};
+
+/*
+ * True when the frame has exactly the layout that rc_event_ws_encode and rc_event_ws_position write. It looks at what stands
+ * around the fields and steps over what is in them, so the time does not depend on the data. Any bytes are safe; but that
+ * data is JSON, or base64, is as true as the frame is the encoder's: a raw event can imitate the layout.
+ */
+RC_MUST_USE bool rc_event_ws_parse(
+	const unsigned char *frame, size_t len, struct rc_event_view *out);
+
 /* ---- epoch and position: "aaaaaaaaab@41" */
 
 #define RC_EPOCH_BITS   48
@@ -52,5 +84,19 @@ RC_MUST_USE int rc_epoch_parse(struct rc_str text, uint64_t *epoch);
 size_t rc_position_text(uint64_t epoch, uint64_t offset, char out[RC_POSITION_MAX]);
 /* 0 or -EINVAL; takes what rc_position_text writes and nothing else. */
 RC_MUST_USE int rc_position_parse(struct rc_str text, uint64_t *epoch, uint64_t *offset);
+
+/*
+ * ---- position in the stream: "aaaaaaaaab~12.0.7", the gateway's own epoch and the last stamp of each shard, in their order.
+ * It says what a client has of any set of channels and patterns.
+ */
+
+#define RC_STREAM_SHARDS_MAX       64
+#define RC_STREAM_TEXT_MAX(shards) (RC_EPOCH_LEN + 21 * (size_t)(shards))
+
+/* 1 to RC_STREAM_SHARDS_MAX stamps. Writes at most RC_STREAM_TEXT_MAX(count) bytes, no NUL, and returns their number. */
+size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, char *out);
+/* 0 or -EINVAL; takes what rc_stream_text writes and nothing else. Out parameters mean nothing after -EINVAL. */
+RC_MUST_USE int rc_stream_parse(struct rc_str text, uint64_t *epoch,
+	uint64_t stamps[RC_STREAM_SHARDS_MAX], uint32_t *count);
 
 #endif

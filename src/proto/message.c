@@ -38,6 +38,7 @@ static const struct field {
 	VALUE("payload", payload),
 	VALUE("action", action),
 	VALUE("since", since),
+	VALUE("before", before),
 	VALUE("filter", filter),
 	VALUE("ack", ack),
 	VALUE("rate", rate),
@@ -75,9 +76,7 @@ static const char *const type_names[] = {
 };
 static_assert(RC_ARRAY_LEN(type_names) == RC_MSG_OTHER, "every type that is known by name");
 
-/* The first fault is the one that is told. */
-static void RC_PRINTF(3, 4)
-	blame(struct rc_msg_fault *fault, const char *code, const char *format, ...)
+void rc_msg_blame(struct rc_msg_fault *fault, const char *code, const char *format, ...)
 {
 	va_list args;
 
@@ -116,12 +115,12 @@ static void take_type(struct rc_msg *m, struct rc_json_value v, struct rc_msg_fa
 	int len;
 
 	if (v.kind != RC_JSON_STRING) {
-		blame(fault, "bad_request", "'type' must be a string");
+		rc_msg_blame(fault, "bad_request", "'type' must be a string");
 		return;
 	}
 	len = rc_json_string_decode(v.raw, buf, sizeof(buf));
 	if (len < 0 || !rc_event_name_valid((struct rc_str){buf, (size_t)len})) {
-		blame(fault, "bad_request",
+		rc_msg_blame(fault, "bad_request",
 			"'type' must be 1 to %d bytes of text without control characters",
 			RC_EVENT_NAME_MAX);
 		return;
@@ -138,9 +137,9 @@ static void take_type(struct rc_msg *m, struct rc_json_value v, struct rc_msg_fa
 static void take_id(struct rc_msg *m, struct rc_json_value v, struct rc_msg_fault *fault)
 {
 	if (v.kind != RC_JSON_STRING && v.kind != RC_JSON_NUMBER)
-		blame(fault, "bad_request", "'id' must be a string or a number");
+		rc_msg_blame(fault, "bad_request", "'id' must be a string or a number");
 	else if (v.raw.len > RC_MSG_ID_MAX)
-		blame(fault, "bad_request", "'id' is longer than %d bytes", RC_MSG_ID_MAX);
+		rc_msg_blame(fault, "bad_request", "'id' is longer than %d bytes", RC_MSG_ID_MAX);
 	else
 		m->id_raw = v.raw;
 }
@@ -166,7 +165,7 @@ static void take_channels(struct rc_msg *m, const struct field *field, struct rc
 	struct rc_msg_fault *fault)
 {
 	if (m->has_channels) {
-		blame(fault, "bad_request", "'%s' and '%s' both name the channels; send one",
+		rc_msg_blame(fault, "bad_request", "'%s' and '%s' both name the channels; send one",
 			word_names[m->word], field->name);
 		return;
 	}
@@ -175,7 +174,7 @@ static void take_channels(struct rc_msg *m, const struct field *field, struct rc
 	if (names_in(v))
 		m->channels = v;
 	else
-		blame(fault, "bad_channel", "'%s' must be a string or an array of strings",
+		rc_msg_blame(fault, "bad_channel", "'%s' must be a string or an array of strings",
 			field->name);
 }
 
@@ -193,7 +192,7 @@ static void take_field(struct rc_msg *m, const struct field *field, struct rc_js
 		if (v.kind == RC_JSON_STRING)
 			m->event_raw = v.raw;
 		else
-			blame(fault, "bad_request", "'event' must be a string");
+			rc_msg_blame(fault, "bad_request", "'event' must be a string");
 		break;
 	case FIELD_CHANNELS:
 		take_channels(m, field, v, fault);
@@ -217,13 +216,13 @@ int rc_msg_parse(struct rc_str text, struct rc_msg *out, struct rc_msg_fault *fa
 	fault->message[0] = 0;
 
 	if (rc_json_validate(text, RC_MSG_DEPTH_MAX) < 0) {
-		blame(fault, "bad_json", "message is not valid JSON, or nests deeper than %d",
-			RC_MSG_DEPTH_MAX);
+		rc_msg_blame(fault, "bad_json",
+			"message is not valid JSON, or nests deeper than %d", RC_MSG_DEPTH_MAX);
 		return -EINVAL;
 	}
 	root = rc_json_root(text);
 	if (root.kind != RC_JSON_OBJECT) {
-		blame(fault, "bad_request", "message must be a JSON object");
+		rc_msg_blame(fault, "bad_request", "message must be a JSON object");
 		return -EINVAL;
 	}
 	rc_json_object_begin(&it, root.raw);
@@ -233,7 +232,7 @@ int rc_msg_parse(struct rc_str text, struct rc_msg *out, struct rc_msg_fault *fa
 		if (index == RC_NONE)
 			continue;
 		if (seen & (uint32_t)1 << index) {
-			blame(fault, "bad_request", "'%s' stands twice in the message",
+			rc_msg_blame(fault, "bad_request", "'%s' stands twice in the message",
 				fields[index].name);
 			continue;
 		}
@@ -241,7 +240,7 @@ int rc_msg_parse(struct rc_str text, struct rc_msg *out, struct rc_msg_fault *fa
 		take_field(out, &fields[index], value, fault);
 	}
 	if (out->type_raw.len == 0)
-		blame(fault, "bad_request", "message has no 'type'");
+		rc_msg_blame(fault, "bad_request", "message has no 'type'");
 	return fault->code != NULL ? -EINVAL : 0;
 }
 
@@ -254,8 +253,7 @@ void rc_msg_channels_begin(struct rc_msg_channels *it, const struct rc_msg *m)
 		it->single = m->channels.raw;
 }
 
-/* For a message to read: without quotes, and not cut inside a character. */
-static struct rc_str excerpt(struct rc_json_value v)
+struct rc_str rc_msg_excerpt(struct rc_json_value v)
 {
 	struct rc_str text = v.raw;
 
@@ -284,7 +282,7 @@ int rc_msg_channels_next(
 	len = v.kind == RC_JSON_STRING ? rc_json_string_decode(v.raw, buf, RC_CHANNEL_MAX)
 				       : -EINVAL;
 	if (len < 0) {
-		*name = excerpt(v);
+		*name = rc_msg_excerpt(v);
 		return -EINVAL;
 	}
 	buf[len] = 0;

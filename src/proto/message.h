@@ -53,7 +53,7 @@ struct rc_msg {
 	enum rc_msg_word word;
 	struct rc_json_value channels; /* a string, or an array of strings */
 	struct rc_str event_raw;       /* the JSON string, quotes included; empty when none */
-	struct rc_json_value since, filter, ack, rate, window, key, summary;
+	struct rc_json_value since, before, filter, ack, rate, window, key, summary;
 	struct rc_json_value payload, data, action;
 	struct rc_json_value client_id, limit, offset, token;
 };
@@ -63,6 +63,12 @@ struct rc_msg_fault {
 	const char *code; /* stable, snake_case: "bad_json", "bad_request" or "bad_channel" */
 	char message[160];
 };
+
+/* The first fault is the one that is told: a second one is dropped. fault->code is NULL before. */
+void RC_PRINTF(3, 4)
+	rc_msg_blame(struct rc_msg_fault *fault, const char *code, const char *format, ...);
+/* The beginning of a value, for such a text: without quotes, and not cut inside a character. */
+struct rc_str rc_msg_excerpt(struct rc_json_value v);
 
 /*
  * 0, or -EINVAL with the fault filled in. id_raw is filled in either case when the message had an id that could be read,
@@ -94,15 +100,19 @@ void rc_msg_error(struct rc_textbuf *b, struct rc_str id_raw, const char *code, 
 void rc_msg_pong(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms);
 void rc_msg_ping(struct rc_textbuf *b, uint64_t wall_ms);
 void rc_msg_bye(struct rc_textbuf *b, const char *code, uint32_t reconnect_after_ms);
-/* A pattern has no position: RC_MSG_NO_EPOCH leaves it out. */
-#define RC_MSG_NO_EPOCH UINT64_MAX
-void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, uint64_t missed, uint64_t epoch,
-	uint64_t offset);
+/*
+ * channel: empty leaves it out, where a stream has several. reason: "slow", "trimmed", or one of rc_msg_suback_reason.
+ * RC_MSG_NO_COUNT leaves `missed` out. position: the text of a position in the channel, or of one in the stream where a
+ * pattern is meant; empty leaves it out.
+ */
+#define RC_MSG_NO_COUNT UINT64_MAX
+void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, const char *reason, uint64_t missed,
+	struct rc_str position);
 
 /*
  * An acknowledgement, in steps, since its lists may be long:
  *
- *   begin, channel *, [ positions, position *, ] end
+ *   begin, channel *, [ positions, ( position | stream ) *, [ recovered, outcome *, [ reasons, reason * ] ] ] end
  *
  * Only the caller knows how far it came, so end is told whether positions were begun.
  */
@@ -112,6 +122,30 @@ void rc_msg_suback_channel(struct rc_textbuf *b, struct rc_str name, bool first)
 void rc_msg_suback_positions(struct rc_textbuf *b);
 void rc_msg_suback_position(
 	struct rc_textbuf *b, struct rc_str name, uint64_t epoch, uint64_t offset, bool first);
+/* The position of a pattern: a text of rc_stream_text. */
+void rc_msg_suback_stream(struct rc_textbuf *b, struct rc_str name, struct rc_str text, bool first);
+void rc_msg_suback_recovered(struct rc_textbuf *b);
+void rc_msg_suback_outcome(struct rc_textbuf *b, struct rc_str name, bool recovered, bool first);
+void rc_msg_suback_reasons(struct rc_textbuf *b);
+/* reason: "epoch", "trimmed", "ahead" or "too_many". */
+void rc_msg_suback_reason(struct rc_textbuf *b, struct rc_str name, const char *reason, bool first);
 void rc_msg_suback_end(struct rc_textbuf *b, bool positions);
+
+/* Where the patterns of a client stand: begin, stream *, end. */
+void rc_msg_positions_begin(struct rc_textbuf *b, uint64_t wall_ms);
+void rc_msg_positions_stream(
+	struct rc_textbuf *b, struct rc_str name, struct rc_str text, bool first);
+void rc_msg_positions_end(struct rc_textbuf *b);
+
+/* begin, ( event | opaque ) *, end. */
+void rc_msg_history_begin(
+	struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, struct rc_str channel);
+/* json: the payload of the event's text frame, as it is. */
+void rc_msg_history_event(struct rc_textbuf *b, struct rc_str json, bool first);
+/* The payload of a binary frame (a raw event), which becomes a string in base64. */
+void rc_msg_history_opaque(struct rc_textbuf *b, struct rc_str bytes, bool first);
+/* offset: the channel's present one. first_offset: that of the oldest event kept, 0 when none is. */
+void rc_msg_history_end(struct rc_textbuf *b, uint64_t epoch, uint64_t offset,
+	uint64_t first_offset, bool complete, bool more);
 
 #endif

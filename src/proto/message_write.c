@@ -101,16 +101,23 @@ void rc_msg_bye(struct rc_textbuf *b, const char *code, uint32_t reconnect_after
 	rc_textbuf_add_text(b, "}}");
 }
 
-void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, uint64_t missed, uint64_t epoch,
-	uint64_t offset)
+void rc_msg_gap(struct rc_textbuf *b, struct rc_str channel, const char *reason, uint64_t missed,
+	struct rc_str position)
 {
-	rc_textbuf_add_text(b, "{\"type\":\"gap\",\"channel\":");
-	rc_textbuf_add_string(b, channel);
-	rc_textbuf_add_text(b, ",\"missed\":");
-	rc_textbuf_add_u64(b, missed);
-	if (epoch != RC_MSG_NO_EPOCH) {
+	rc_textbuf_add_text(b, "{\"type\":\"gap\"");
+	if (channel.len > 0) {
+		rc_textbuf_add_text(b, ",\"channel\":");
+		rc_textbuf_add_string(b, channel);
+	}
+	rc_textbuf_add_text(b, ",\"reason\":");
+	rc_textbuf_add_string(b, rc_str_of(reason));
+	if (missed != RC_MSG_NO_COUNT) {
+		rc_textbuf_add_text(b, ",\"missed\":");
+		rc_textbuf_add_u64(b, missed);
+	}
+	if (position.len > 0) {
 		rc_textbuf_add_text(b, ",\"position\":");
-		add_position(b, epoch, offset);
+		rc_textbuf_add_string(b, position);
 	}
 	rc_textbuf_add_char(b, '}');
 }
@@ -139,17 +146,107 @@ void rc_msg_suback_positions(struct rc_textbuf *b)
 	rc_textbuf_add_text(b, "],\"positions\":{");
 }
 
-void rc_msg_suback_position(
-	struct rc_textbuf *b, struct rc_str name, uint64_t epoch, uint64_t offset, bool first)
+/* A member's name, and what stands in front of it and behind. */
+static void add_name(struct rc_textbuf *b, struct rc_str name, bool first)
 {
 	if (!first)
 		rc_textbuf_add_char(b, ',');
 	rc_textbuf_add_string(b, name);
 	rc_textbuf_add_char(b, ':');
+}
+
+void rc_msg_suback_position(
+	struct rc_textbuf *b, struct rc_str name, uint64_t epoch, uint64_t offset, bool first)
+{
+	add_name(b, name, first);
 	add_position(b, epoch, offset);
+}
+
+void rc_msg_suback_stream(struct rc_textbuf *b, struct rc_str name, struct rc_str text, bool first)
+{
+	add_name(b, name, first);
+	rc_textbuf_add_string(b, text);
+}
+
+void rc_msg_suback_recovered(struct rc_textbuf *b)
+{
+	rc_textbuf_add_text(b, "},\"recovered\":{");
+}
+
+void rc_msg_suback_outcome(struct rc_textbuf *b, struct rc_str name, bool recovered, bool first)
+{
+	add_name(b, name, first);
+	rc_textbuf_add_text(b, recovered ? "true" : "false");
+}
+
+void rc_msg_suback_reasons(struct rc_textbuf *b)
+{
+	rc_textbuf_add_text(b, "},\"reasons\":{");
+}
+
+void rc_msg_suback_reason(struct rc_textbuf *b, struct rc_str name, const char *reason, bool first)
+{
+	add_name(b, name, first);
+	rc_textbuf_add_string(b, rc_str_of(reason));
 }
 
 void rc_msg_suback_end(struct rc_textbuf *b, bool positions)
 {
 	rc_textbuf_add_text(b, positions ? "}}}" : "]}}");
+}
+
+void rc_msg_positions_begin(struct rc_textbuf *b, uint64_t wall_ms)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"positions\"");
+	add_timestamp(b, wall_ms);
+	rc_textbuf_add_text(b, ",\"positions\":{");
+}
+
+void rc_msg_positions_stream(
+	struct rc_textbuf *b, struct rc_str name, struct rc_str text, bool first)
+{
+	rc_msg_suback_stream(b, name, text, first);
+}
+
+void rc_msg_positions_end(struct rc_textbuf *b)
+{
+	rc_textbuf_add_text(b, "}}");
+}
+
+void rc_msg_history_begin(
+	struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, struct rc_str channel)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"history\"");
+	add_id(b, id_raw);
+	add_timestamp(b, wall_ms);
+	rc_textbuf_add_text(b, ",\"channel\":");
+	rc_textbuf_add_string(b, channel);
+	rc_textbuf_add_text(b, ",\"events\":[");
+}
+
+void rc_msg_history_event(struct rc_textbuf *b, struct rc_str json, bool first)
+{
+	if (!first)
+		rc_textbuf_add_char(b, ',');
+	rc_textbuf_add(b, json);
+}
+
+void rc_msg_history_opaque(struct rc_textbuf *b, struct rc_str bytes, bool first)
+{
+	rc_textbuf_add_text(b, first ? "\"" : ",\"");
+	rc_textbuf_add_base64(b, bytes);
+	rc_textbuf_add_char(b, '"');
+}
+
+void rc_msg_history_end(struct rc_textbuf *b, uint64_t epoch, uint64_t offset,
+	uint64_t first_offset, bool complete, bool more)
+{
+	rc_textbuf_add_text(b, "],\"position\":");
+	add_position(b, epoch, offset);
+	if (first_offset > 0) {
+		rc_textbuf_add_text(b, ",\"first\":");
+		add_position(b, epoch, first_offset);
+	}
+	rc_textbuf_add_text(b, complete ? ",\"complete\":true" : ",\"complete\":false");
+	rc_textbuf_add_text(b, more ? ",\"more\":true}" : ",\"more\":false}");
 }

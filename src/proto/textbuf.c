@@ -4,6 +4,9 @@
  */
 #include "proto/textbuf.h"
 
+#include <errno.h>
+
+#include "proto/base64.h"
 #include "proto/json.h"
 
 /* Room for len bytes, counted as written; NULL from the first time that there was none. */
@@ -55,6 +58,23 @@ size_t rc_u64_text(uint64_t value, char out[RC_U64_TEXT_MAX])
 	return len;
 }
 
+int rc_u64_parse(struct rc_str text, uint64_t *value)
+{
+	uint64_t sum = 0;
+
+	if (text.len == 0 || text.len > RC_U64_TEXT_MAX || (text.len > 1 && text.ptr[0] == '0'))
+		return -EINVAL;
+	for (size_t i = 0; i < text.len; i++) {
+		uint64_t digit = (uint64_t)(unsigned char)text.ptr[i] - '0';
+
+		if (digit > 9 || __builtin_mul_overflow(sum, 10, &sum) ||
+			__builtin_add_overflow(sum, digit, &sum))
+			return -EINVAL;
+	}
+	*value = sum;
+	return 0;
+}
+
 void rc_textbuf_add_u64(struct rc_textbuf *b, uint64_t value)
 {
 	char digits[RC_U64_TEXT_MAX];
@@ -82,4 +102,12 @@ void rc_textbuf_add_string(struct rc_textbuf *b, struct rc_str text)
 	*at++ = '"';
 	at += rc_json_escape(at, text);
 	*at = '"';
+}
+
+void rc_textbuf_add_base64(struct rc_textbuf *b, struct rc_str bytes)
+{
+	char *at = take(b, rc_base64_len(bytes.len));
+
+	if (at != NULL)
+		rc_base64_encode(bytes.ptr, bytes.len, at);
 }

@@ -14,6 +14,8 @@
 
 /* Decimal, no NUL. Returns the bytes written. */
 size_t rc_u64_text(uint64_t value, char out[RC_U64_TEXT_MAX]);
+/* 0 or -EINVAL; takes what rc_u64_text writes and nothing else. */
+RC_MUST_USE int rc_u64_parse(struct rc_str text, uint64_t *value);
 
 struct rc_textbuf {
 	char *ptr;
@@ -29,6 +31,9 @@ void rc_textbuf_add_u64(struct rc_textbuf *b, uint64_t value);
 void rc_textbuf_add_escaped(struct rc_textbuf *b, struct rc_str text);
 /* As a whole JSON string, quotes included. */
 void rc_textbuf_add_string(struct rc_textbuf *b, struct rc_str text);
+
+/* As base64, without quotes. */
+void rc_textbuf_add_base64(struct rc_textbuf *b, struct rc_str bytes);
 
 static inline struct rc_str rc_textbuf_str(const struct rc_textbuf *b)
 {

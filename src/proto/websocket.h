@@ -83,6 +83,12 @@ bool rc_ws_at_rest(const struct rc_ws_decoder *d);
 /* Bytes written, which is rc_ws_header_len(len). */
 size_t rc_ws_header(unsigned char out[10], uint8_t opcode, bool fin, uint64_t len);
 size_t rc_ws_header_len(uint64_t len);
+/*
+ * The way back: one unmasked data frame that is a message by itself, with the header that rc_ws_header writes, and nothing
+ * behind it. Any bytes are safe. opcode is RC_WS_TEXT or RC_WS_BINARY.
+ */
+RC_MUST_USE bool rc_ws_message_in(
+	const unsigned char *frame, size_t len, uint8_t *opcode, struct rc_str *payload);
 /* The client's side. A mask is four bytes as they lie in memory and on the wire, not a number. */
 size_t rc_ws_masked_header(
 	unsigned char out[14], uint8_t opcode, bool fin, uint64_t len, uint32_t mask);

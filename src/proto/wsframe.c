@@ -27,6 +27,27 @@ size_t rc_ws_header(unsigned char out[10], uint8_t opcode, bool fin, uint64_t le
 	return header_len;
 }
 
+bool rc_ws_message_in(
+	const unsigned char *frame, size_t len, uint8_t *opcode, struct rc_str *payload)
+{
+	size_t header_len;
+	uint64_t size;
+
+	if (len < 2 || (frame[0] != (0x80 | RC_WS_TEXT) && frame[0] != (0x80 | RC_WS_BINARY)))
+		return false;
+	header_len = frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10;
+	size = header_len == 2 ? frame[1] : 0;
+	if (frame[1] & 0x80 || len < header_len)
+		return false;
+	for (size_t i = 2; i < header_len; i++)
+		size = size << 8 | frame[i];
+	if (size != len - header_len || rc_ws_header_len(size) != header_len)
+		return false;
+	*opcode = frame[0] & 0x0f;
+	*payload = (struct rc_str){(const char *)frame + header_len, (size_t)size};
+	return true;
+}
+
 size_t rc_ws_masked_header(
 	unsigned char out[14], uint8_t opcode, bool fin, uint64_t len, uint32_t mask)
 {

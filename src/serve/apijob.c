@@ -151,6 +151,7 @@ static bool publish_one(struct rc_serve *sv, struct rc_api_job *j, struct rc_str
 		.data = e.data,
 		.timestamp_ms = e.timestamp_ms ? e.timestamp_ms : sv->wall_ms,
 		.taken_ns = sv->now_ns,
+		.time_ms = sv->wall_ms,
 		.hash = rc_hub_hash(sv->hub, e.channel),
 		.json = true,
 	};

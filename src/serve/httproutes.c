@@ -3,8 +3,10 @@
  * What there is, and the small things among it. A new path is a row in the table and a handler in a file of its own.
  */
 #include "serve/api.h"
+#include "serve/sse.h"
 
 #include "proto/wsupgrade.h"
+#include "serve/status.h"
 
 static const char plain[] = "text/plain; charset=utf-8";
 
@@ -133,6 +135,7 @@ static enum rc_http_result echo(struct rc_serve *sv, struct rc_http_call *call)
 
 const struct rc_http_route rc_http_routes[] = {
 	{"/ws", RC_HTTP_GET, RC_HTTP_PUBLIC, ws},
+	{"/events", RC_HTTP_GET, RC_HTTP_PUBLIC, rc_sse_events},
 	{"/echo", RC_HTTP_GET, RC_HTTP_PUBLIC, echo},
 	{"/healthz", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
 	{"/health", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
@@ -141,5 +144,11 @@ const struct rc_http_route rc_http_routes[] = {
 	{"/api/publish", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_publish},
 	{"/api/broadcast", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_broadcast},
 	{"/", RC_HTTP_GET, RC_HTTP_PUBLIC, root},
+	{"/metrics", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_metrics},
+	{"/api/status", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_gateway},
+	{"/api/websocket/status", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_gateway},
+	{"/api/laggards", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_laggards},
+	{"/api/channels", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_channels},
+	{"/api/channels/*", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_channel},
 };
 const uint32_t rc_http_route_count = RC_ARRAY_LEN(rc_http_routes);

@@ -81,6 +81,7 @@ static bool take(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
 		.data = e->payload,
 		.timestamp_ms = e->timestamp_ms ? e->timestamp_ms : sv->wall_ms,
 		.taken_ns = sv->now_ns,
+		.time_ms = sv->wall_ms,
 		.json = (flags & RINGCAST_FLAG_JSON) != 0,
 	};
 	publish.hash = rc_hub_hash(sv->hub, publish.channel);

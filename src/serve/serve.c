@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/serve.h"
+#include "serve/survey.h"
 
 #include "conn/tls.h"
+#include "serve/history.h"
+#include "serve/replay.h"
 #include "serve/api.h"
 
 #include <errno.h>
@@ -13,11 +16,23 @@ static uint32_t publishers_per_shard(const struct rc_config *config)
 	return config->max_publishers;
 }
 
-size_t rc_serve_bytes(const struct rc_config *config)
+static size_t publishers_bytes(const struct rc_config *config)
 {
 	size_t n = publishers_per_shard(config);
 
-	return rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) + n * sizeof(uint32_t);
+	return rc_align_up(rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) +
+				   n * sizeof(uint32_t),
+		RC_CACHE_LINE);
+}
+
+static size_t replays_bytes(const struct rc_config *config)
+{
+	return rc_align_up(rc_replay_bytes(config), RC_CACHE_LINE);
+}
+
+size_t rc_serve_bytes(const struct rc_config *config)
+{
+	return publishers_bytes(config) + replays_bytes(config) + rc_history_bytes();
 }
 
 void rc_serve_init(struct rc_serve *sv, void *memory)
@@ -29,6 +44,9 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 	sv->publisher_generation =
 		(uint32_t *)(void *)((unsigned char *)memory +
 				     rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
+	rc_replay_init(sv, (unsigned char *)memory + publishers_bytes(sv->config));
+	rc_history_init(sv, (unsigned char *)memory + publishers_bytes(sv->config) +
+				    replays_bytes(sv->config));
 	sv->ack_first = sv->waiting_first = sv->http_go_first = RC_NONE;
 	sv->http_bodies_max = sv->config->http_body_memory ? sv->config->http_body_memory
 							   : sv->config->memory / 8;
@@ -104,7 +122,8 @@ static void notified(struct rc_serve *sv, struct rc_conn *c)
 
 static void bad_tls(struct rc_serve *sv, struct rc_conn *c)
 {
-	if (c->state == RC_CONN_OPEN && (c->kind == RC_CONN_WS || c->kind == RC_CONN_ECHO))
+	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP &&
+		c->kind != RC_CONN_INGEST)
 		rc_count(sv->counters, RC_C_close_protocol, 1);
 	rc_conn_kill(sv->conns, c);
 }
@@ -191,6 +210,9 @@ void rc_serve_plain(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes
 		break;
 	case RC_CONN_ECHO:
 		rc_echo_input(sv, c, bytes, len);
+		break;
+	case RC_CONN_SSE:
+		rc_sse_input(sv, c);
 		break;
 	default:
 		rc_ingest_input(sv, c, bytes, len);
@@ -285,6 +307,9 @@ void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
 	case RC_CONN_ECHO:
 		rc_echo_gone(sv, c);
 		break;
+	case RC_CONN_SSE:
+		rc_sse_gone(sv, c);
+		break;
 	case RC_CONN_INGEST:
 		rc_ingest_gone(sv, c);
 		break;
@@ -292,6 +317,9 @@ void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
 		rc_handshake_gone(sv, c);
 		break;
 	default:
+		/* One that was about to become a stream. */
+		if (c->subs != RC_NONE)
+			rc_ws_drop_subs(sv, c);
 		rc_http_gone(sv, c);
 	}
 }
@@ -309,6 +337,9 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c)
 	case RC_CONN_ECHO:
 		rc_echo_timer(sv, c);
 		break;
+	case RC_CONN_SSE:
+		rc_sse_timer(sv, c);
+		break;
 	case RC_CONN_HANDSHAKE:
 		rc_handshake_timer(sv, c);
 		break;
@@ -317,8 +348,45 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c)
 	}
 }
 
+void rc_serve_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset)
+{
+	if (c->kind == RC_CONN_SSE)
+		rc_sse_gap_to(sv, c, r, reason, missed, offset);
+	else
+		rc_ws_gap(sv, c, r, reason, missed, offset);
+}
+
+void rc_serve_end(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const char *reason,
+	enum rc_counter counted)
+{
+	if (c->kind == RC_CONN_SSE)
+		rc_sse_end(sv, c, counted);
+	else
+		rc_ws_close(sv, c, code, reason, counted);
+}
+
+void rc_serve_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay)
+{
+	if (c->kind == RC_CONN_SSE)
+		rc_sse_answered(sv, c, replay);
+	else
+		rc_ws_replay_answered(sv, c, replay);
+}
+
+void rc_serve_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken)
+{
+	if (rc_hub_replica(sv->hub, replica)->rendition == RC_RENDITION_WS)
+		rc_ws_replica_ready(sv, replica, taken);
+	else
+		rc_sse_ready(sv, replica, taken);
+}
+
 void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 {
+	if (c->flags & RC_CONN_REPLAYING)
+		rc_replay_drained(sv, c);
+
 	if (c->kind == RC_CONN_ECHO)
 		rc_echo_drained(sv, c);
 	else if (c->kind == RC_CONN_INGEST)
@@ -330,11 +398,15 @@ void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 void rc_serve_turn(struct rc_serve *sv)
 {
 	rc_ingest_turn(sv);
+	if (sv->replay_first != RC_NONE)
+		rc_replay_turn(sv);
 	if (sv->api)
 		rc_api_turn(sv);
 	rc_http_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
+	rc_survey_turn(sv);
+	rc_lag_turn(sv);
 }
 
 void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
@@ -347,7 +419,8 @@ void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
 
 bool rc_serve_pending(const struct rc_serve *sv)
 {
-	return sv->tls && rc_handshake_pending(sv);
+	return (sv->replay_first != RC_NONE && !sv->replay_refused) ||
+	       (sv->tls && rc_handshake_pending(sv)) || rc_survey_pending(sv) || sv->lag.looking;
 }
 
 void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c)
@@ -365,6 +438,8 @@ void rc_serve_renew(struct rc_serve *sv, struct rc_conn *c)
 		rc_ingest_renew(sv, c);
 	else if (c->kind == RC_CONN_HTTP)
 		rc_http_bye(sv, c);
+	else if (c->kind == RC_CONN_SSE)
+		rc_sse_end(sv, c, RC_C_close_renewed);
 	else
 		rc_ws_renew(sv, c);
 }
@@ -379,6 +454,9 @@ void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c)
 		break;
 	case RC_CONN_ECHO:
 		rc_ws_close(sv, c, 1012, "the gateway stops", RC_C_close_shutdown);
+		break;
+	case RC_CONN_SSE:
+		rc_sse_bye(sv, c);
 		break;
 	case RC_CONN_HANDSHAKE:
 		rc_conn_kill(sv->conns, c);

@@ -14,6 +14,7 @@
 #include "conn/conn.h"
 #include "hub/home.h"
 #include "hub/hub.h"
+#include "mem/budget.h"
 #include "mem/slab.h"
 #include "proto/textbuf.h"
 #include "tls/context.h"
@@ -29,6 +30,9 @@ enum rc_close_code {
 
 enum rc_route { RC_ROUTE_FULL, RC_ROUTE_AWAY, RC_ROUTE_DONE };
 
+struct rc_survey;
+struct rc_survey_ask;
+
 /* Supplied by the shard. */
 struct rc_serve_port {
 	void *ctx;
@@ -37,12 +41,16 @@ struct rc_serve_port {
 	bool (*claim)(void *ctx, struct rc_str id, const struct rc_holder *who);
 	bool (*give_back)(
 		void *ctx, struct rc_str id, const struct rc_holder *who, uint64_t sequence);
+	/* To an owner; the answer comes to rc_replay_fetched, perhaps before this returns. False: no room now. */
+	bool (*fetch)(void *ctx, uint32_t shard, const struct rc_fetch *fetch);
 	/* A counter, all shards together. */
 	uint64_t (*sum)(void *ctx, enum rc_counter counter);
 	/* What the handlers of /api have to say to those of another shard (api.h); false: no room, come again. The
 	 * shard itself is asked and told at once. */
 	bool (*api_ask)(void *ctx, uint32_t shard, const void *bytes, size_t len);
 	bool (*api_tell)(void *ctx, uint32_t shard, const void *bytes, size_t len);
+	/* To another shard, which answers with rc_survey_told. False: no room, ask again later. */
+	bool (*survey)(void *ctx, uint32_t shard, const struct rc_survey_ask *ask);
 };
 
 /* What accepted a connection. */
@@ -80,6 +88,24 @@ struct rc_serve_tls {
 		unfinished[RC_SERVE_ADDRESS_CELLS]; /* handshakes, by hash of the address */
 };
 
+/* Of the whole gateway, fixed at start. */
+struct rc_serve_info {
+	const struct rc_counters *counters;
+	struct rc_budget budget;
+	uint64_t arena_bytes; /* of all shards */
+	uint64_t start_ns;
+	uint64_t wall_ms; /* what the wall clock said at monotonic 0 */
+	bool send_zc, min_wait;
+};
+
+/* The look that is taken once a second at who is behind. */
+struct rc_serve_lag {
+	bool looking;
+	uint32_t at; /* slot where it goes on */
+	uint64_t next_ns;
+	uint64_t count, bytes, blocked_ms, pollouts;
+};
+
 struct rc_serve {
 	const struct rc_config *config;
 	struct rc_hub *hub;
@@ -103,6 +129,15 @@ struct rc_serve {
 		publisher_generation; /* by slot; outlives the publisher, so that late outcomes find nobody */
 	uint32_t ack_first;           /* publishers with acknowledgements to write */
 	uint32_t waiting_first; /* publishers whose input or whose id waits for room */
+	/* replays */
+	struct rc_slab replays;
+	uint32_t *replay_generation; /* by slot; outlives the replay, so that late answers find nobody */
+	uint32_t replay_first, replay_last; /* of those to go on with */
+	uint32_t replay_count;
+	bool replay_refused; /* an owner's ring had no room */
+	bool from_line; /* the message being handled waited for others, whose answers are out */
+	struct rc_slab histories; /* requests for history that are not answered */
+	uint32_t *history_generation;
 	/* tls; NULL: no TLS port */
 	struct rc_serve_tls *tls;
 	const struct rc_tls_context *tls_context; /* that this shard follows */
@@ -116,6 +151,13 @@ struct rc_serve {
 	uint64_t http_bodies;     /* bytes that bodies hold */
 	uint64_t http_bodies_max; /* that they may */
 	struct rc_api *api;
+	/* looking at it */
+	const struct rc_serve_info *info;
+	uint32_t metrics_bound[2];   /* bytes of /metrics, by format; 0 = not reckoned yet */
+	struct rc_survey *survey[4]; /* RC_SURVEYS_MAX */
+	uint32_t survey_token;
+	uint32_t survey_next; /* whose turn it is to walk this shard */
+	struct rc_serve_lag lag;
 };
 
 size_t rc_serve_bytes(const struct rc_config *config);
@@ -163,6 +205,49 @@ static inline bool rc_serve_is_tls_hello(
 	return c->in_len == 0 && len >= 3 && bytes[0] == 0x16 && bytes[1] == 3 && bytes[2] <= 4;
 }
 
+/* Events that a client does not get, in its own tongue. reason: "slow" or "trimmed"; missed, offset: as rc_msg_gap. */
+void rc_serve_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset);
+/* The gateway ends a client. */
+void rc_serve_end(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const char *reason,
+	enum rc_counter counted);
+/* Into its connection's list of those with something to send, and out of it. */
+static inline void rc_serve_list(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+{
+	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+
+	if (s->flags & RC_SUB_LISTED)
+		return;
+	s->flags |= RC_SUB_LISTED;
+	s->listed_next = c->listed;
+	c->listed = sub;
+}
+void rc_serve_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
+/* A replay knows what it can give. */
+void rc_serve_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay);
+/* A channel, pattern or stream has begun, or was refused. */
+void rc_serve_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken);
+
+/* ---- replay.c, history.c: replay.h */
+
+void rc_replay_turn(struct rc_serve *sv);
+void rc_replay_drained(struct rc_serve *sv, struct rc_conn *c);
+void rc_replay_fetched(struct rc_serve *sv, const struct rc_fetched *fetched);
+void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *fetched);
+
+/* ---- sse.c --------------------------------------------------------------------------------------- */
+
+void rc_sse_gap_to(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset);
+void rc_sse_ready(struct rc_serve *sv, uint32_t replica, bool taken);
+void rc_sse_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay);
+/* What came behind the request, which nobody reads. */
+void rc_sse_input(struct rc_serve *sv, struct rc_conn *c);
+void rc_sse_timer(struct rc_serve *sv, struct rc_conn *c);
+void rc_sse_gone(struct rc_serve *sv, struct rc_conn *c);
+void rc_sse_bye(struct rc_serve *sv, struct rc_conn *c);
+void rc_sse_end(struct rc_serve *sv, struct rc_conn *c, enum rc_counter counted);
+
 /* ---- handshake.c --------------------------------------------------------------------------------- */
 
 /* Handshakes that one shard may have under way. */
@@ -190,8 +275,8 @@ void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_gone(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_bye(struct rc_serve *sv, struct rc_conn *c);
 void rc_ws_renew(struct rc_serve *sv, struct rc_conn *c);
-void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r, uint64_t missed,
-	uint64_t offset);
+void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset);
 /* A text message is built in place: begin gives a buffer of at least `bound` bytes (ptr NULL: the client has too much waiting
  * already, and is being closed), end frames it. */
 struct rc_textbuf rc_ws_begin(struct rc_serve *sv, struct rc_conn *c, size_t bound);
@@ -199,15 +284,25 @@ void rc_ws_end(struct rc_serve *sv, struct rc_conn *c, const struct rc_textbuf *
 void rc_ws_error(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw, const char *code,
 	bool temporary, const char *message);
 
+#define RC_WS_SESSION_LEN 17
+/* The session's id, no NUL. */
+void rc_ws_session(const struct rc_serve *sv, const struct rc_conn *c, char out[RC_WS_SESSION_LEN]);
 struct rc_msg;
 void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query);
 void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken);
+void rc_ws_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay);
+void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
+void rc_ws_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text);
+/* Answers come in the order of the questions: true when the message was put by until those before it are answered. */
+bool rc_ws_waits_in_line(
+	struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m, struct rc_str text);
+/* A request for history is under way (false: no memory), and is answered. */
+bool rc_ws_history_begun(struct rc_serve *sv, struct rc_conn *c);
+void rc_ws_history_done(struct rc_serve *sv, struct rc_conn *c);
 /* All subscriptions and unfinished subscribes of a connection end. */
 void rc_ws_drop_subs(struct rc_serve *sv, struct rc_conn *c);
-/* Takes a subscription out of its connection's list of those with something to send. */
-void rc_ws_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
 
 /* ---- echo.c -------------------------------------------------------------------------------------- */
 
@@ -242,6 +337,9 @@ void rc_api_turn(struct rc_serve *sv);
 bool rc_api_waiting(const struct rc_serve *sv);
 /* Nothing that was taken in is undecided. */
 bool rc_api_settled(const struct rc_serve *sv);
+/* ---- lag.c --------------------------------------------------------------------------------------- */
+
+void rc_lag_turn(struct rc_serve *sv);
 
 /* ---- ingest.c ------------------------------------------------------------------------------------ */
 

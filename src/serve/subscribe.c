@@ -12,20 +12,32 @@
 
 #include "proto/http1.h"
 #include "proto/message.h"
+#include "serve/replay.h"
 
 /* In subs[]: this request brought the subscription into being. */
 #define FRESH       0x80000000u
 #define REQUEST_END RC_NONE
+/* Messages that wait for those before them. */
+#define LATER_MAX 256u
+
+enum request_kind {
+	SUBSCRIBE,
+	HISTORY, /* asked, and not answered yet */
+	LATER,   /* a message that must not overtake those before it: text_len bytes where subs stand */
+};
 
 struct request {
 	struct request *next;
 	uint32_t remaining; /* answers that are missing */
 	uint32_t count;
 	uint32_t size; /* of the block */
+	uint32_t text_len;
 	uint8_t word;
 	uint8_t id_len;
 	bool silent; /* nobody asked by a message: no acknowledgement is due */
 	bool refused;
+	bool recovers; /* with `since` */
+	uint8_t kind;
 	char id[RC_MSG_ID_MAX];
 	uint32_t subs[];
 };
@@ -50,7 +62,7 @@ static void free_request(struct rc_serve *sv, struct request *r)
 	rc_pool_put(sv->pool, r, r->size);
 }
 
-void rc_ws_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
+void rc_serve_unlist(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 {
 	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
 	uint32_t *link = &c->listed;
@@ -95,7 +107,9 @@ static void drop(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 		}
 		c->mid_sub = RC_NONE;
 	}
-	rc_ws_unlist(sv, c, sub);
+	rc_serve_unlist(sv, c, sub);
+	if (rc_replay_of(sv, sub) != RC_NONE)
+		rc_replay_close(sv, rc_replay_of(sv, sub));
 	if (!(rc_hub_sub(sv->hub, sub)->flags & RC_SUB_HIDDEN))
 		c->sub_count--;
 	rc_replica_unsubscribe(sv->hub, sub, &c->subs);
@@ -127,8 +141,71 @@ static size_t ack_bound(struct rc_serve *sv, const struct request *r)
 					     rc_hub_sub(sv->hub, r->subs[i] & ~FRESH)->replica)
 						 ->name_len +
 				 64;
+		if (r->subs[i] != RC_NONE && r->recovers)
+			bound += 2 * (size_t)RC_CHANNEL_MAX + 64;
+		if (r->subs[i] != RC_NONE && sv->hub->limits.keeps_history)
+			bound += RC_STREAM_TEXT_MAX(sv->hub->limits.shards);
 	}
 	return bound;
+}
+
+/* The subscription of a place in the request, if it is to get what it missed; else NULL. */
+static const struct rc_replay *recovering(const struct rc_serve *sv, uint32_t entry)
+{
+	uint32_t replay = entry == RC_NONE ? RC_NONE : rc_replay_of(sv, entry & ~FRESH);
+	const struct rc_replay *p = replay == RC_NONE ? NULL : rc_replay_at(sv, replay);
+
+	return p && p->what == RC_REPLAY_SINCE && p->phase == RC_REPLAY_ANSWERED ? p : NULL;
+}
+
+static void write_outcomes(struct rc_serve *sv, const struct request *r, struct rc_textbuf *b)
+{
+	bool first = true, failed = false;
+
+	rc_msg_suback_recovered(b);
+	for (uint32_t i = 0; i < r->count; i++) {
+		const struct rc_replay *p = recovering(sv, r->subs[i]);
+		if (!p)
+			continue;
+		rc_msg_suback_outcome(b,
+			rc_replica_name(rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica)),
+			p->verdict == RC_VERDICT_ALL, first);
+		first = false;
+		failed |= p->verdict != RC_VERDICT_ALL;
+	}
+	if (!failed)
+		return;
+	rc_msg_suback_reasons(b);
+	first = true;
+	for (uint32_t i = 0; i < r->count; i++) {
+		const struct rc_replay *p = recovering(sv, r->subs[i]);
+		if (!p || p->verdict == RC_VERDICT_ALL)
+			continue;
+		rc_msg_suback_reason(b,
+			rc_replica_name(rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica)),
+			rc_replay_reason((enum rc_verdict)p->verdict), first);
+		first = false;
+	}
+}
+
+static void write_position(
+	struct rc_serve *sv, uint32_t sub, struct rc_textbuf *b, bool *first)
+{
+	const struct rc_replica *rep = rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica);
+	const struct rc_replay *p = recovering(sv, sub);
+	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+
+	if (p && !rc_replay_wanted(p))
+		p = NULL;
+	if (!rep->pattern)
+		rc_msg_suback_position(b, rc_replica_name(rep), p ? p->epoch : rep->epoch,
+			p ? p->after : rep->offset, *first);
+	else if (sv->hub->limits.keeps_history)
+		rc_msg_suback_stream(b, rc_replica_name(rep),
+			p ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub), *first);
+	else
+		return; /* without a history it would be of no use */
+	*first = false;
 }
 
 static void acknowledge(struct rc_serve *sv, struct rc_conn *c, struct request *r)
@@ -154,18 +231,22 @@ static void acknowledge(struct rc_serve *sv, struct rc_conn *c, struct request *
 		if (r->subs[i] == RC_NONE)
 			continue;
 		uint32_t sub = r->subs[i] & ~FRESH;
-		if (rc_hub_sub(sv->hub, sub)->flags & RC_SUB_PAUSED)
+		uint32_t flags = rc_hub_sub(sv->hub, sub)->flags;
+		if ((flags & RC_SUB_PAUSED) && !(flags & RC_SUB_REPLAYING))
 			rc_replica_resume(sv->hub, sub);
-		const struct rc_replica *rep =
-			rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica);
-		/* A pattern has no position of its own. */
-		if (rep->pattern)
-			continue;
-		rc_msg_suback_position(&b, rc_replica_name(rep), rep->epoch, rep->offset, first);
-		first = false;
+		write_position(sv, sub, &b, &first);
 	}
+	if (r->recovers)
+		write_outcomes(sv, r, &b);
 	rc_msg_suback_end(&b, true);
 	rc_ws_end(sv, c, &b);
+	for (uint32_t i = 0; i < r->count && c->state == RC_CONN_OPEN; i++) {
+		uint32_t replay = r->subs[i] == RC_NONE || !(r->subs[i] & FRESH)
+					  ? RC_NONE
+					  : rc_replay_of(sv, r->subs[i] & ~FRESH);
+		if (replay != RC_NONE)
+			rc_replay_start(sv, replay);
+	}
 }
 
 /* Later requests that counted on a subscription that is to go are refused with the one that made it. */
@@ -201,10 +282,15 @@ static void finish_requests(struct rc_serve *sv, struct rc_conn *c)
 	while (c->state == RC_CONN_OPEN && (r = first_request(sv, c)) != NULL &&
 		r->remaining == 0) {
 		set_first(sv, c, r->next);
-		if (r->refused)
+		if (r->kind == LATER) {
+			sv->from_line = true;
+			rc_ws_message(sv, c, (struct rc_str){(char *)r->subs, r->text_len});
+			sv->from_line = false;
+		} else if (r->refused) {
 			refuse(sv, c, r);
-		else
+		} else {
 			acknowledge(sv, c, r);
+		}
 		free_request(sv, r);
 	}
 }
@@ -212,7 +298,9 @@ static void finish_requests(struct rc_serve *sv, struct rc_conn *c)
 /* Where a subscription stands in a request, while it waits: its listed_next is not needed yet. */
 static struct request *request_of(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
 {
-	uint32_t place = rc_hub_sub(sv->hub, sub)->listed_next;
+	uint32_t replay = rc_replay_of(sv, sub);
+	uint32_t place = replay == RC_NONE ? rc_hub_sub(sv->hub, sub)->listed_next
+					   : rc_replay_at(sv, replay)->place;
 
 	for (struct request *r = first_request(sv, c); r; r = r->next) {
 		if (place < r->count && r->subs[place] == (sub | FRESH))
@@ -235,7 +323,16 @@ void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken)
 			struct request *r = request_of(sv, c, rep->subs[i]);
 			if (!r)
 				continue;
-			s->listed_next = RC_NONE;
+			if (s->flags & RC_SUB_REPLAYING) {
+				struct rc_replay *p = rc_replay_at(sv, s->listed_next);
+				if (p->phase != RC_REPLAY_NEW)
+					continue;
+				if (taken && rc_replay_check(sv, s->listed_next))
+					continue;
+				p->phase = RC_REPLAY_ANSWERED;
+			} else {
+				s->listed_next = RC_NONE;
+			}
 			r->refused |= !taken;
 			if (--r->remaining == 0) {
 				/* A refusal may take the last subscriber and with it the replica. */
@@ -248,6 +345,15 @@ void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken)
 			}
 		}
 	}
+}
+
+void rc_ws_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay)
+{
+	struct request *r = request_of(sv, c, rc_replay_at(sv, replay)->sub);
+
+	/* One that is refused already waits for nothing. */
+	if (r && r->remaining && --r->remaining == 0)
+		finish_requests(sv, c);
 }
 
 /* ---- asking ------------------------------------------------------------------------------------- */
@@ -268,8 +374,26 @@ static struct request *new_request(
 	return r;
 }
 
-static bool add(
-	struct rc_serve *sv, struct rc_conn *c, struct request *r, struct rc_str name, bool pattern)
+/* What the subscription gets before its live events. False: no room. */
+static bool add_replay(struct rc_serve *sv, struct rc_conn *c, struct request *r, uint32_t sub,
+	const struct rc_since *since)
+{
+	const struct rc_replica *rep = rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica);
+
+	if (!since && (rep->pattern || !sv->hub->namespaces[rep->ns].first_latest))
+		return true;
+	uint32_t replay = rc_replay_open(
+		sv, c, sub, since ? RC_REPLAY_SINCE : RC_REPLAY_FIRST, since);
+	if (replay == RC_NONE)
+		return false;
+	rc_replay_at(sv, replay)->place = r->count;
+	r->recovers |= since != NULL;
+	return true;
+}
+
+/* since: NULL when nothing was said of this one. */
+static bool add(struct rc_serve *sv, struct rc_conn *c, struct request *r, struct rc_str name,
+	bool pattern, const struct rc_since *since)
 {
 	uint32_t sub;
 	enum rc_subscribe_result result = rc_replica_subscribe(
@@ -279,27 +403,96 @@ static bool add(
 		return false;
 	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
 	if (result == RC_SUBSCRIBED) {
+		bool active = rc_hub_replica(sv->hub, s->replica)->state == RC_REPLICA_ACTIVE;
 		c->sub_count++;
-		if (rc_hub_replica(sv->hub, s->replica)->state != RC_REPLICA_ACTIVE) {
-			s->listed_next = r->count;
-			r->remaining++;
+		r->subs[r->count] = sub | FRESH;
+		if (!add_replay(sv, c, r, sub, since)) {
+			r->count++;
+			return false;
 		}
+		uint32_t replay = rc_replay_of(sv, sub);
+		if (!active && replay == RC_NONE)
+			s->listed_next = r->count;
+		if (!active || (replay != RC_NONE && rc_replay_check(sv, replay)))
+			r->remaining++;
 		sub |= FRESH;
 	}
 	r->subs[r->count++] = sub;
 	return true;
 }
 
-static void append_request(struct rc_serve *sv, struct rc_conn *c, struct request *r)
+/* At the end of the line, unless it stood in it already: then it goes on being the first. */
+static void link_request(struct rc_serve *sv, struct rc_conn *c, struct request *r)
 {
 	struct request *last = first_request(sv, c);
 
-	while (last && last->next)
-		last = last->next;
-	if (last)
-		last->next = r;
-	else
+	if (!last || sv->from_line) {
+		r->next = last;
 		set_first(sv, c, r);
+		return;
+	}
+	while (last->next)
+		last = last->next;
+	last->next = r;
+}
+
+static void append_request(struct rc_serve *sv, struct rc_conn *c, struct request *r)
+{
+	link_request(sv, c, r);
+	sv->from_line = false;
+	finish_requests(sv, c);
+}
+
+bool rc_ws_waits_in_line(
+	struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m, struct rc_str text)
+{
+	uint32_t later = 0;
+
+	if (sv->from_line || c->requests == REQUEST_END)
+		return false;
+	for (const struct request *r = first_request(sv, c); r; r = r->next)
+		later += r->kind == LATER;
+	/* Subscribes may be under way together; they are acknowledged in order. */
+	if (later == 0 && m->type == RC_MSG_SUBSCRIBE)
+		return false;
+	struct request *r = later < LATER_MAX
+				    ? rc_pool_get(sv->pool, sizeof(*r) + text.len)
+				    : NULL;
+	if (!r) {
+		rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
+			"too many requests wait for those before them");
+		return true;
+	}
+	memset(r, 0, sizeof(*r));
+	r->size = (uint32_t)(sizeof(*r) + text.len);
+	r->kind = LATER;
+	r->text_len = (uint32_t)text.len;
+	memcpy(r->subs, text.ptr, text.len);
+	link_request(sv, c, r);
+	return true;
+}
+
+bool rc_ws_history_begun(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct request *r = new_request(sv, 0, RC_STR(""), RC_WORD_CHANNELS);
+
+	if (!r)
+		return false;
+	r->kind = HISTORY;
+	r->remaining = 1;
+	link_request(sv, c, r);
+	sv->from_line = false;
+	return true;
+}
+
+void rc_ws_history_done(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct request *r = first_request(sv, c);
+
+	if (!r || r->kind != HISTORY)
+		return;
+	set_first(sv, c, r->next);
+	free_request(sv, r);
 	finish_requests(sv, c);
 }
 
@@ -352,7 +545,7 @@ static void no_room(struct rc_serve *sv, struct rc_conn *c, struct request *r)
 {
 	for (uint32_t i = 0; i < r->count; i++) {
 		struct rc_sub *s = rc_hub_sub(sv->hub, r->subs[i] & ~FRESH);
-		if ((r->subs[i] & FRESH) && s->listed_next == i)
+		if ((r->subs[i] & FRESH) && s->listed_next == i && !(s->flags & RC_SUB_REPLAYING))
 			s->listed_next = RC_NONE;
 	}
 	r->refused = true;
@@ -373,9 +566,9 @@ void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg
 		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "subscribe needs channels");
 		return;
 	}
-	if (m->since.kind || m->filter.kind || m->ack.kind || m->rate.kind || m->window.kind) {
+	if (m->filter.kind || m->ack.kind || m->rate.kind || m->window.kind) {
 		rc_ws_error(sv, c, m->id_raw, "unsupported", false,
-			"since, filter, ack, rate and window are not offered by this gateway");
+			"filter, ack, rate and window are not offered by this gateway");
 		return;
 	}
 	rc_msg_channels_begin(&it, m);
@@ -396,6 +589,14 @@ void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg
 	}
 	if (check_count(sv, c, m->id_raw, fresh) < 0)
 		return;
+	struct rc_since_table table;
+	struct rc_msg_fault fault;
+	struct rc_since since;
+	bool recovers = m->since.kind != RC_JSON_NONE;
+	if (recovers && rc_msg_since_check(&table, m, &sv->hub->key, &fault) < 0) {
+		rc_ws_error(sv, c, m->id_raw, fault.code, false, fault.message);
+		return;
+	}
 	struct request *r = new_request(sv, count, m->id_raw, m->word);
 	if (!r) {
 		rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
@@ -405,7 +606,9 @@ void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg
 	}
 	rc_msg_channels_begin(&it, m);
 	while (rc_msg_channels_next(&it, buf, &name) > 0) {
-		if (!add(sv, c, r, name, rc_name_classify(name) == RC_NAME_PATTERN)) {
+		bool from = recovers && rc_msg_since_find(&table, name, &since) == 1;
+		if (!add(sv, c, r, name, rc_name_classify(name) == RC_NAME_PATTERN,
+			    from ? &since : NULL)) {
 			no_room(sv, c, r);
 			return;
 		}
@@ -442,16 +645,33 @@ void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 	enum rc_msg_word word = RC_WORD_CHANNELS, seen;
 	char buf[RC_CHANNEL_MAX];
 	uint32_t count = 0;
+	struct rc_since since = {.kind = RC_SINCE_NONE};
+	bool understood = true, patterns = false;
 
 	while (rc_http_query_next(&rest, &key, &value)) {
+		if (rc_str_eq(key, RC_STR("since"))) {
+			int since_len = rc_http_unescape(value, true, buf, sizeof(buf));
+			understood = since_len >= 0 && since.kind == RC_SINCE_NONE &&
+				     rc_msg_since_text((struct rc_str){buf, (size_t)since_len},
+					     &since) == 0;
+		}
+		if (!understood)
+			break;
 		if (!is_channel_word(key, &seen))
 			continue;
 		int len = rc_http_unescape(value, true, buf, sizeof(buf));
 		struct rc_str name = {buf, len < 0 ? 0 : (size_t)len};
 		if (check_name(sv, c, none, name) < 0)
 			return;
+		patterns |= rc_name_classify(name) == RC_NAME_PATTERN;
 		if (count++ == 0)
 			word = seen;
+	}
+	if (!understood || (since.kind == RC_SINCE_POSITION && (count > 1 || patterns))) {
+		rc_ws_error(sv, c, none, "bad_request", false,
+			understood ? "since is the position of one channel, and other or several are named"
+				   : "since is no position, no time and not \"beginning\"");
+		return;
 	}
 	if (count == 0 || check_count(sv, c, none, count) < 0)
 		return;
@@ -467,7 +687,8 @@ void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 			continue;
 		int len = rc_http_unescape(value, true, buf, sizeof(buf));
 		struct rc_str name = {buf, (size_t)len};
-		if (!add(sv, c, r, name, rc_name_classify(name) == RC_NAME_PATTERN)) {
+		if (!add(sv, c, r, name, rc_name_classify(name) == RC_NAME_PATTERN,
+			    since.kind == RC_SINCE_NONE ? NULL : &since)) {
 			no_room(sv, c, r);
 			return;
 		}
@@ -476,6 +697,17 @@ void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 }
 
 /* ---- leaving ------------------------------------------------------------------------------------ */
+
+/* The request waits for this subscription, which stands at that place in it. */
+static bool waits(const struct rc_serve *sv, uint32_t sub, uint32_t place)
+{
+	uint32_t replay = rc_replay_of(sv, sub);
+
+	if (replay == RC_NONE)
+		return rc_hub_sub(sv->hub, sub)->listed_next == place;
+	return rc_replay_at(sv, replay)->place == place &&
+	       rc_replay_at(sv, replay)->phase < RC_REPLAY_ANSWERED;
+}
 
 /* A request that waits must not name a subscription that is gone. */
 static void forget_in_requests(struct rc_serve *sv, struct rc_conn *c, uint32_t sub)
@@ -486,7 +718,7 @@ static void forget_in_requests(struct rc_serve *sv, struct rc_conn *c, uint32_t 
 				continue;
 			const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
 			if ((r->subs[i] & FRESH) && (s->flags & RC_SUB_PAUSED) &&
-				s->listed_next == i)
+				waits(sv, sub, i))
 				r->remaining--;
 			r->subs[i] = RC_NONE;
 		}

@@ -24,15 +24,23 @@ struct ws_input {
 
 /* ---- output ------------------------------------------------------------------------------------- */
 
+/* Besides its answers a client that recovers has a batch of events waiting. */
+static uint32_t output_max(const struct rc_serve *sv)
+{
+	const struct rc_hub_limits *l = &sv->hub->limits;
+
+	return sv->config->output_max + (l->keeps_history ? RC_FETCH_BYTES + 2 * l->frame_max : 0);
+}
+
 struct rc_textbuf rc_ws_begin(struct rc_serve *sv, struct rc_conn *c, size_t bound)
 {
 	struct rc_textbuf b = {0};
 
 	if (c->state != RC_CONN_OPEN)
 		return b;
-	if (c->out_len <= sv->config->output_max) {
+	if (c->out_len <= output_max(sv)) {
 		unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound + 10,
-			sv->config->output_max + (uint32_t)bound + 10);
+			output_max(sv) + (uint32_t)bound + 10);
 		if (room) {
 			b.ptr = (char *)room + 10;
 			b.cap = bound;
@@ -70,14 +78,18 @@ void rc_ws_error(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw, c
 	rc_ws_end(sv, c, &b);
 }
 
-void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r, uint64_t missed,
-	uint64_t offset)
+void rc_ws_gap(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
+	const char *reason, uint64_t missed, uint64_t offset)
 {
 	struct rc_textbuf b = rc_ws_begin(sv, c, 1024);
+	char text[RC_POSITION_MAX];
+	struct rc_str position = {text, 0};
 
 	if (!b.ptr)
 		return;
-	rc_msg_gap(&b, rc_replica_name(r), missed, r->pattern ? RC_MSG_NO_EPOCH : r->epoch, offset);
+	if (!r->pattern)
+		position.len = rc_position_text(r->epoch, offset, text);
+	rc_msg_gap(&b, rc_replica_name(r), reason, missed, position);
 	rc_ws_end(sv, c, &b);
 	rc_count(sv->counters, RC_C_gaps_sent, 1);
 }
@@ -90,7 +102,7 @@ static void write_control(
 
 	if (len)
 		memcpy(frame + header, bytes, len);
-	if (!rc_conn_write(sv->conns, c, frame, (uint32_t)(header + len), sv->config->output_max)) {
+	if (!rc_conn_write(sv->conns, c, frame, (uint32_t)(header + len), output_max(sv))) {
 		rc_count(sv->counters, RC_C_output_overflows, 1);
 		rc_ws_close(
 			sv, c, RC_CLOSE_TOO_SLOW, "answers pile up unread", RC_C_close_too_slow);
@@ -136,17 +148,20 @@ static void unsupported(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 		sv, c, m->id_raw, "unsupported", false, "this gateway does not take such messages");
 }
 
-static void handle_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text)
+void rc_ws_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text)
 {
 	struct rc_msg m;
 	struct rc_msg_fault fault;
 
-	rc_count(sv->counters, RC_C_messages_in, 1);
 	if (rc_msg_parse(text, &m, &fault) < 0) {
 		rc_count(sv->counters, RC_C_messages_bad, 1);
 		rc_ws_error(sv, c, m.id_raw, fault.code, false, fault.message);
 		return;
 	}
+	if ((m.type == RC_MSG_SUBSCRIBE || m.type == RC_MSG_UNSUBSCRIBE ||
+		    m.type == RC_MSG_HISTORY) &&
+		rc_ws_waits_in_line(sv, c, &m, text))
+		return;
 	switch (m.type) {
 	case RC_MSG_SUBSCRIBE:
 		rc_ws_subscribe(sv, c, &m);
@@ -164,9 +179,18 @@ static void handle_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 	}
 	case RC_MSG_PONG:
 		break;
+	case RC_MSG_HISTORY:
+		rc_ws_history(sv, c, &m);
+		break;
 	default:
 		unsupported(sv, c, &m);
 	}
+}
+
+static void handle_message(struct rc_serve *sv, struct rc_conn *c, struct rc_str text)
+{
+	rc_count(sv->counters, RC_C_messages_in, 1);
+	rc_ws_message(sv, c, text);
 }
 
 static void free_message(struct rc_serve *sv, struct ws_input *in)
@@ -292,7 +316,7 @@ void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, u
 
 /* ---- coming and going --------------------------------------------------------------------------- */
 
-static void session_text(struct rc_serve *sv, struct rc_conn *c, char out[17])
+void rc_ws_session(const struct rc_serve *sv, const struct rc_conn *c, char out[RC_WS_SESSION_LEN])
 {
 	/* Where it is, masked by the half that nobody can guess, then that half: 96 bits, 16 characters. */
 	uint64_t mask = rc_hash_u64(&sv->hub->key, c->secret);
@@ -312,7 +336,7 @@ static void session_text(struct rc_serve *sv, struct rc_conn *c, char out[17])
 void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 {
 	struct rc_str rest = query, key, value;
-	char session[17];
+	char session[RC_WS_SESSION_LEN];
 	uint32_t sub;
 
 	c->kind = RC_CONN_WS;
@@ -324,7 +348,7 @@ void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 		if (rc_str_eq(key, RC_STR("heartbeat")) && rc_str_eq(value, RC_STR("json")))
 			c->flags |= RC_CONN_JSON_HEARTBEAT;
 	}
-	session_text(sv, c, session);
+	rc_ws_session(sv, c, session);
 	struct rc_textbuf b = rc_ws_begin(sv, c, 512);
 	if (!b.ptr)
 		return;
@@ -342,6 +366,36 @@ void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 	/* Spread over the interval, so that clients who came together are not all pinged together. */
 	rc_conn_timer(sv->conns, c, 1 + rc_prng_below(&sv->prng, sv->config->heartbeat_ms));
 	rc_ws_subscribe_query(sv, c, query);
+}
+
+/* Where the client stands in its patterns, whether an event came or not: so that it can come back there. */
+static void tell_positions(struct rc_serve *sv, struct rc_conn *c)
+{
+	struct rc_textbuf b = {0};
+	bool first = true;
+
+	for (uint32_t i = c->subs; i != RC_NONE; i = rc_hub_sub(sv->hub, i)->next) {
+		const struct rc_sub *s = rc_hub_sub(sv->hub, i);
+		const struct rc_replica *r = rc_hub_replica(sv->hub, s->replica);
+		if (!r->pattern || s->cursor != r->log.tail ||
+			(s->flags & (RC_SUB_PAUSED | RC_SUB_HELD | RC_SUB_CONFLATED)))
+			continue;
+		if (first) {
+			b = rc_ws_begin(sv, c,
+				128 + (size_t)c->sub_count *
+					      (RC_CHANNEL_MAX + 8 +
+						      RC_STREAM_TEXT_MAX(sv->hub->limits.shards)));
+			if (!b.ptr)
+				return;
+			rc_msg_positions_begin(&b, sv->wall_ms);
+		}
+		rc_msg_positions_stream(&b, rc_replica_name(r), rc_hub_position(sv->hub), first);
+		first = false;
+	}
+	if (first)
+		return;
+	rc_msg_positions_end(&b);
+	rc_ws_end(sv, c, &b);
 }
 
 void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c)
@@ -369,6 +423,8 @@ void rc_ws_timer(struct rc_serve *sv, struct rc_conn *c)
 				rc_ws_end(sv, c, &b);
 			}
 		}
+		if (sv->hub->limits.keeps_history)
+			tell_positions(sv, c);
 	}
 	rc_conn_timer(sv->conns, c,
 		(uint32_t)RC_MIN((uint64_t)heartbeat, 2 * (uint64_t)heartbeat - silent));

@@ -32,13 +32,7 @@ static struct rc_replica *replica_of(const struct rc_shard *s, const struct rc_s
 
 static void list_sub(struct rc_shard *s, struct rc_conn *c, uint32_t index)
 {
-	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
-
-	if (sub->flags & RC_SUB_LISTED)
-		return;
-	sub->flags |= RC_SUB_LISTED;
-	sub->listed_next = c->listed;
-	c->listed = index;
+	rc_serve_list(&s->serve, c, index);
 }
 
 /* Events between two positions, both frame beginnings (or the tail). */
@@ -81,6 +75,7 @@ static void count_deliveries(
 		memo.tail = r->log.tail;
 	}
 	rc_count(s->counters, RC_C_deliveries, memo.frames);
+	rc_count_ns(s->counters, RC_N_deliveries, r->ns, memo.frames);
 }
 
 /* ---- those who don't keep up -------------------------------------------------------------------- */
@@ -90,6 +85,7 @@ static void add_missed(struct rc_shard *s, struct rc_sub *sub, uint64_t missed)
 	uint64_t had = sub->flags >> RC_SUB_MISSED_SHIFT;
 
 	rc_count(s->counters, RC_C_events_skipped, missed);
+	rc_count_ns(s->counters, RC_N_skipped, replica_of(s, sub)->ns, missed);
 	/* The count saturates at 16 million; the position that goes with it stays right. */
 	missed = RC_MIN(had + missed, (uint64_t)RC_SUB_MISSED_MAX);
 	sub->flags = (sub->flags & 0xff) | (uint32_t)missed << RC_SUB_MISSED_SHIFT;
@@ -145,7 +141,9 @@ static void conflate(struct rc_shard *s, struct rc_conn *c, uint32_t index)
 		return;
 	}
 	rc_log_frame_last(&r->log, &last);
-	rc_count(s->counters, RC_C_events_skipped, frames_between(&r->log, sub->cursor, last.pos));
+	uint64_t skipped = frames_between(&r->log, sub->cursor, last.pos);
+	rc_count(s->counters, RC_C_events_skipped, skipped);
+	rc_count_ns(s->counters, RC_N_skipped, r->ns, skipped);
 	rc_replica_advance(&s->hub, sub, last.pos);
 }
 
@@ -173,6 +171,7 @@ static bool give_last_values(struct rc_shard *s, struct rc_conn *c, uint32_t ind
 		rc_conn_commit(&s->conns, c, total);
 	}
 	rc_count(s->counters, RC_C_deliveries, given);
+	rc_count_ns(s->counters, RC_N_deliveries, r->ns, given);
 	sub->flags &= ~(uint32_t)RC_SUB_CONFLATED;
 	rc_replica_advance(&s->hub, sub, r->log.tail);
 	return true;
@@ -181,7 +180,7 @@ static bool give_last_values(struct rc_shard *s, struct rc_conn *c, uint32_t ind
 static void disconnect_slow(struct rc_shard *s, struct rc_conn *c)
 {
 	rc_count(s->counters, RC_C_lag_disconnects, 1);
-	rc_ws_close(&s->serve, c, RC_CLOSE_TOO_SLOW, "too far behind", RC_C_close_too_slow);
+	rc_serve_end(&s->serve, c, RC_CLOSE_TOO_SLOW, "too far behind", RC_C_close_too_slow);
 }
 
 static bool lags(const struct rc_shard *s, const struct rc_conn *c, const struct rc_replica *r,
@@ -193,6 +192,8 @@ static bool lags(const struct rc_shard *s, const struct rc_conn *c, const struct
 		return false;
 	/* Who takes all that he is given is not slow: it is we who are behind, and hold the publishers back for it. */
 	uint64_t limit = c->flags & RC_CONN_BLOCKED ? lag_max : (uint64_t)lag_max * UNBLOCKED_LAG;
+	if ((sub->flags & RC_SUB_PAST) && sub->cursor >= rc_history_low(&s->hub, r))
+		return false; /* what it reads would be kept without it */
 	if (r->log.tail - sub->cursor > limit)
 		return true;
 	uint32_t lag_ms = s->hub.namespaces[r->ns].lag_ms;
@@ -252,6 +253,7 @@ void rc_flush_overrun(struct rc_shard *s, uint32_t replica)
 			i++;
 			continue;
 		}
+		rc_count_ns(s->counters, RC_N_lag_disconnects, r->ns, 1);
 		disconnect_slow(s, c); /* takes it out of the array */
 		let_go(s, c);
 	}
@@ -265,7 +267,7 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica)
 
 	while (r->count) {
 		struct rc_conn *c = &s->conns.at[rc_hub_sub(&s->hub, r->subs[0])->conn];
-		rc_ws_close(&s->serve, c, RC_CLOSE_OVER_CAPACITY,
+		rc_serve_end(&s->serve, c, RC_CLOSE_OVER_CAPACITY,
 			"the gateway has no memory for an event", RC_C_close_capacity);
 		let_go(s, c);
 	}
@@ -297,7 +299,7 @@ static uint32_t first_listed(struct rc_shard *s, struct rc_conn *c)
 {
 	while (c->listed != RC_NONE) {
 		struct rc_sub *sub = rc_hub_sub(&s->hub, c->listed);
-		if (!(sub->flags & RC_SUB_PAUSED) && (sub->cursor < replica_of(s, sub)->log.tail ||
+		if (!(sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD)) && (sub->cursor < replica_of(s, sub)->log.tail ||
 							     sub->flags >> RC_SUB_MISSED_SHIFT))
 			break;
 		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
@@ -318,7 +320,7 @@ static uint32_t gather(struct rc_shard *s, struct rc_conn *c)
 		struct rc_sub *sub = rc_hub_sub(&s->hub, *link);
 		const struct rc_log *log = &replica_of(s, sub)->log;
 		const unsigned char *bytes;
-		bool still = sub->flags & (RC_SUB_PAUSED | RC_SUB_CONFLATED);
+		bool still = sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD | RC_SUB_CONFLATED);
 		uint32_t len = still ? 0 : rc_log_range(log, sub->cursor, &bytes);
 		if (sub->flags & RC_SUB_CONFLATED) {
 			link = &sub->listed_next;
@@ -355,7 +357,7 @@ static void make_up(struct rc_shard *s, struct rc_conn *c)
 			const struct rc_replica *r = replica_of(s, sub);
 			sub->flags &= 0xff;
 			uint64_t behind = frames_between(&r->log, sub->cursor, r->log.tail);
-			rc_ws_gap(&s->serve, c, r, missed, r->offset - behind);
+			rc_serve_gap(&s->serve, c, r, "slow", missed, r->offset - behind);
 			if (c->state != RC_CONN_OPEN)
 				return;
 		}
@@ -439,11 +441,14 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		if (RC_UNLIKELY(lags(s, c, r, sub, lag_max)) && !(c->flags & RC_CONN_SENDING) &&
 			punish(s, c, r, index)) {
 			victims[victim_count++] = sub->conn;
+			rc_count_ns(s->counters, RC_N_lag_disconnects, r->ns, 1);
 			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
 			continue;
 		}
 		if (!(sub->flags & RC_SUB_CONFLATED))
 			r->flush_low = RC_MIN(r->flush_low, sub->cursor);
+		if (RC_UNLIKELY(sub->flags & RC_SUB_HELD))
+			continue;
 		if (alone && c->out_len == 0 && c->mid_left == 0 && c->listed == RC_NONE &&
 			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED | RC_CONN_REST)) &&
 			sub->cursor < tail && !(sub->flags >> RC_SUB_MISSED_SHIFT) &&
@@ -458,9 +463,8 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 	}
 	bool again = r->flush_left > 0;
 	if (!again) {
-		if (r->taken_ns)
-			rc_count_hist(
-				s->counters, RC_H_publish_to_flush_ns, s->now_ns - r->taken_ns, 1);
+		if (r->taken_ns && s->flushed_count < RC_SHARD_FLUSHED_MAX)
+			s->flushed_ns[s->flushed_count++] = r->taken_ns;
 		r->taken_ns = 0;
 		rc_replica_release(&s->hub, r, r->flush_low);
 	}

@@ -187,9 +187,15 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 		(uint64_t)config->max_clients / 2 * config->notsent_lowat, true);
 }
 
+static uint64_t history_bytes(const struct rc_config *config, uint32_t shards)
+{
+	return (config->history_memory ? config->history_memory : config->memory / 2) / shards;
+}
+
 int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct rc_budget *budget,
 	struct rc_error *err)
 {
+	bool keeps_history = false;
 	struct rc_event bound_event = {.data = {NULL, config->max_message}};
 
 	memset(g, 0, sizeof(*g));
@@ -218,7 +224,12 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 			.key = rc_str_of(ns->slow_key),
 			.raw = ns->raw,
 			.channel_ttl_ms = ns->channel_ttl_ms,
+			.history_size = ns->history_size,
+			.history_bytes = ns->history_bytes,
+			.history_ttl_ms = ns->history_ttl_ms,
+			.first_latest = ns->on_subscribe == RC_CONFIG_FIRST_LATEST,
 		};
+		keeps_history |= ns->history_size != 0;
 	}
 	/* The largest event in its largest rendition: names of full length, each byte of the event's escaped. */
 	size_t frame_max = rc_event_ws_bound(&bound_event, false) + RC_CHANNEL_MAX +
@@ -236,6 +247,8 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		.subs_max = g->conns_max * 2 + channels * 4,
 		.patterns_max = config->max_patterns,
 		.frame_max = (uint32_t)frame_max,
+		.history_bytes_max = history_bytes(config, g->count),
+		.keeps_history = keeps_history,
 	};
 	g->ring_bytes = config->ring_bytes
 				? config->ring_bytes
@@ -244,7 +257,10 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		return rc_error_set(err,
 			"ring_bytes is %zu; with this max_message it must be at least %llu",
 			g->ring_bytes, (unsigned long long)rc_pow2_ceil(4 * frame_max));
+	g->limits.fetch_bytes =
+		(uint32_t)RC_MIN(g->ring_bytes / 4, (size_t)RC_HISTORY_PAGE_BYTES);
 	fill_budget(g, budget);
+	g->info.budget = *budget;
 	return 0;
 }
 
@@ -312,6 +328,7 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	s->serve.pool = &s->pool;
 	s->serve.counters = s->counters;
 	s->serve.shard = index;
+	s->serve.info = &g->info;
 	uint64_t seed;
 	rc_random_bytes(&seed, sizeof(seed));
 	rc_prng_seed(&s->serve.prng, seed);
@@ -351,6 +368,8 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 	const char *path = strcmp(g->config->counters, "auto") == 0 ? NULL : g->config->counters;
 
 	rc_random_bytes(&g->key, sizeof(g->key));
+	rc_random_bytes(&g->limits.stream_epoch, sizeof(g->limits.stream_epoch));
+	g->limits.stream_epoch &= ((uint64_t)1 << RC_EPOCH_BITS) - 1;
 	g->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->wake_fd < 0)
 		return rc_error_set(err, "no eventfd: %s", strerror(errno));
@@ -374,6 +393,12 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 		if (open_shard(g, i, err) < 0)
 			return -1;
 	}
+	g->info.counters = &g->counters;
+	g->info.arena_bytes = g->count * (uint64_t)g->arena_bytes;
+	g->info.start_ns = rc_clock_mono_ns();
+	g->info.wall_ms = rc_clock_wall_ms() - g->info.start_ns / 1000000u;
+	g->info.send_zc = strstr(rc_io_features(g->shards[0].io), "send_zc") != NULL;
+	g->info.min_wait = strstr(rc_io_features(g->shards[0].io), "min_wait") != NULL;
 	return 0;
 }
 

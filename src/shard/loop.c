@@ -157,9 +157,27 @@ static void fire(void *ctx, uint32_t index)
 	rc_serve_timer(&s->serve, &s->conns.at[index]);
 }
 
+/*
+ * The turn that ends, and what its events took. Sends end inside the submit, so all that the flush was done with had
+ * reached its sockets by now; and where there were sends, their completions kept the shard from sleeping.
+ */
+static void measure(struct rc_shard *s, uint64_t now_ns)
+{
+	uint64_t end_ns = s->slept ? s->now_ns : now_ns;
+
+	for (uint32_t i = 0; i < s->flushed_count; i++)
+		rc_count_hist(s->counters, RC_H_publish_to_flush_ns, end_ns - s->flushed_ns[i], 1);
+	s->flushed_count = 0;
+	if (!s->slept && s->now_ns)
+		rc_count_hist(s->counters, RC_H_turn_ns, now_ns - s->now_ns, 1);
+}
+
 static void take_time(struct rc_shard *s)
 {
-	s->now_ns = rc_clock_mono_ns();
+	uint64_t now_ns = rc_clock_mono_ns();
+
+	measure(s, now_ns);
+	s->now_ns = now_ns;
 	rc_hub_time(&s->hub, s->now_ns);
 	s->conns.tick = (uint32_t)(s->now_ns / (RC_CONN_TICK_MS * 1000000ull));
 	s->serve.now_ns = s->now_ns;
@@ -172,6 +190,8 @@ static void each_second(struct rc_shard *s)
 		return;
 	s->second_ns = s->now_ns + SECOND_NS;
 	rc_owner_sweep(&s->hub, SWEEP_PER_SECOND);
+	rc_history_sweep(&s->hub, SWEEP_PER_SECOND);
+	rc_route_stamp(s);
 	rc_home_sweep(&s->home, s->hub.now_s, SWEEP_PER_SECOND);
 	rc_gauge_set(s->counters, RC_C_arena_used_bytes, s->arena.used_bytes);
 	rc_gauge_set(s->counters, RC_C_connections, s->conns.open);
@@ -241,7 +261,7 @@ static uint64_t sleep_ns(struct rc_shard *s)
 	if (ticks != UINT32_MAX)
 		next = RC_MIN(next, (uint64_t)ticks * RC_CONN_TICK_MS * 1000000u);
 	if (s->blocked || s->hub.ask_first != RC_NONE || s->serve.waiting_first != RC_NONE ||
-		rc_api_waiting(&s->serve))
+		s->serve.replay_refused || rc_api_waiting(&s->serve))
 		next = RC_MIN(next, (uint64_t)ROOM_POLL_NS);
 	if (s->accept_again_ns)
 		next = RC_MIN(next, (uint64_t)ACCEPT_PAUSE_NS);
@@ -263,6 +283,7 @@ static void submit(struct rc_shard *s)
 {
 	uint32_t poll_us = s->gateway->config->busy_poll_us;
 
+	s->slept = false;
 	if (rc_flush_pending(s) || s->backlogged || rc_serve_pending(&s->serve) ||
 		(!s->blocked && !rc_route_idle(s)) ||
 		atomic_load_explicit(&s->gateway->stopping, memory_order_acquire) >
@@ -272,6 +293,7 @@ static void submit(struct rc_shard *s)
 	}
 	if (poll_us) {
 		rc_io_submit(s->io);
+		s->slept = s->conns.sending == 0;
 		if (spin(s, rc_clock_mono_ns() + (uint64_t)poll_us * 1000))
 			return;
 	}
@@ -279,6 +301,7 @@ static void submit(struct rc_shard *s)
 	if ((s->blocked || rc_route_idle(s)) && atomic_load_explicit(&s->gateway->stopping,
 							memory_order_acquire) <= s->drain_begun) {
 		rc_count(s->counters, RC_C_sleeps, 1);
+		s->slept = s->conns.sending == 0;
 		rc_io_submit_and_wait(s->io, sleep_ns(s));
 	} else {
 		rc_io_submit(s->io);

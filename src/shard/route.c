@@ -8,6 +8,7 @@
 #include "shard/shard.h"
 
 #include "proto/event.h"
+#include "serve/survey.h"
 
 #define RECORDS_PER_TURN 4096u
 
@@ -17,20 +18,26 @@ enum record {
 	REC_INTEREST,
 	REC_CLAIM,
 	REC_GIVE_BACK,
+	REC_FETCH,
 	REC_API_ASK,
+	REC_SURVEY,
 	/* tells */
 	REC_EVENT,
 	REC_INTEREST_OK,
 	REC_OUTCOME,
 	REC_GRANT,
 	REC_EVICT,
+	REC_FETCHED,
+	REC_STAMP,
 	REC_API_TELL,
+	REC_SURVEYED,
 };
 
 struct publish_record {
 	struct rc_publisher_ref from;
 	uint64_t timestamp_ms;
 	uint64_t taken_ns;
+	uint64_t time_ms;
 	uint32_t hash;
 	uint32_t data_len;
 	uint16_t channel_len;
@@ -59,8 +66,19 @@ struct grant_record {
 	bool taken;
 };
 
+struct fetch_record {
+	struct rc_fetch fetch; /* names: behind it */
+	char names[];
+};
+
+struct fetched_record {
+	struct rc_fetched fetched; /* frames: behind it */
+	unsigned char frames[];
+};
+_Static_assert(sizeof(struct rc_fetched) % 8 == 0, "frames stand at multiples of 8");
+
 struct event_record {
-	uint64_t epoch, offset, key, taken_ns;
+	uint64_t epoch, offset, key, taken_ns, stamp, time_ms;
 	uint32_t hash;
 	uint32_t frame_len;
 	uint16_t name_len;
@@ -134,6 +152,8 @@ static void tell(void *ctx, uint32_t shard, const struct rc_tell *t)
 		.offset = t->offset,
 		.key = t->key,
 		.taken_ns = t->taken_ns,
+		.stamp = t->stamp,
+		.time_ms = t->time_ms,
 		.hash = t->hash,
 		.frame_len = t->frame_len,
 		.name_len = (uint16_t)t->channel.len,
@@ -185,7 +205,7 @@ static void replica_ready(void *ctx, uint32_t replica, bool taken)
 {
 	struct rc_shard *s = ctx;
 
-	rc_ws_replica_ready(&s->serve, replica, taken);
+	rc_serve_replica_ready(&s->serve, replica, taken);
 }
 
 static void replica_overrun(void *ctx, uint32_t replica)
@@ -196,6 +216,37 @@ static void replica_overrun(void *ctx, uint32_t replica)
 static void replica_lost(void *ctx, uint32_t replica)
 {
 	rc_flush_lost(ctx, replica);
+}
+
+static uint32_t fetch_room(void *ctx, uint32_t shard)
+{
+	struct rc_shard *s = ctx;
+	/* One event of any size must fit. */
+	uint32_t need = s->hub.fetch_size;
+
+	if (shard == s->index)
+		return need;
+	return rc_spsc_has_room(&to(s, shard)->tells, sizeof(struct fetched_record) + need) ? need
+											    : 0;
+}
+
+static void tell_fetched(void *ctx, uint32_t shard, const struct rc_fetched *fetched)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard == s->index) {
+		rc_replay_fetched(&s->serve, fetched);
+		return;
+	}
+	size_t len = sizeof(struct fetched_record) + fetched->frames_len;
+	struct rc_spsc *ring = &to(s, shard)->tells;
+	struct fetched_record *r = rc_spsc_reserve(ring, len);
+	RC_ASSERT(r);
+	r->fetched = *fetched;
+	r->fetched.frames = NULL;
+	if (fetched->frames_len)
+		memcpy(r->frames, fetched->frames, fetched->frames_len);
+	commit(s, ring, shard, REC_FETCHED, len);
 }
 
 static uint32_t namespace_of(void *ctx, struct rc_str channel)
@@ -232,6 +283,7 @@ static enum rc_route publish(void *ctx, const struct rc_publish *p, struct rc_ou
 		.from = p->from,
 		.timestamp_ms = p->timestamp_ms,
 		.taken_ns = p->taken_ns,
+		.time_ms = p->time_ms,
 		.hash = p->hash,
 		.data_len = (uint32_t)p->data.len,
 		.channel_len = (uint16_t)p->channel.len,
@@ -274,6 +326,28 @@ static bool give_back(void *ctx, struct rc_str id, const struct rc_holder *who, 
 	return send_id(ctx, REC_GIVE_BACK, id, who, sequence);
 }
 
+static bool fetch(void *ctx, uint32_t shard, const struct rc_fetch *q)
+{
+	struct rc_shard *s = ctx;
+
+	if (shard == s->index)
+		return rc_owner_fetch(&s->hub, q);
+	size_t len = sizeof(struct fetch_record) + q->names.len;
+	struct rc_spsc *ring = &to(s, shard)->asks;
+	if (len > rc_spsc_payload_max(ring))
+		return false;
+	struct fetch_record *r = rc_spsc_reserve(ring, len);
+	if (!r) {
+		rc_count(s->counters, RC_C_ring_full, 1);
+		return false;
+	}
+	r->fetch = *q;
+	r->fetch.names.ptr = NULL;
+	(void)rc_str_copy(r->names, q->names);
+	commit(s, ring, shard, REC_FETCH, len);
+	return true;
+}
+
 static uint64_t sum(void *ctx, enum rc_counter counter)
 {
 	const struct rc_shard *s = ctx;
@@ -298,6 +372,13 @@ static bool api_tell(void *ctx, uint32_t shard, const void *bytes, size_t len)
 		return put(s, &to(s, shard)->tells, shard, REC_API_TELL, bytes, len);
 	rc_api_told(&s->serve, bytes, len);
 	return true;
+}
+
+static bool survey(void *ctx, uint32_t shard, const struct rc_survey_ask *ask)
+{
+	struct rc_shard *s = ctx;
+
+	return put(s, &to(s, shard)->asks, shard, REC_SURVEY, ask, sizeof(*ask));
 }
 
 /* ---- the port of home --------------------------------------------------------------------------- */
@@ -349,6 +430,8 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 		.replica_ready = replica_ready,
 		.replica_overrun = replica_overrun,
 		.replica_lost = replica_lost,
+		.fetch_room = fetch_room,
+		.tell_fetched = tell_fetched,
 		.namespace_of = namespace_of,
 		.channels = channels,
 	};
@@ -359,9 +442,11 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 		.publish = publish,
 		.claim = claim,
 		.give_back = give_back,
+		.fetch = fetch,
 		.sum = sum,
 		.api_ask = api_ask,
 		.api_tell = api_tell,
+		.survey = survey,
 	};
 }
 
@@ -376,6 +461,7 @@ static bool take_publish(struct rc_shard *s, const struct publish_record *r)
 		.from = r->from,
 		.timestamp_ms = r->timestamp_ms,
 		.taken_ns = r->taken_ns,
+		.time_ms = r->time_ms,
 		.hash = r->hash,
 		.json = r->json,
 	};
@@ -389,6 +475,20 @@ static bool take_publish(struct rc_shard *s, const struct publish_record *r)
 		return false;
 	if (!put(s, back, r->from.shard, REC_OUTCOME, &outcome, sizeof(outcome)))
 		RC_FAIL("room for an outcome was asked for before");
+	return true;
+}
+
+/* The piece is made in the ring itself. */
+static bool take_survey(struct rc_shard *s, const struct rc_survey_ask *ask)
+{
+	struct rc_spsc *back = &to(s, ask->shard)->tells;
+	struct rc_survey_piece *piece = rc_spsc_reserve(back, sizeof(*piece));
+
+	if (!piece)
+		return false;
+	rc_survey_piece(&s->serve, ask, piece);
+	commit(s, back, ask->shard, REC_SURVEYED,
+		offsetof(struct rc_survey_piece, bytes) + piece->len);
 	return true;
 }
 
@@ -418,15 +518,23 @@ static bool take_ask(struct rc_shard *s, const struct rc_spsc_record *record)
 		return rc_home_return(&s->home, (struct rc_str){r->id, r->id_len}, &r->who,
 			r->sequence, s->hub.now_s);
 	}
+	case REC_FETCH: {
+		const struct fetch_record *r = record->payload;
+		struct rc_fetch q = r->fetch;
+		q.names.ptr = r->names;
+		return rc_owner_fetch(&s->hub, &q);
+	}
 	case REC_API_ASK:
 		return rc_api_asked(&s->serve, record->payload, record->len);
+	case REC_SURVEY:
+		return take_survey(s, record->payload);
 	default:
 		RC_FAIL("unknown ask");
 		return true;
 	}
 }
 
-static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
+static void take_tell(struct rc_shard *s, uint32_t other, const struct rc_spsc_record *record)
 {
 	switch (record->type) {
 	case REC_EVENT: {
@@ -438,6 +546,9 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 			.offset = e->offset,
 			.key = e->key,
 			.taken_ns = e->taken_ns,
+			.stamp = e->stamp,
+			.time_ms = e->time_ms,
+			.from = other,
 			.direct = e->direct,
 			.pattern = e->pattern,
 			.frame = (const unsigned char *)e->bytes + e->name_len,
@@ -460,8 +571,22 @@ static void take_tell(struct rc_shard *s, const struct rc_spsc_record *record)
 	case REC_EVICT:
 		rc_ingest_evicted(&s->serve, record->payload);
 		break;
+	case REC_FETCHED: {
+		const struct fetched_record *r = record->payload;
+		struct rc_fetched fetched = r->fetched;
+		fetched.frames = r->frames;
+		rc_hub_stamped(&s->hub, other, fetched.stamp);
+		rc_replay_fetched(&s->serve, &fetched);
+		break;
+	}
+	case REC_STAMP:
+		rc_hub_stamped(&s->hub, other, *(const uint64_t *)record->payload);
+		break;
 	case REC_API_TELL:
 		rc_api_told(&s->serve, record->payload, record->len);
+		break;
+	case REC_SURVEYED:
+		rc_survey_told(&s->serve, record->payload);
 		break;
 	default:
 		RC_FAIL("unknown tell");
@@ -479,7 +604,7 @@ bool rc_route_receive(struct rc_shard *s)
 			continue;
 		struct rc_spsc *tells = &from(s, i)->tells;
 		for (uint32_t n = 0; n < RECORDS_PER_TURN && rc_spsc_peek(tells, &record); n++) {
-			take_tell(s, &record);
+			take_tell(s, i, &record);
 			rc_spsc_consume(tells, &record);
 			handled++;
 		}
@@ -502,6 +627,21 @@ bool rc_route_receive(struct rc_shard *s)
 	}
 	rc_count(s->counters, RC_C_ring_records_in, handled);
 	return handled != 0;
+}
+
+void rc_route_stamp(struct rc_shard *s)
+{
+	uint64_t stamp = s->hub.stamp;
+
+	if (stamp == s->stamp_told)
+		return;
+	bool told = true;
+	for (uint32_t i = 0; i < s->gateway->count; i++) {
+		if (i != s->index)
+			told &= put(s, &to(s, i)->tells, i, REC_STAMP, &stamp, sizeof(stamp));
+	}
+	if (told)
+		s->stamp_told = stamp;
 }
 
 void rc_route_publish(struct rc_shard *s)

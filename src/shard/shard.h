@@ -22,8 +22,9 @@
 #include "sync/sleeper.h"
 #include "sync/spsc.h"
 
-#define RC_SHARD_SCRATCH (1u << 20)
-#define RC_SHARD_SEALED  (4u << 20) /* records made in one turn */
+#define RC_SHARD_SCRATCH     (1u << 20)
+#define RC_SHARD_FLUSHED_MAX 512u       /* channels of a turn whose latency is counted */
+#define RC_SHARD_SEALED      (4u << 20) /* records made in one turn */
 
 struct rc_gateway;
 
@@ -52,9 +53,14 @@ struct rc_shard {
 		send_left; /* of it, when the channels have used up their part of the sealing room */
 	uint32_t seal_spare; /* of that room, left to others */
 	uint64_t now_ns;
-	uint64_t second_ns; /* the next once-a-second work */
-	uint64_t touched;   /* shards whose rings got records this turn */
+	uint64_t second_ns;  /* the next once-a-second work */
+	uint64_t stamp_told; /* to the other shards */
+	uint32_t flushed_count;
+	uint64_t flushed_ns
+		[RC_SHARD_FLUSHED_MAX]; /* when came in what this turn's flush was done with */
+	uint64_t touched;               /* shards whose rings got records this turn */
 	bool accepting[RC_PORTS];
+	bool slept;   /* since now_ns */
 	bool blocked; /* some record could not be handled for want of room elsewhere */
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
@@ -95,6 +101,7 @@ struct rc_gateway {
 	size_t arena_bytes; /* per shard */
 	uint32_t home_max;
 	struct rc_gateway_tls tls;
+	struct rc_serve_info info;
 	int wake_fd; /* readable when the main thread wants to be heard */
 	/* shared */
 	_Atomic uint32_t stopping; /* 0 run, 1 drain, 2 end now */
@@ -165,6 +172,8 @@ void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_
 bool rc_route_receive(struct rc_shard *s);
 /* Makes visible what was written, and rings those who sleep. */
 void rc_route_publish(struct rc_shard *s);
+/* Tells the others how far our events are, so that positions move on where nothing comes. Once a second. */
+void rc_route_stamp(struct rc_shard *s);
 /* All incoming rings are empty. */
 bool rc_route_idle(struct rc_shard *s);
 

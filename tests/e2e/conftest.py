@@ -14,7 +14,9 @@ import deadline
 import rcgateway
 import rcload
 import rctls
+from rchistory import Reader
 from rcingest import Publisher
+from rcsse import SseClient
 from rcws import JsonClient
 
 
@@ -201,6 +203,20 @@ def publisher():
 
 
 @pytest.fixture
+def reader():
+    """reader(gateway, "/ws?channel=a") is a client that minds positions and gaps; all are closed after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda g, path="/ws", **options: stack.enter_context(Reader.greeted(g.http, path, **options))
+
+
+@pytest.fixture
+def sse():
+    """sse(gateway, "/events?channel=a") is an event stream whose first block was read; all are closed after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda g, path="/events", **options: stack.enter_context(SseClient.greeted(g.http, path, **options))
+
+
+@pytest.fixture
 def load(folder, shards):
     """load("fanout", "--clients", 10) runs the generator to its end; load.start(…) gives the running one. It knows nothing of shards, but
     its tests are parametrized like those of the gateway."""
@@ -221,17 +237,28 @@ def load(folder, shards):
         g.kill()
 
 
-@pytest.fixture(scope="session")
-def node_ws():
-    """The folder to run node in, with the npm package ws; skips with the reason when there is none."""
+def npm_modules(package, version):
+    """The folder of node's modules with this package in it; skips with the reason when there is none."""
     if not shutil.which("node"):
         pytest.skip("node is not installed")
     modules = os.path.join(rcgateway.ROOT, "build/npm/node_modules")
-    if not os.path.isdir(os.path.join(modules, "ws")):
+    if not os.path.isdir(os.path.join(modules, package)):
         if not shutil.which("npm"):
             pytest.skip("npm is not installed")
-        done = subprocess.run(["npm", "install", "--prefix", "build/npm", "ws@8", "--no-audit", "--no-fund",
+        done = subprocess.run(["npm", "install", "--prefix", "build/npm", f"{package}@{version}", "--no-audit", "--no-fund",
                                "--ignore-scripts"], cwd=rcgateway.ROOT, capture_output=True, text=True, timeout=120)
         if done.returncode:
-            pytest.skip(f"npm could not install ws: {done.stderr.strip().splitlines()[-1:]}")
+            pytest.skip(f"npm could not install {package}: {done.stderr.strip().splitlines()[-1:]}")
     return modules
+
+
+@pytest.fixture(scope="session")
+def node_ws():
+    """The folder to run node in, with the npm package ws."""
+    return npm_modules("ws", 8)
+
+
+@pytest.fixture(scope="session")
+def node_eventsource():
+    """The same with the npm package eventsource."""
+    return npm_modules("eventsource", 3)

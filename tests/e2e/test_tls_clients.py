@@ -227,7 +227,7 @@ class Site:
     """Serves one page; .said holds what the page posts back."""
 
     def __init__(self, text):
-        self.said, self.changed = [], threading.Condition()
+        self.page, self.said, self.changed = text, [], threading.Condition()
         site = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -239,7 +239,7 @@ class Site:
                 self.wfile.write(body)
 
             def do_GET(self):
-                self.answer(text.encode())
+                self.answer(site.page.encode())
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -3,7 +3,8 @@
  * Messages and events from arbitrary bytes. Properties: a refusal names its reason and can be sent as an error that is
  * JSON; what is taken lies inside the text, and each slice is JSON; names of channels fit and decode; what the gateway
  * writes with a client's bytes in it is JSON, fits or says that it did not, and cuts nothing in half; an event's frame is as
- * long as it says and holds its fields; positions have one spelling.
+ * long as it says and holds its fields, and reading it back finds them, also with a position in it; positions have one
+ * spelling.
  */
 #include <stdlib.h>
 
@@ -51,6 +52,41 @@ static void check_refusal(const struct rc_msg *m, const struct rc_msg_fault *f)
 	}
 }
 
+static void check_json(struct rc_textbuf *b)
+{
+	RC_ASSERT(!b->full && rc_json_validate(rc_textbuf_str(b), 8) == 0);
+	b->len = 0;
+}
+
+/* Everything else that names a channel. */
+static void check_answers(const struct rc_msg *m, struct rc_str name)
+{
+	char room[16 * RC_CHANNEL_MAX + 1024];
+	struct rc_textbuf b = {room, 0, sizeof(room), false};
+	struct rc_str position = RC_STR("aaaaaaaaab~1.2");
+
+	rc_msg_gap(&b, name, "slow", 17, position);
+	check_json(&b);
+	rc_msg_positions_begin(&b, 0);
+	rc_msg_positions_stream(&b, name, position, true);
+	rc_msg_positions_end(&b);
+	check_json(&b);
+	rc_msg_history_begin(&b, m->id_raw, 0, name);
+	rc_msg_history_opaque(&b, name, true);
+	rc_msg_history_event(&b, m->type_raw, false);
+	rc_msg_history_end(&b, 1, 2, 1, true, false);
+	check_json(&b);
+	rc_msg_suback_begin(&b, m->id_raw, 0, RC_WORD_CHANNEL, false);
+	rc_msg_suback_positions(&b);
+	rc_msg_suback_stream(&b, name, position, true);
+	rc_msg_suback_recovered(&b);
+	rc_msg_suback_outcome(&b, name, false, true);
+	rc_msg_suback_reasons(&b);
+	rc_msg_suback_reason(&b, name, "epoch", true);
+	rc_msg_suback_end(&b, true);
+	check_json(&b);
+}
+
 static void check_channels(const struct rc_msg *m, struct rc_str text)
 {
 	struct rc_msg_channels it;
@@ -71,6 +107,7 @@ static void check_channels(const struct rc_msg *m, struct rc_str text)
 		}
 		RC_ASSERT(name.ptr == buf && name.len <= RC_CHANNEL_MAX && buf[name.len] == 0);
 		rc_msg_suback_channel(&b, name, first);
+		check_answers(m, name);
 		first = false;
 		if (rc_name_classify(name) == RC_NAME_CHANNEL && previous.len > 0)
 			(void)rc_pattern_match(previous, name);
@@ -103,6 +140,7 @@ static void check_message(struct rc_str text)
 	check_slice(m.channels.raw, text);
 	check_slice(m.event_raw, text);
 	check_slice(m.since.raw, text);
+	check_slice(m.before.raw, text);
 	check_slice(m.filter.raw, text);
 	check_slice(m.ack.raw, text);
 	check_slice(m.rate.raw, text);
@@ -183,6 +221,43 @@ static void check_envelope(const struct rc_event *e, struct rc_str payload)
 	free(back);
 }
 
+static struct rc_str unquoted(struct rc_str s)
+{
+	return s.len >= 2 && s.ptr[0] == '"' ? (struct rc_str){s.ptr + 1, s.len - 2} : s;
+}
+
+/* The reader that knows the layout agrees with the walk over the JSON. */
+static void check_view(const struct rc_event *e, const unsigned char *frame, size_t len)
+{
+	struct rc_event_view v;
+	struct rc_str data;
+
+	RC_ASSERT(rc_event_ws_parse(frame, len, &v));
+	RC_ASSERT(rc_str_eq(v.payload, frame_payload(frame, len)));
+	RC_ASSERT(rc_str_eq(v.channel, e->channel) && v.base64 == !e->json);
+	RC_ASSERT(rc_str_eq(v.event_raw, unquoted(member(v.payload, "event"))));
+	RC_ASSERT(rc_str_eq(v.position, unquoted(member(v.payload, "position"))));
+	data = member(v.payload, "data");
+	if (v.base64)
+		RC_ASSERT(rc_str_eq(v.data, unquoted(data)));
+	else /* with the white space around it */
+		RC_ASSERT(inside(data, v.data) && rc_json_validate(v.data, RC_MSG_DEPTH_MAX) == 0);
+}
+
+static void check_position_in(const struct rc_event *e, const unsigned char *frame, size_t len)
+{
+	struct rc_str position = RC_STR("aaaaaaaaab~12.0");
+	unsigned char *out = malloc(RC_EVENT_POSITION_BOUND(len, position.len));
+	size_t out_len = rc_event_ws_position(out, frame, len, position);
+	struct rc_str payload = frame_payload(out, out_len);
+
+	RC_ASSERT(out_len <= RC_EVENT_POSITION_BOUND(len, position.len));
+	check_envelope(e, payload);
+	check_view(e, out, out_len);
+	RC_ASSERT(rc_str_eq(unquoted(member(payload, "position")), position));
+	free(out);
+}
+
 static void check_event(struct rc_str bytes)
 {
 	static struct rc_event_encoder encoder;
@@ -207,10 +282,13 @@ static void check_event(struct rc_str bytes)
 		RC_ASSERT(len <= bound);
 		RC_ASSERT(frame[0] == (raw && !e.json ? 0x82 : 0x81));
 		payload = frame_payload(frame, len);
-		if (raw)
+		if (raw) {
 			RC_ASSERT(rc_str_eq(payload, e.data));
-		else
+		} else {
 			check_envelope(&e, payload);
+			check_view(&e, frame, len);
+			check_position_in(&e, frame, len);
+		}
 		free(frame);
 	}
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
 #include "../unit.h"
 
 #include "base/clock.h"
@@ -99,6 +101,95 @@ static void the_wall_clock_is_after_this_was_written(void **state)
 	assert_true(rc_clock_wall_ms() > 1704067200000u);
 }
 
+static void assert_moment(const char *text, uint64_t want)
+{
+	uint64_t got = 1;
+
+	if (rc_clock_iso8601_parse(rc_str_of(text), &got) != 0 || got != want)
+		fail_msg("%s is not %llu but %llu", text, (unsigned long long)want,
+			(unsigned long long)got);
+}
+
+static void iso8601_parse_takes_fractions_and_zones(void **state)
+{
+	(void)state;
+	assert_moment("1970-01-01T00:00:00Z", 0);
+	assert_moment("1970-01-01T00:00:00.001Z", 1);
+	assert_moment("2026-01-15T10:15:00.000Z", 1768472100000u);
+	assert_moment("2026-01-15T10:15:00Z", 1768472100000u);
+	assert_moment("2026-01-15T10:15:00.5Z", 1768472100500u);
+	assert_moment("2026-01-15T10:15:00.98Z", 1768472100980u);
+	assert_moment("2026-01-15T10:15:00.123999999Z", 1768472100123u);
+	assert_moment("2026-01-15T10:15:00+00:00", 1768472100000u);
+	assert_moment("2026-01-15T11:15:00+01:00", 1768472100000u);
+	assert_moment("2026-01-14T22:45:00.007-11:30", 1768472100007u);
+	assert_moment("2000-02-29T00:00:00Z", 951782400000u);
+	assert_moment("9999-12-31T23:59:59.999Z", 253402300799999u);
+	assert_moment("1969-12-31T23:59:59.999Z", 0);
+	assert_moment("1970-01-01T00:30:00+01:00", 0);
+	assert_moment("0000-01-01T00:00:00Z", 0);
+	assert_moment("0000-02-29T00:00:00+23:59", 0);
+}
+
+static void iso8601_parse_reads_what_is_written(void **state)
+{
+	(void)state;
+	for (uint64_t ms = 0; ms < 253402300800000u; ms += 777 * DAY_MS / 10 + 1) {
+		char text[RC_ISO8601_LEN];
+		uint64_t back = 0;
+
+		rc_clock_iso8601(ms, text);
+		assert_int_equal(
+			rc_clock_iso8601_parse((struct rc_str){text, sizeof(text)}, &back), 0);
+		assert_true(back == ms);
+	}
+}
+
+static void iso8601_parse_refuses_what_is_no_moment(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"2026",
+		"2026-01-15",
+		"2026-01-15T10:15:00",
+		"2026-01-15T10:15Z",
+		"2026-01-15 10:15:00Z",
+		"2026-01-15t10:15:00Z",
+		"2026-01-15T10:15:00z",
+		"2026-1-15T10:15:00Z",
+		"2026-13-15T10:15:00Z",
+		"2026-00-15T10:15:00Z",
+		"2026-01-32T10:15:00Z",
+		"2026-01-00T10:15:00Z",
+		"2026-04-31T10:15:00Z",
+		"2026-02-29T10:15:00Z",
+		"2100-02-29T10:15:00Z",
+		"2026-01-15T24:00:00Z",
+		"2026-01-15T10:60:00Z",
+		"2026-01-15T10:15:60Z",
+		"2026-01-15T10:15:00.Z",
+		"2026-01-15T10:15:00,5Z",
+		"2026-01-15T10:15:00.1234567890Z",
+		"2026-01-15T10:15:00 01:00",
+		"2026-01-15T10:15:00+0100",
+		"2026-01-15T10:15:00+24:00",
+		"2026-01-15T10:15:00+01:60",
+		"2026-01-15T10:15:00+1:00",
+		"2026-01-15T10:15:00Z ",
+		" 2026-01-15T10:15:00Z",
+		"+2026-01-15T10:15:00Z",
+		"-026-01-15T10:15:00Z",
+		"20260115T101500Z",
+	};
+	uint64_t ms;
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(bad); i++) {
+		if (rc_clock_iso8601_parse(rc_str_of(bad[i]), &ms) != -EINVAL)
+			fail_msg("%s is taken", bad[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +199,9 @@ int main(void)
 		cmocka_unit_test(iso8601_writes_every_second_of_a_day),
 		cmocka_unit_test(the_monotonic_clock_never_goes_back),
 		cmocka_unit_test(the_wall_clock_is_after_this_was_written),
+		cmocka_unit_test(iso8601_parse_takes_fractions_and_zones),
+		cmocka_unit_test(iso8601_parse_reads_what_is_written),
+		cmocka_unit_test(iso8601_parse_refuses_what_is_no_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

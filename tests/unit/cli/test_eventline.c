@@ -107,7 +107,9 @@ static void the_gateways_own_messages_are_told_apart(void **state)
 		{"{\"type\":\"error\",\"code\":\"x\"}", RC_EVENTLINE_ERROR},
 		{"{\"type\":\"gap\",\"missed\":17}", RC_EVENTLINE_GAP},
 		{"{\"type\":\"bye\"}", RC_EVENTLINE_BYE},
-		{"{\"type\":\"subscription-ack\"}", RC_EVENTLINE_OTHER},
+		{"{\"type\":\"subscription-ack\"}", RC_EVENTLINE_ACK},
+		{"{\"type\":\"positions\",\"positions\":{}}", RC_EVENTLINE_OTHER},
+		{"{\"type\":\"history\"}", RC_EVENTLINE_OTHER},
 		{"{\"type\":\"eventually\"}", RC_EVENTLINE_BARE},
 		{"{\"type\":1}", RC_EVENTLINE_BARE}, {"{}", RC_EVENTLINE_BARE},
 		{"", RC_EVENTLINE_BARE}, {"7", RC_EVENTLINE_BARE}};
@@ -120,6 +122,10 @@ static void the_gateways_own_messages_are_told_apart(void **state)
 	}
 	rc_eventline_parse(&m, rc_str_of(messages[0].text), false);
 	assert_int_equal(rc_eventline_number(m.heartbeat), 30000);
+	rc_eventline_parse(&m, RC_STR("{\"type\":\"x\",\"data\":{\"a\":1,\"b\":2}}"), false);
+	assert_int_equal(rc_eventline_number(rc_eventline_member(m.data, RC_STR("b"))), 2);
+	assert_int_equal(rc_eventline_member(m.data, RC_STR("c")).kind, RC_JSON_NONE);
+	assert_int_equal(rc_eventline_member(m.type, RC_STR("a")).kind, RC_JSON_NONE);
 	rc_eventline_parse(&m, rc_str_of(messages[0].text), true);
 	assert_int_equal(m.kind, RC_EVENTLINE_BARE);
 }

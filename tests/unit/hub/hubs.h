@@ -57,7 +57,9 @@ struct hubs {
 	struct rc_hub_namespace namespaces[2];
 	struct hubs_shard shard[HUBS_MAX];
 	struct hubs_queue asks[HUBS_MAX][HUBS_MAX], tells[HUBS_MAX][HUBS_MAX]; /* [from][to] */
+	uint32_t fetch_room;
 	/* What the test does; may be NULL. */
+	void (*fetched)(struct hubs_shard *s, const struct rc_fetched *fetched);
 	void (*ready)(struct hubs_shard *s, uint32_t replica, bool taken);
 	void (*overrun)(struct hubs_shard *s, uint32_t replica);
 	void (*lost)(struct hubs_shard *s, uint32_t replica);
@@ -192,6 +194,23 @@ static inline void hubs_replica_lost(void *ctx, uint32_t replica)
 		s->all->lost(s, replica);
 }
 
+static inline uint32_t hubs_fetch_room(void *ctx, uint32_t shard)
+{
+	struct hubs_shard *s = ctx;
+
+	(void)shard;
+	return s->all->fetch_room;
+}
+
+static inline void hubs_tell_fetched(void *ctx, uint32_t shard, const struct rc_fetched *fetched)
+{
+	struct hubs_shard *s = ctx;
+
+	(void)shard;
+	if (s->all->fetched)
+		s->all->fetched(s, fetched);
+}
+
 static inline uint32_t hubs_namespace_of(void *ctx, struct rc_str channel)
 {
 	(void)ctx;
@@ -220,6 +239,7 @@ static inline void hubs_open(struct hubs *h, uint32_t count, const struct rc_hub
 	h->queue_max = UINT32_MAX / 2;
 	h->arena_bytes = arena_bytes;
 	h->now_ns = 1000000000;
+	h->fetch_room = UINT32_MAX;
 	rc_prng_seed(&h->prng, seed);
 	h->namespaces[0] = (struct rc_hub_namespace){
 		.lag_bytes = 1u << 20, .raw = true, .channel_ttl_ms = 10000};
@@ -237,6 +257,8 @@ static inline void hubs_open(struct hubs *h, uint32_t count, const struct rc_hub
 			.replica_ready = hubs_replica_ready,
 			.replica_overrun = hubs_replica_overrun,
 			.replica_lost = hubs_replica_lost,
+			.fetch_room = hubs_fetch_room,
+			.tell_fetched = hubs_tell_fetched,
 			.namespace_of = hubs_namespace_of,
 			.channels = hubs_channels,
 		};

@@ -60,7 +60,11 @@ static bool append(uint32_t len)
 		return false;
 	for (uint32_t i = 0; i < len; i++)
 		room[i] = byte_of(ordinal, i);
-	rc_log_commit(&log_, len, (uint32_t)ordinal * 3, ordinal * 5 + 1);
+	rc_log_commit(&log_, len,
+		&(struct rc_log_mark){.tick_ms = (uint32_t)ordinal * 3,
+			.time_ms = (uint32_t)ordinal * 4,
+			.key = ordinal * 5 + 1,
+			.stamp = ordinal * 2 + 7});
 	return true;
 }
 
@@ -330,7 +334,7 @@ static void a_room_that_was_not_used_does_no_harm(void **state)
 	assert_non_null(room);
 	for (uint32_t i = 0; i < 7; i++)
 		room[i] = byte_of(2, i);
-	rc_log_commit(&log_, 7, 6, 11);
+	rc_log_commit(&log_, 7, &(struct rc_log_mark){.tick_ms = 6, .key = 11});
 	assert_frame(5040, 2, 5040, 7);
 	rc_log_trim(&log_, &arena, log_.tail);
 	assert_int_equal(arena.used_bytes, 0);

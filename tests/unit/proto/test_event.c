@@ -277,6 +277,83 @@ static void epoch_parse_takes_ten_digits_of_48_bits(void **state)
 	assert_int_equal(rc_epoch_parse(RC_STR(""), &epoch), -EINVAL);
 }
 
+static void assert_stream(uint64_t epoch, const uint64_t *stamps, uint32_t count, const char *want)
+{
+	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	size_t len = rc_stream_text(epoch, stamps, count, text);
+	uint64_t epoch_back = 0, back[RC_STREAM_SHARDS_MAX];
+	uint32_t count_back = 0;
+
+	assert_true(len <= RC_STREAM_TEXT_MAX(count));
+	if (want != NULL) {
+		assert_int_equal(len, strlen(want));
+		assert_memory_equal(text, want, len);
+	}
+	assert_int_equal(
+		rc_stream_parse((struct rc_str){text, len}, &epoch_back, back, &count_back), 0);
+	assert_true(epoch_back == epoch && count_back == count);
+	assert_memory_equal(back, stamps, count * sizeof(*stamps));
+}
+
+static void stream_positions_come_back_from_their_text(void **state)
+{
+	uint64_t most[RC_STREAM_SHARDS_MAX];
+
+	(void)state;
+	assert_stream(0, (uint64_t[]){0}, 1, "aaaaaaaaaa~0");
+	assert_stream(1, (uint64_t[]){12, 0, 7}, 3, "aaaaaaaaab~12.0.7");
+	assert_stream(((uint64_t)1 << 48) - 1, (uint64_t[]){UINT64_MAX, 10}, 2,
+		"h777777777~18446744073709551615.10");
+	memset(most, 0xff, sizeof(most));
+	assert_stream(5, most, RC_STREAM_SHARDS_MAX, NULL);
+}
+
+static void stream_parse_takes_one_spelling_only(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"~",
+		"~1",
+		"aaaaaaaaaa",
+		"aaaaaaaaaa~",
+		"aaaaaaaaaa@1",
+		"aaaaaaaaaa~1@1",
+		"aaaaaaaaaa~1.",
+		"aaaaaaaaaa~.1",
+		"aaaaaaaaaa~1..2",
+		"aaaaaaaaaa~1~2",
+		"aaaaaaaaaa.1",
+		"aaaaaaaaaa~01",
+		"aaaaaaaaaa~1.00",
+		"aaaaaaaaaa~-1",
+		"aaaaaaaaaa~1 ",
+		"aaaaaaaaaa~1,2",
+		"aaaaaaaaaa~18446744073709551616",
+		"aaaaaaaaa~1",
+		"aaaaaaaaaaa~1",
+		"Aaaaaaaaaa~1",
+		"q777777777~1",
+	};
+	uint64_t epoch, stamps[RC_STREAM_SHARDS_MAX];
+	char many[RC_EPOCH_LEN + 2 * (RC_STREAM_SHARDS_MAX + 1)];
+	uint32_t count;
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(bad); i++)
+		assert_int_equal(
+			rc_stream_parse(rc_str_of(bad[i]), &epoch, stamps, &count), -EINVAL);
+	memcpy(many, "aaaaaaaaaa~", RC_EPOCH_LEN + 1);
+	for (size_t i = RC_EPOCH_LEN + 1; i < sizeof(many); i++)
+		many[i] = i % 2 ? '1' : '.';
+	assert_int_equal(
+		rc_stream_parse((struct rc_str){many, sizeof(many) - 2}, &epoch, stamps, &count),
+		0);
+	assert_int_equal(count, RC_STREAM_SHARDS_MAX);
+	assert_int_equal(
+		rc_stream_parse((struct rc_str){many, sizeof(many)}, &epoch, stamps, &count),
+		-EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +367,8 @@ int main(void)
 		cmocka_unit_test(positions_come_back_from_their_text),
 		cmocka_unit_test(position_parse_takes_one_spelling_only),
 		cmocka_unit_test(epoch_parse_takes_ten_digits_of_48_bits),
+		cmocka_unit_test(stream_positions_come_back_from_their_text),
+		cmocka_unit_test(stream_parse_takes_one_spelling_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

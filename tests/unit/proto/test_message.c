@@ -74,7 +74,7 @@ static void parse_yields_every_field_as_its_own_bytes(void **state)
 {
 	struct rc_msg m = parse(
 		" {\"type\":\"publish\",\"id\":\"k-1\",\"channel\":\"a\",\"event\":\"e\\n\","
-		"\"data\":{ \"x\": 1 },\"since\":{\"a\":\"e@1\"},\"filter\":\"event = 'x'\","
+		"\"data\":{ \"x\": 1 },\"since\":{\"a\":\"e@1\"},\"before\":\"e@9\",\"filter\":\"event = 'x'\","
 		"\"ack\":{\"timeout\":5000},\"rate\":10,\"window\":100,\"key\":\"k\","
 		"\"summary\":true,\"payload\":null,\"action\":[1],\"clientId\":\"c\",\"limit\":5,"
 		"\"offset\":7,\"token\":\"t\",\"unknown\":{\"type\":1},\"unknown\":2} ");
@@ -89,6 +89,7 @@ static void parse_yields_every_field_as_its_own_bytes(void **state)
 	assert_int_equal(m.data.kind, RC_JSON_OBJECT);
 	assert_str(m.data.raw, "{ \"x\": 1 }");
 	assert_str(m.since.raw, "{\"a\":\"e@1\"}");
+	assert_str(m.before.raw, "\"e@9\"");
 	assert_str(m.filter.raw, "\"event = 'x'\"");
 	assert_str(m.ack.raw, "{\"timeout\":5000}");
 	assert_str(m.rate.raw, "10");
@@ -332,9 +333,15 @@ static void small_messages_are_written_as_the_protocol_shows(void **state)
 	rc_msg_bye(&b, "shutdown", 1500);
 	assert_text(&b, "{\"type\":\"bye\",\"code\":\"shutdown\",\"reconnect\":{\"after\":1500}}");
 	b = fresh();
-	rc_msg_gap(&b, RC_STR("news"), 17, 1, 59);
-	assert_text(&b, "{\"type\":\"gap\",\"channel\":\"news\",\"missed\":17,"
-			"\"position\":\"aaaaaaaaab@59\"}");
+	rc_msg_gap(&b, RC_STR("news"), "slow", 17, RC_STR("aaaaaaaaab@59"));
+	assert_text(&b, "{\"type\":\"gap\",\"channel\":\"news\",\"reason\":\"slow\","
+			"\"missed\":17,\"position\":\"aaaaaaaaab@59\"}");
+	b = fresh();
+	rc_msg_gap(&b, RC_STR("a:*"), "trimmed", RC_MSG_NO_COUNT, RC_STR(""));
+	assert_text(&b, "{\"type\":\"gap\",\"channel\":\"a:*\",\"reason\":\"trimmed\"}");
+	b = fresh();
+	rc_msg_gap(&b, RC_STR(""), "epoch", RC_MSG_NO_COUNT, RC_STR(""));
+	assert_text(&b, "{\"type\":\"gap\",\"reason\":\"epoch\"}");
 }
 
 static void acknowledgement_is_put_together_in_steps(void **state)
@@ -366,6 +373,68 @@ static void acknowledgement_is_put_together_in_steps(void **state)
 	assert_text(&b, "{\"type\":\"subscription-ack\","
 			"\"timestamp\":\"2026-01-15T10:15:00.000Z\","
 			"\"data\":{\"channels\":[\"x\"],\"positions\":{}}}");
+}
+
+static void acknowledgement_says_what_was_recovered(void **state)
+{
+	struct rc_textbuf b = fresh();
+
+	(void)state;
+	rc_msg_suback_begin(&b, RC_STR("1"), T0, RC_WORD_CHANNELS, false);
+	rc_msg_suback_channel(&b, RC_STR("a"), true);
+	rc_msg_suback_channel(&b, RC_STR("b:*"), false);
+	rc_msg_suback_positions(&b);
+	rc_msg_suback_position(&b, RC_STR("a"), 0, 41, true);
+	rc_msg_suback_stream(&b, RC_STR("b:*"), RC_STR("aaaaaaaaab~1.2"), false);
+	rc_msg_suback_recovered(&b);
+	rc_msg_suback_outcome(&b, RC_STR("a"), true, true);
+	rc_msg_suback_outcome(&b, RC_STR("b:*"), false, false);
+	rc_msg_suback_reasons(&b);
+	rc_msg_suback_reason(&b, RC_STR("b:*"), "epoch", true);
+	rc_msg_suback_reason(&b, RC_STR("c"), "trimmed", false);
+	rc_msg_suback_end(&b, true);
+	assert_text(&b, "{\"type\":\"subscription-ack\",\"id\":1,"
+			"\"timestamp\":\"2026-01-15T10:15:00.000Z\","
+			"\"data\":{\"channels\":[\"a\",\"b:*\"],"
+			"\"positions\":{\"a\":\"aaaaaaaaaa@41\",\"b:*\":\"aaaaaaaaab~1.2\"},"
+			"\"recovered\":{\"a\":true,\"b:*\":false},"
+			"\"reasons\":{\"b:*\":\"epoch\",\"c\":\"trimmed\"}}}");
+}
+
+static void positions_are_written_as_the_protocol_shows(void **state)
+{
+	struct rc_textbuf b = fresh();
+
+	(void)state;
+	rc_msg_positions_begin(&b, T0);
+	rc_msg_positions_stream(&b, RC_STR("a:*"), RC_STR("aaaaaaaaab~12.9"), true);
+	rc_msg_positions_stream(&b, RC_STR("**"), RC_STR("aaaaaaaaab~12.9"), false);
+	rc_msg_positions_end(&b);
+	assert_text(&b, "{\"type\":\"positions\",\"timestamp\":\"2026-01-15T10:15:00.000Z\","
+			"\"positions\":{\"a:*\":\"aaaaaaaaab~12.9\",\"**\":\"aaaaaaaaab~12.9\"}}");
+}
+
+static void history_is_put_together_in_steps(void **state)
+{
+	struct rc_textbuf b = fresh();
+
+	(void)state;
+	rc_msg_history_begin(&b, RC_STR("\"h\""), T0, RC_STR("news"));
+	rc_msg_history_event(&b, RC_STR("{\"type\":\"event\"}"), true);
+	rc_msg_history_event(&b, RC_STR("[1]"), false);
+	rc_msg_history_opaque(&b, (struct rc_str){"\x01\x02", 2}, false);
+	rc_msg_history_end(&b, 1, 60, 12, true, false);
+	assert_text(&b, "{\"type\":\"history\",\"id\":\"h\","
+			"\"timestamp\":\"2026-01-15T10:15:00.000Z\",\"channel\":\"news\","
+			"\"events\":[{\"type\":\"event\"},[1],\"AQI=\"],"
+			"\"position\":\"aaaaaaaaab@60\",\"first\":\"aaaaaaaaab@12\","
+			"\"complete\":true,\"more\":false}");
+	b = fresh();
+	rc_msg_history_begin(&b, RC_STR(""), T0, RC_STR("news"));
+	rc_msg_history_end(&b, 1, 0, 0, false, true);
+	assert_text(&b, "{\"type\":\"history\",\"timestamp\":\"2026-01-15T10:15:00.000Z\","
+			"\"channel\":\"news\",\"events\":[],\"position\":\"aaaaaaaaab@0\","
+			"\"complete\":false,\"more\":true}");
 }
 
 /* ---- the buffer */
@@ -455,6 +524,9 @@ int main(void)
 		cmocka_unit_test(error_is_written_as_the_protocol_shows),
 		cmocka_unit_test(small_messages_are_written_as_the_protocol_shows),
 		cmocka_unit_test(acknowledgement_is_put_together_in_steps),
+		cmocka_unit_test(acknowledgement_says_what_was_recovered),
+		cmocka_unit_test(positions_are_written_as_the_protocol_shows),
+		cmocka_unit_test(history_is_put_together_in_steps),
 		cmocka_unit_test(textbuf_writes_nothing_more_once_it_is_full),
 		cmocka_unit_test(textbuf_takes_what_fits_exactly),
 		cmocka_unit_test(textbuf_writes_numbers_in_full),

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the owners tell: an event goes into the log of its channel, of each pattern that matches, and of the streams that follow
+ * either.
+ */
+#include "hub/replica.h"
+
+static unsigned char *reserve(struct rc_hub *h, struct rc_replica *r, uint32_t len)
+{
+	uint32_t held = r->log.held;
+	unsigned char *room = rc_log_reserve(&r->log, h->arena, len);
+
+	while (!room && rc_history_yield(h)) {
+		held = r->log.held;
+		room = rc_log_reserve(&r->log, h->arena, len);
+	}
+	rc_replica_held_changed(h, r, held);
+	return room;
+}
+
+unsigned char *rc_replica_room(struct rc_hub *h, uint32_t index, uint32_t len)
+{
+	struct rc_replica *r = rc_hub_replica(h, index);
+	unsigned char *room = reserve(h, r, len);
+
+	if (room)
+		return room;
+	/* The arena is full. Whoever is behind here is dealt with as too slow, which frees this log. */
+	bool pinned = r->pinned;
+	rc_count(h->counters, RC_C_arena_refused, 1);
+	r->pinned = true; /* it may lose its last subscriber meanwhile */
+	h->port.replica_overrun(h->port.ctx, index);
+	room = r->count || r->owned != RC_NONE ? reserve(h, r, len) : NULL;
+	if (!room && r->count) {
+		rc_count(h->counters, RC_C_events_skipped, r->count);
+		rc_count_ns(h->counters, RC_N_skipped, r->ns, r->count);
+		h->port.replica_lost(h->port.ctx, index);
+	}
+	r->pinned = pinned;
+	if (!room && r->count == 0) {
+		rc_replica_clear(h, r);
+		rc_replica_leave(h, index);
+	}
+	return room;
+}
+
+void rc_replica_appended(struct rc_hub *h, uint32_t index, const struct rc_tell *t,
+	const unsigned char *frame, uint32_t len)
+{
+	struct rc_replica *r = rc_hub_replica(h, index);
+	const struct rc_hub_namespace *ns = &h->namespaces[r->ns];
+	bool newest = ns->policy == RC_SLOW_LATEST || (ns->first_latest && r->owned != RC_NONE);
+
+	if (newest && ns->key.len &&
+		!rc_last_values_put(
+			&r->last, h->pool, t->key, r->log.tail, frame, len, ns->lag_bytes))
+		rc_count(h->counters, RC_C_arena_refused, 1);
+	const struct rc_log_mark mark = {.tick_ms = h->now_ms,
+		.time_ms = (uint32_t)t->time_ms,
+		.key = t->key,
+		.stamp = t->stamp};
+	rc_log_commit(&r->log, len, &mark);
+	r->behind = r->count - r->paused;
+	if (r->owned != RC_NONE && h->history.bytes > h->limits.history_bytes_max)
+		rc_history_squeeze(h);
+	if (r->count == 0) {
+		rc_replica_settled(h, r);
+		return;
+	}
+	if (r->taken_ns == 0)
+		r->taken_ns = t->taken_ns;
+	rc_count(h->counters, RC_C_events_appended, 1);
+	rc_replica_mark_dirty(h, index);
+}
+
+static void append(struct rc_hub *h, uint32_t index, const struct rc_tell *t)
+{
+	struct rc_replica *r = rc_hub_replica(h, index);
+
+	if (r->count || r->owned != RC_NONE) {
+		unsigned char *room = rc_replica_room(h, index, t->frame_len);
+		if (room) {
+			memcpy(room, t->frame, t->frame_len);
+			rc_replica_appended(h, index, t, room, t->frame_len);
+		} else if (r->owned != RC_NONE) {
+			/* The history has a hole; it begins behind it. */
+			r->log.trimmed_stamp = t->stamp;
+			r->log.trimmed_time_ms = (uint32_t)t->time_ms;
+		}
+	}
+}
+
+static void append_pattern(void *ctx, const struct rc_trie_leaf *leaf)
+{
+	void **pair = ctx;
+	struct rc_hub *h = pair[0];
+	const struct rc_tell *t = pair[1];
+
+	if (leaf->replica == RC_NONE)
+		return;
+	struct rc_replica *r = rc_hub_replica(h, leaf->replica);
+	if (r->state != RC_REPLICA_ACTIVE)
+		return;
+	uint32_t index = leaf->replica;
+	bool pinned = rc_replica_pin(r);
+	if (r->linked_count)
+		rc_stream_follow(h, index, t);
+	struct rc_tell with = *t;
+	if (h->limits.keeps_history && r->count) {
+		if (h->pattern_frame_len == 0)
+			h->pattern_frame_len = (uint32_t)rc_event_ws_position(
+				h->pattern_frame, t->frame, t->frame_len, rc_hub_position(h));
+		with.frame = h->pattern_frame;
+		with.frame_len = h->pattern_frame_len;
+	}
+	append(h, index, &with);
+	rc_replica_unpin(h, index, pinned);
+}
+
+void rc_replica_tell(struct rc_hub *h, const struct rc_tell *t)
+{
+	h->seen[t->from] = t->stamp;
+	h->position_len = 0;
+	h->pattern_frame_len = 0;
+	if (t->direct) {
+		uint32_t index = rc_replica_named(h, t->channel, t->hash);
+		if (index != RC_NONE) {
+			struct rc_replica *r = rc_hub_replica(h, index);
+			if (r->state == RC_REPLICA_ACTIVE) {
+				r->epoch = t->epoch;
+				r->offset = t->offset;
+				bool pinned = rc_replica_pin(r);
+				bool used = rc_replica_used(r);
+				if (r->linked_count)
+					rc_stream_follow(h, index, t);
+				append(h, index, t);
+				rc_replica_unpin(h, index, pinned);
+				if (used && r->owned != RC_NONE && !rc_replica_used(r))
+					rc_replica_leave(h, index);
+			}
+		}
+	}
+	if (t->pattern) {
+		void *pair[2] = {h, (void *)(uintptr_t)t};
+		rc_trie_match(&h->trie, t->channel, append_pattern, pair);
+	}
+}

@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the owner keeps of its channels, and how others get it.
+ *
+ * The history of a channel is the log of its replica on the owner's own shard, which then exists without subscribers too. Those of this shard
+ * read the very chunks. The namespace bounds it in events, bytes and age: exactly in what is answered, by whole chunks in memory. All
+ * histories of the shard share a budget; their chunks stand in a queue, and the oldest goes first.
+ *
+ * Offsets count on: the log's frames are the channel's last ones without a hole, so an offset is an ordinal.
+ */
+#include "hub/replica.h"
+
+#include "base/clock.h"
+
+#define YIELD_TRIES 16u
+
+static struct rc_owned *owned_at(const struct rc_hub *h, uint32_t index)
+{
+	return rc_slab_at(&h->owned, index);
+}
+
+static struct rc_str owned_name(const struct rc_owned *o)
+{
+	return (struct rc_str){o->name, o->name_len};
+}
+
+/* ---- keeping ------------------------------------------------------------------------------------ */
+
+void rc_history_keep(struct rc_hub *h, uint32_t index)
+{
+	struct rc_owned *o = owned_at(h, index);
+
+	if (o->replica != RC_NONE || h->namespaces[o->ns].history_size == 0)
+		return;
+	uint32_t replica = rc_replica_named(h, owned_name(o), o->hash);
+	struct rc_replica *r;
+	if (replica == RC_NONE) {
+		replica = rc_replica_create(h, owned_name(o), o->hash, false);
+		if (replica == RC_NONE)
+			return;
+		r = rc_hub_replica(h, replica);
+		r->state = RC_REPLICA_ACTIVE;
+		r->ask_shards = 0;
+		r->oks_left = 0;
+	} else {
+		r = rc_hub_replica(h, replica);
+		/* On its way out; the next event tries again. */
+		if (r->state == RC_REPLICA_LEAVING)
+			return;
+		/* What the subscribers' log holds may be less than the channel's last events: the history begins now. */
+		if (r->behind)
+			return;
+		rc_replica_clear(h, r);
+	}
+	r->epoch = o->epoch;
+	r->offset = o->offset;
+	r->owned = index;
+	r->log.trimmed_stamp = o->stamp;
+	r->log.trimmed_time_ms = o->time_ms;
+	rc_log_enqueue(&r->log, &h->history, replica);
+	o->replica = replica;
+}
+
+void rc_history_drop(struct rc_hub *h, uint32_t index)
+{
+	struct rc_owned *o = owned_at(h, index);
+
+	if (o->replica == RC_NONE)
+		return;
+	struct rc_replica *r = rc_hub_replica(h, o->replica);
+	rc_log_dequeue(&r->log);
+	r->owned = RC_NONE;
+	if (!rc_replica_used(r)) {
+		/* No owner has to be told: we are it. */
+		r->ask_shards = r->held_by = 0;
+		rc_replica_destroy(h, o->replica);
+	} else if (r->behind == 0) {
+		rc_replica_settled(h, r);
+	}
+	o->replica = RC_NONE;
+}
+
+struct bounds {
+	uint64_t ordinal; /* of the oldest that is kept; count_tail: none is */
+	uint64_t trimmed_stamp;
+	uint32_t trimmed_time_ms;
+};
+
+static struct bounds bounds_of(const struct rc_hub *h, const struct rc_replica *r)
+{
+	const struct rc_hub_namespace *ns = &h->namespaces[r->ns];
+	const struct rc_log *log = &r->log;
+	uint64_t head = rc_log_count_head(log);
+	struct bounds b = {.ordinal = head};
+	struct rc_log_frame f;
+
+	if (log->count_tail - head > ns->history_size)
+		b.ordinal = log->count_tail - ns->history_size;
+	if (log->tail - log->head > ns->history_bytes) {
+		uint64_t pos = log->tail - ns->history_bytes;
+		rc_log_frame_at(log, pos, &f);
+		b.ordinal = RC_MAX(b.ordinal, f.ordinal + (f.pos < pos));
+	}
+	if (b.ordinal < log->count_tail) {
+		uint64_t young = rc_log_since_tick(log, h->now_ms - ns->history_ttl_ms);
+		b.ordinal = RC_MAX(b.ordinal, young);
+	}
+	b.trimmed_stamp = log->trimmed_stamp;
+	b.trimmed_time_ms = log->trimmed_time_ms;
+	if (b.ordinal > head) {
+		rc_log_frame_number(log, b.ordinal - 1, &f);
+		b.trimmed_stamp = f.stamp;
+		b.trimmed_time_ms = f.time_ms;
+	}
+	return b;
+}
+
+/* All that is there, whatever the limits. */
+static struct bounds bounds_of_log(const struct rc_replica *r)
+{
+	return (struct bounds){
+		.ordinal = rc_log_count_head(&r->log),
+		.trimmed_stamp = r->log.trimmed_stamp,
+		.trimmed_time_ms = r->log.trimmed_time_ms,
+	};
+}
+
+static uint64_t offset_of(const struct rc_replica *r, uint64_t ordinal)
+{
+	return r->offset - (r->log.count_tail - 1 - ordinal);
+}
+
+static uint64_t ordinal_of(const struct rc_replica *r, uint64_t offset)
+{
+	return r->log.count_tail - 1 - (r->offset - offset);
+}
+
+uint64_t rc_history_low(const struct rc_hub *h, const struct rc_replica *r)
+{
+	const struct rc_log *log = &r->log;
+	struct rc_log_frame f;
+
+	if (!log->first)
+		return log->tail;
+	struct bounds b = bounds_of(h, r);
+	if (b.ordinal == log->count_tail)
+		return log->tail;
+	rc_log_frame_number(log, b.ordinal, &f);
+	return f.pos;
+}
+
+bool rc_history_find(
+	const struct rc_hub *h, const struct rc_replica *r, uint64_t after, uint64_t *pos)
+{
+	struct rc_log_frame f;
+
+	if (r->owned == RC_NONE || after > r->offset)
+		return false;
+	if (after == r->offset) {
+		*pos = r->log.tail;
+		return true;
+	}
+	struct bounds b = bounds_of(h, r);
+	if (b.ordinal == r->log.count_tail || after + 1 < offset_of(r, b.ordinal))
+		return false;
+	rc_log_frame_number(&r->log, ordinal_of(r, after + 1), &f);
+	*pos = f.pos;
+	return true;
+}
+
+/* ---- the budget --------------------------------------------------------------------------------- */
+
+/* The oldest chunk of all goes, unless a reader is in its log. */
+static bool drop_oldest(struct rc_hub *h)
+{
+	for (uint32_t tries = 0; tries < YIELD_TRIES && h->history.first; tries++) {
+		struct rc_log_chunk *c = h->history.first;
+		struct rc_replica *r = rc_hub_replica(h, c->tag);
+		if (r->behind) {
+			rc_log_requeue(&h->history, c);
+			continue;
+		}
+		uint32_t held = r->log.held;
+		rc_log_trim(&r->log, h->arena, c->pos + c->len);
+		rc_replica_held_changed(h, r, held);
+		rc_count(h->counters, RC_C_history_squeezed, 1);
+		return true;
+	}
+	return false;
+}
+
+void rc_history_squeeze(struct rc_hub *h)
+{
+	while (h->history.bytes > h->limits.history_bytes_max && drop_oldest(h))
+		;
+}
+
+bool rc_history_yield(struct rc_hub *h)
+{
+	return drop_oldest(h);
+}
+
+void rc_history_sweep(struct rc_hub *h, uint32_t budget)
+{
+	/* Chunks at the head of the queue are the oldest; what is not too old there is not further on either, but for those that
+	 * began long ago and still grow. */
+	for (uint32_t n = 0; n < budget && h->history.first; n++) {
+		struct rc_log_chunk *c = h->history.first;
+		struct rc_replica *r = rc_hub_replica(h, c->tag);
+		if (r->behind == 0)
+			rc_replica_trim(h, r, r->log.tail);
+		if (h->history.first == c)
+			rc_log_requeue(&h->history, c);
+	}
+	rc_gauge_set(h->counters, RC_C_history_bytes, h->history.bytes);
+}
+
+/* ---- fetching ----------------------------------------------------------------------------------- */
+
+struct answer {
+	struct rc_hub *h;
+	struct rc_fetched out;
+	uint32_t room;      /* for one event */
+	uint32_t bytes_max; /* for more */
+	uint32_t events_left;
+};
+
+/* False: it is full. */
+static bool put(struct answer *a, const struct rc_log_frame *f, uint64_t offset)
+{
+	uint32_t need = (uint32_t)(sizeof(struct rc_fetched_frame) + rc_align_up(f->len, 8));
+
+	if (a->events_left == 0 || a->out.frames_len + need > (a->out.frames_len ? a->bytes_max : a->room))
+		return false;
+	unsigned char *at = a->h->fetch + a->out.frames_len;
+	*(struct rc_fetched_frame *)(void *)at =
+		(struct rc_fetched_frame){.stamp = f->stamp, .offset = offset, .len = f->len};
+	memcpy(at + sizeof(struct rc_fetched_frame), f->bytes, f->len);
+	a->out.frames_len += need;
+	a->out.frames_count++;
+	a->events_left--;
+	return true;
+}
+
+/* Low bits of a time; one that lies so far off that they would be mistaken is the farthest there is. */
+static uint32_t time_bits(uint64_t wall_ms)
+{
+	const uint64_t far = INT32_MAX - 1000;
+	uint64_t now = rc_clock_wall_ms();
+
+	return (uint32_t)RC_MIN(RC_MAX(wall_ms, now - far), now + far);
+}
+
+static bool is_pattern(struct rc_str name)
+{
+	return memchr(name.ptr, '*', name.len) != NULL;
+}
+
+/* The next of the names, each behind its length. */
+static bool next_name(struct rc_str *rest, struct rc_str *name)
+{
+	if (rest->len == 0)
+		return false;
+	size_t len = (unsigned char)rest->ptr[0];
+	RC_ASSERT(len + 1 <= rest->len);
+	*name = (struct rc_str){rest->ptr + 1, len};
+	rest->ptr += 1 + len;
+	rest->len -= 1 + len;
+	return true;
+}
+
+/* ---- of one channel */
+
+static void one_verdict(struct answer *a, const struct rc_fetch *q, const struct rc_owned *o,
+	const struct rc_replica *r, struct bounds b)
+{
+	uint64_t first = a->out.first_offset ? a->out.first_offset : o->offset + 1;
+	uint64_t from;
+
+	switch (q->how) {
+	case RC_FETCH_OFFSET:
+	case RC_FETCH_BEFORE:
+		a->out.next = q->after;
+		if (q->how == RC_FETCH_BEFORE) {
+			a->out.next = RC_MIN(q->after, o->offset + 1);
+			if (q->after != UINT64_MAX && q->epoch != o->epoch)
+				a->out.verdict = RC_VERDICT_EPOCH;
+		} else if (q->epoch != o->epoch) {
+			a->out.verdict = RC_VERDICT_EPOCH;
+		} else if (q->after > o->offset) {
+			a->out.verdict = RC_VERDICT_AHEAD;
+		} else if (q->after + 1 < first) {
+			a->out.verdict = RC_VERDICT_TRIMMED;
+			a->out.next = first - 1;
+		}
+		break;
+	case RC_FETCH_BEGINNING:
+		a->out.next = first - 1;
+		if (first > 1)
+			a->out.verdict = RC_VERDICT_TRIMMED;
+		break;
+	case RC_FETCH_STAMP:
+		from = r ? RC_MAX(rc_log_after_stamp(&r->log, q->after), b.ordinal) : 0;
+		a->out.next = r && from < r->log.count_tail ? offset_of(r, from) - 1 : o->offset;
+		if (q->after > a->h->stamp)
+			a->out.verdict = RC_VERDICT_AHEAD;
+		else if ((r ? b.trimmed_stamp : o->stamp) > q->after ||
+			 (o->born > q->after && a->h->forgotten_stamp > q->after))
+			a->out.verdict = RC_VERDICT_TRIMMED;
+		break;
+	case RC_FETCH_TIME: {
+		uint32_t time = time_bits(q->after);
+		uint64_t trimmed = r ? b.trimmed_stamp : o->stamp;
+		uint32_t trimmed_time = r ? b.trimmed_time_ms : o->time_ms;
+		from = r ? RC_MAX(rc_log_since_time(&r->log, time), b.ordinal) : 0;
+		a->out.next = r && from < r->log.count_tail ? offset_of(r, from) - 1 : o->offset;
+		if (trimmed && (int32_t)(trimmed_time - time) >= 0)
+			a->out.verdict = RC_VERDICT_TRIMMED;
+		break;
+	}
+	case RC_FETCH_LATEST:
+		a->out.next = o->offset;
+		break;
+	}
+}
+
+/* The stamp behind which the events after a->out.next come. */
+static uint64_t stamp_after(
+	const struct answer *a, const struct rc_owned *o, const struct rc_replica *r)
+{
+	struct rc_log_frame f;
+
+	if (!r || !r->log.first || a->out.next >= o->offset ||
+		a->out.next + 1 < offset_of(r, rc_log_count_head(&r->log)))
+		return a->h->stamp;
+	rc_log_frame_number(&r->log, ordinal_of(r, a->out.next + 1), &f);
+	return f.stamp - 1;
+}
+
+/* The newest of each key, oldest first; without keys the newest. */
+static void put_latest(struct answer *a, const struct rc_replica *r, uint64_t from)
+{
+	struct rc_log_frame f;
+
+	if (a->h->namespaces[r->ns].key.len) {
+		for (uint32_t i = rc_last_values_from(&r->last, from); i != RC_NONE;
+			i = r->last.entry[i].newer) {
+			const struct rc_last_value *v = &r->last.entry[i];
+			f = (struct rc_log_frame){.bytes = v->frame, .len = v->len};
+			if (!put(a, &f, 0)) {
+				a->out.more = true;
+				return;
+			}
+			a->out.next = v->pos + 1;
+		}
+	} else if (a->out.first_offset) {
+		rc_log_frame_last(&r->log, &f);
+		(void)put(a, &f, r->offset);
+	}
+}
+
+static void put_after(struct answer *a, const struct rc_replica *r, struct bounds b)
+{
+	struct rc_log_frame f;
+	uint64_t offset = RC_MAX(a->out.next + 1, offset_of(r, b.ordinal));
+
+	for (; offset <= r->offset; offset++) {
+		rc_log_frame_number(&r->log, ordinal_of(r, offset), &f);
+		if (!put(a, &f, offset)) {
+			a->out.more = true;
+			return;
+		}
+		a->out.next = offset;
+	}
+}
+
+static void put_before(struct answer *a, const struct rc_replica *r, struct bounds b)
+{
+	struct rc_log_frame f;
+	uint64_t first = offset_of(r, b.ordinal);
+
+	for (uint64_t offset = a->out.next; offset > first; offset--) {
+		rc_log_frame_number(&r->log, ordinal_of(r, offset - 1), &f);
+		if (!put(a, &f, offset - 1)) {
+			a->out.more = true;
+			return;
+		}
+		a->out.next = offset - 1;
+	}
+}
+
+static void fetch_one(struct answer *a, const struct rc_fetch *q)
+{
+	struct rc_hub *h = a->h;
+	uint32_t index = rc_owner_find(h, q->names, rc_hub_hash(h, q->names));
+
+	if (index == RC_NONE) {
+		a->out.verdict = q->how == RC_FETCH_OFFSET ? RC_VERDICT_EPOCH : RC_VERDICT_ALL;
+		return;
+	}
+	const struct rc_owned *o = owned_at(h, index);
+	const struct rc_replica *r =
+		o->replica == RC_NONE ? NULL : rc_hub_replica(h, o->replica);
+	struct bounds b = {0};
+	a->out.known = true;
+	a->out.epoch = o->epoch;
+	a->out.offset = o->offset;
+	if (r) {
+		b = q->lenient ? bounds_of_log(r) : bounds_of(h, r);
+		if (b.ordinal < r->log.count_tail)
+			a->out.first_offset = offset_of(r, b.ordinal);
+	}
+	one_verdict(a, q, o, r, b);
+	a->out.next_stamp = stamp_after(a, o, r);
+	if (q->check || a->out.verdict == RC_VERDICT_EPOCH ||
+		a->out.verdict == RC_VERDICT_AHEAD)
+		return;
+	if (q->how == RC_FETCH_LATEST) {
+		if (r)
+			put_latest(a, r, q->after);
+	} else if (a->out.first_offset && q->how == RC_FETCH_BEFORE) {
+		put_before(a, r, b);
+	} else if (a->out.first_offset) {
+		put_after(a, r, b);
+	} else {
+		a->out.next = o->offset;
+	}
+}
+
+/* ---- of many */
+
+static void sift_down(struct rc_fetch_source *heap, uint32_t count, uint32_t at)
+{
+	for (;;) {
+		uint32_t child = 2 * at + 1;
+		if (child >= count)
+			return;
+		if (child + 1 < count && heap[child + 1].stamp < heap[child].stamp)
+			child++;
+		if (heap[at].stamp <= heap[child].stamp)
+			return;
+		struct rc_fetch_source s = heap[at];
+		heap[at] = heap[child];
+		heap[child] = s;
+		at = child;
+	}
+}
+
+struct search {
+	uint64_t after; /* stamp */
+	uint32_t at;    /* with RC_FETCH_TIME */
+	uint32_t count;
+	bool time;
+	uint8_t verdict;
+};
+
+static void add_source(
+	struct rc_hub *h, const struct rc_fetch *q, struct search *s, uint32_t index)
+{
+	const struct rc_owned *o = owned_at(h, index);
+	struct rc_log_frame f;
+
+	if (o->name[0] == '$' || (s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after))
+		return;
+	if (o->replica == RC_NONE) {
+		s->verdict = RC_VERDICT_TRIMMED;
+		return;
+	}
+	const struct rc_replica *r = rc_hub_replica(h, o->replica);
+	struct bounds b = q->lenient ? bounds_of_log(r) : bounds_of(h, r);
+	if (s->time ? b.trimmed_stamp && (int32_t)(b.trimmed_time_ms - s->at) >= 0
+		    : b.trimmed_stamp > s->after)
+		s->verdict = RC_VERDICT_TRIMMED;
+	uint64_t ordinal = s->time ? rc_log_since_time(&r->log, s->at)
+				   : rc_log_after_stamp(&r->log, s->after);
+	ordinal = RC_MAX(ordinal, b.ordinal);
+	if (ordinal == r->log.count_tail)
+		return;
+	if (s->count == RC_FETCH_SOURCES_MAX) {
+		s->verdict = RC_VERDICT_MANY;
+		return;
+	}
+	rc_log_frame_number(&r->log, ordinal, &f);
+	h->sources[s->count++] = (struct rc_fetch_source){
+		.stamp = f.stamp, .ordinal = ordinal, .replica = o->replica};
+}
+
+static bool matches(struct rc_str names, const struct rc_owned *o)
+{
+	struct rc_str name;
+
+	while (next_name(&names, &name)) {
+		if (is_pattern(name) ? rc_pattern_match(name, owned_name(o))
+				     : rc_str_eq(name, owned_name(o)))
+			return true;
+	}
+	return false;
+}
+
+static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct search *s)
+{
+	struct rc_str rest = q->names, name;
+	bool patterns = false;
+
+	while (next_name(&rest, &name))
+		patterns |= is_pattern(name);
+	rest = q->names;
+	if (!h->limits.keeps_history) {
+		if (h->stamp > s->after)
+			s->verdict = RC_VERDICT_TRIMMED;
+		return;
+	}
+	if (patterns) {
+		for (uint32_t i = h->recent_first; i != RC_NONE;) {
+			const struct rc_owned *o = owned_at(h, i);
+			if (s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after)
+				break;
+			if (matches(q->names, o))
+				add_source(h, q, s, i);
+			i = o->recent_next;
+		}
+		/* What was forgotten may have matched. */
+		if (h->forgotten_stamp > s->after && s->verdict == RC_VERDICT_ALL)
+			s->verdict = RC_VERDICT_TRIMMED;
+		return;
+	}
+	while (next_name(&rest, &name)) {
+		uint32_t hash = rc_hub_hash(h, name);
+		if (rc_hub_owner(h, hash) != h->limits.shard)
+			continue;
+		uint32_t index = rc_owner_find(h, name, hash);
+		bool reborn = index == RC_NONE || owned_at(h, index)->born > s->after;
+		if (index != RC_NONE)
+			add_source(h, q, s, index);
+		if (reborn && h->forgotten_stamp > s->after && s->verdict == RC_VERDICT_ALL)
+			s->verdict = RC_VERDICT_TRIMMED;
+	}
+}
+
+static void fetch_many(struct answer *a, const struct rc_fetch *q)
+{
+	struct rc_hub *h = a->h;
+	struct search s = {.after = q->how == RC_FETCH_STAMP ? q->after : 0,
+		.time = q->how == RC_FETCH_TIME};
+
+	if (s.time)
+		s.at = time_bits(q->after);
+	a->out.next = s.after;
+	if (s.after > h->stamp) {
+		a->out.verdict = RC_VERDICT_AHEAD;
+		return;
+	}
+	find_sources(h, q, &s);
+	a->out.verdict = s.verdict;
+	for (uint32_t i = s.count / 2; i-- > 0;)
+		sift_down(h->sources, s.count, i);
+	if (s.time)
+		a->out.next = s.count ? h->sources[0].stamp - 1 : h->stamp;
+	if (q->check)
+		return;
+	while (s.count && h->sources[0].stamp <= q->until) {
+		struct rc_fetch_source *top = &h->sources[0];
+		const struct rc_replica *r = rc_hub_replica(h, top->replica);
+		struct rc_log_frame f;
+		rc_log_frame_number(&r->log, top->ordinal, &f);
+		if (!put(a, &f, offset_of(r, top->ordinal))) {
+			a->out.more = true;
+			return;
+		}
+		a->out.next = f.stamp;
+		if (++top->ordinal == r->log.count_tail) {
+			*top = h->sources[--s.count];
+		} else {
+			rc_log_frame_number(&r->log, top->ordinal, &f);
+			top->stamp = f.stamp;
+		}
+		sift_down(h->sources, s.count, 0);
+	}
+	a->out.next = RC_MIN(q->until, h->stamp);
+}
+
+bool rc_owner_fetch(struct rc_hub *h, const struct rc_fetch *q)
+{
+	uint32_t room = h->port.fetch_room(h->port.ctx, q->shard);
+	struct answer a = {
+		.h = h,
+		.room = RC_MIN(room, h->fetch_size),
+		.bytes_max = RC_MIN(RC_MIN(room, h->fetch_size), q->bytes_max),
+		.events_left = q->events_max,
+		.out = {.from = h->limits.shard,
+			.slot = q->slot,
+			.generation = q->generation,
+			.check = q->check,
+			.stamp = h->stamp},
+	};
+
+	if (room == 0)
+		return false;
+	if (q->broad)
+		fetch_many(&a, q);
+	else
+		fetch_one(&a, q);
+	a.out.frames = h->fetch;
+	h->port.tell_fetched(h->port.ctx, q->shard, &a.out);
+	return true;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests for the events that a channel keeps: asked of its owner, answered when the owner has answered. A request outlives its
+ * connection for that long, and then finds nobody.
+ */
+#include "serve/history.h"
+
+#include "proto/message.h"
+#include "proto/websocket.h"
+#include "serve/replay.h"
+
+#define REQUESTS_MAX 4096u
+
+struct history_request {
+	struct rc_history_asker asker;
+	bool of_another_run; /* the position it asked for is of another run of the gateway */
+	uint16_t channel_len;
+	char channel[RC_CHANNEL_MAX];
+};
+
+size_t rc_history_bytes(void)
+{
+	return rc_align_up(REQUESTS_MAX * sizeof(struct history_request), RC_CACHE_LINE) +
+	       REQUESTS_MAX * sizeof(uint32_t);
+}
+
+void rc_history_init(struct rc_serve *sv, void *memory)
+{
+	rc_slab_init(&sv->histories, memory, sizeof(struct history_request), REQUESTS_MAX);
+	sv->history_generation =
+		(uint32_t *)(void *)((unsigned char *)memory +
+				     rc_align_up(REQUESTS_MAX * sizeof(struct history_request),
+					     RC_CACHE_LINE));
+}
+
+static struct history_request *at(const struct rc_serve *sv, uint32_t slot)
+{
+	return rc_slab_at(&sv->histories, slot);
+}
+
+static void put_back(struct rc_serve *sv, uint32_t slot)
+{
+	sv->history_generation[slot]++;
+	rc_slab_put(&sv->histories, slot);
+}
+
+bool rc_history_ask(struct rc_serve *sv, const struct rc_history_asker *asker,
+	const struct rc_msg_history *h)
+{
+	uint32_t slot = rc_slab_get(&sv->histories);
+	uint32_t owner = rc_hub_owner(sv->hub, rc_hub_hash(sv->hub, h->channel));
+
+	if (slot == RC_NONE)
+		return false;
+	struct history_request *r = at(sv, slot);
+	r->asker = *asker;
+	r->of_another_run = false;
+	r->channel_len = (uint16_t)h->channel.len;
+	memcpy(r->channel, h->channel.ptr, h->channel.len);
+	struct rc_fetch q = {
+		.shard = sv->shard,
+		.slot = slot | RC_REPLAY_HISTORY_SLOT,
+		.generation = sv->history_generation[slot],
+		.how = RC_FETCH_BEFORE,
+		.after = UINT64_MAX,
+		.until = UINT64_MAX,
+		.events_max = h->limit,
+		.bytes_max = RC_HISTORY_PAGE_BYTES,
+		.names = h->channel,
+	};
+	if (h->has_before) {
+		q.epoch = h->before_epoch;
+		q.after = h->before_offset;
+	} else if (h->since.kind == RC_SINCE_POSITION) {
+		q.how = RC_FETCH_OFFSET;
+		q.epoch = h->since.epoch;
+		q.after = h->since.offset;
+	} else if (h->since.kind == RC_SINCE_BEGINNING) {
+		q.how = RC_FETCH_BEGINNING;
+	} else if (h->since.kind == RC_SINCE_TIME) {
+		q.how = RC_FETCH_TIME;
+		q.after = h->since.time_ms;
+	} else if (h->since.kind == RC_SINCE_STREAM) {
+		q.how = RC_FETCH_STAMP;
+		r->of_another_run = h->since.epoch != sv->hub->limits.stream_epoch ||
+				    h->since.count != sv->hub->limits.shards;
+		q.after = r->of_another_run ? 0 : h->since.stamps[owner];
+		q.check = r->of_another_run;
+	}
+	if (sv->port.fetch(sv->port.ctx, owner, &q))
+		return true;
+	put_back(sv, slot);
+	return false;
+}
+
+static struct rc_str payload_of(const unsigned char *frame, uint32_t len)
+{
+	uint32_t head = frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10;
+
+	return (struct rc_str){(const char *)frame + head, len - head};
+}
+
+size_t rc_history_bound(const struct rc_fetched *f)
+{
+	/* An opaque event becomes base64, a third longer. */
+	return 1024 + (size_t)f->frames_len + f->frames_len / 2;
+}
+
+void rc_history_write(struct rc_textbuf *b, const struct rc_fetched *f, bool complete)
+{
+	const unsigned char *frame = f->frames;
+
+	for (uint32_t i = 0; i < f->frames_count; i++) {
+		const struct rc_fetched_frame *head = (const void *)frame;
+		frame += sizeof(*head);
+		if ((frame[0] & 15) == RC_WS_TEXT)
+			rc_msg_history_event(b, payload_of(frame, head->len), i == 0);
+		else
+			rc_msg_history_opaque(b, payload_of(frame, head->len), i == 0);
+		frame += rc_align_up(head->len, 8);
+	}
+	rc_msg_history_end(b, f->epoch, f->offset, f->first_offset, complete, f->more);
+}
+
+static void answer_ws(
+	struct rc_serve *sv, const struct history_request *r, const struct rc_fetched *f)
+{
+	struct rc_conn *c = rc_conn_get(sv->conns, r->asker.slot, r->asker.generation);
+	struct rc_textbuf b;
+
+	if (!c)
+		return;
+	b = rc_ws_begin(sv, c, rc_history_bound(f) + 2 * (size_t)r->channel_len + r->asker.id_len);
+	if (!b.ptr)
+		return;
+	rc_msg_history_begin(&b, (struct rc_str){r->asker.id, r->asker.id_len}, sv->wall_ms,
+		(struct rc_str){r->channel, r->channel_len});
+	rc_history_write(&b, f, f->verdict == RC_VERDICT_ALL && !r->of_another_run);
+	rc_ws_end(sv, c, &b);
+	rc_ws_history_done(sv, c);
+}
+
+void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *f)
+{
+	uint32_t slot = f->slot & ~RC_REPLAY_HISTORY_SLOT;
+
+	if (sv->history_generation[slot] != f->generation)
+		return;
+	struct history_request r = *at(sv, slot);
+	put_back(sv, slot);
+	answer_ws(sv, &r, f);
+}
+
+static void ask_for(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m,
+	const struct rc_history_asker *asker, const struct rc_msg_history *h)
+{
+	bool begun = rc_ws_history_begun(sv, c);
+
+	if (begun && rc_history_ask(sv, asker, h))
+		return;
+	rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
+		"too many requests for history at once");
+	if (begun)
+		rc_ws_history_done(sv, c);
+}
+
+void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
+{
+	struct rc_history_asker asker = {
+		.slot = rc_conn_slot(sv->conns, c),
+		.generation = c->generation,
+		.id_len = (uint8_t)m->id_raw.len,
+	};
+	struct rc_msg_history h;
+	struct rc_msg_fault fault;
+
+	(void)rc_str_copy(asker.id, m->id_raw);
+	if (rc_msg_history_of(m, &h, &fault) < 0)
+		rc_ws_error(sv, c, m->id_raw, fault.code, false, fault.message);
+	else if (h.channel.len == 0)
+		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "history needs a channel");
+	else if (rc_name_classify(h.channel) != RC_NAME_CHANNEL)
+		rc_ws_error(sv, c, m->id_raw, "bad_channel", false,
+			"history is that of one channel, by its name");
+	else if (rc_name_reserved(h.channel))
+		rc_ws_error(sv, c, m->id_raw, "forbidden", false,
+			"channels that begin with $ are the gateway's own");
+	else
+		ask_for(sv, c, m, &asker, &h);
+}

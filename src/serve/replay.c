@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/replay.h"
+
+#include "proto/event.h"
+#include "proto/sse.h"
+
+/* A client that has more than this waiting is not read ahead for. */
+#define OUT_ENOUGH 4096u
+/* Replays that a turn goes on with. */
+#define PER_TURN 256u
+
+static uint32_t replays_max(const struct rc_config *config)
+{
+	return RC_MIN(config->max_clients, 131072u) + 1024;
+}
+
+size_t rc_replay_bytes(const struct rc_config *config)
+{
+	size_t n = replays_max(config);
+
+	return rc_align_up(n * sizeof(struct rc_replay), RC_CACHE_LINE) + n * sizeof(uint32_t);
+}
+
+void rc_replay_init(struct rc_serve *sv, void *memory)
+{
+	uint32_t n = replays_max(sv->config);
+
+	rc_slab_init(&sv->replays, memory, sizeof(struct rc_replay), n);
+	sv->replay_generation =
+		(uint32_t *)(void *)((unsigned char *)memory +
+				     rc_align_up(n * sizeof(struct rc_replay), RC_CACHE_LINE));
+	sv->replay_first = sv->replay_last = RC_NONE;
+}
+
+struct rc_replay *rc_replay_at(const struct rc_serve *sv, uint32_t replay)
+{
+	return rc_slab_at(&sv->replays, replay);
+}
+
+uint32_t rc_replay_of(const struct rc_serve *sv, uint32_t sub)
+{
+	const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+
+	return s->flags & RC_SUB_REPLAYING ? s->listed_next : RC_NONE;
+}
+
+static struct rc_replica *replica_of(const struct rc_serve *sv, const struct rc_replay *p)
+{
+	return rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica);
+}
+
+static uint32_t shards(const struct rc_serve *sv)
+{
+	return sv->hub->limits.shards;
+}
+
+static uint64_t bit(uint32_t shard)
+{
+	return (uint64_t)1 << shard;
+}
+
+static uint64_t all(const struct rc_serve *sv)
+{
+	return shards(sv) == 64 ? UINT64_MAX : bit(shards(sv)) - 1;
+}
+
+/* ---- coming and going --------------------------------------------------------------------------- */
+
+static size_t stamps_bytes(const struct rc_serve *sv)
+{
+	return 2 * shards(sv) * sizeof(uint64_t);
+}
+
+uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
+	enum rc_replay_what what, const struct rc_since *since)
+{
+	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+	const struct rc_replica *r = rc_hub_replica(sv->hub, s->replica);
+	uint32_t index = rc_slab_get(&sv->replays);
+
+	RC_ASSERT((s->flags & RC_SUB_PAUSED) && s->listed_next == RC_NONE);
+	if (index == RC_NONE)
+		return RC_NONE;
+	struct rc_replay *p = rc_replay_at(sv, index);
+	*p = (struct rc_replay){
+		.conn = rc_conn_slot(sv->conns, c),
+		.sub = sub,
+		.place = RC_NONE,
+		.next = RC_NONE,
+		.what = (uint8_t)what,
+		.broad = r->pattern || r->rendition != RC_RENDITION_WS,
+		.owner = rc_hub_owner(sv->hub, r->hash),
+	};
+	if (p->broad) {
+		p->stamps = rc_pool_get(sv->pool, stamps_bytes(sv));
+		if (!p->stamps) {
+			rc_slab_put(&sv->replays, index);
+			return RC_NONE;
+		}
+		memset(p->stamps, 0, stamps_bytes(sv));
+	}
+	if (since) {
+		p->kind = (uint8_t)since->kind;
+		p->epoch = since->epoch;
+		p->after = since->kind == RC_SINCE_TIME ? since->time_ms : since->offset;
+		if (since->kind == RC_SINCE_STREAM) {
+			/* Of another run of the gateway, which may have had other shards. */
+			if (since->epoch != sv->hub->limits.stream_epoch ||
+				since->count != shards(sv))
+				p->verdict = RC_VERDICT_EPOCH;
+			else if (p->broad)
+				memcpy(p->stamps, since->stamps, shards(sv) * sizeof(uint64_t));
+			else
+				p->after = since->stamps[p->owner];
+		} else if (since->kind == RC_SINCE_BEGINNING) {
+			p->after = 0;
+		}
+	}
+	s->flags |= RC_SUB_REPLAYING;
+	s->listed_next = index;
+	return index;
+}
+
+static void unlist(struct rc_serve *sv, uint32_t index)
+{
+	uint32_t *link = &sv->replay_first;
+
+	uint32_t before = RC_NONE;
+
+	if (!rc_replay_at(sv, index)->listed)
+		return;
+	while (*link != index) {
+		before = *link;
+		link = &rc_replay_at(sv, *link)->next;
+	}
+	*link = rc_replay_at(sv, index)->next;
+	if (sv->replay_last == index)
+		sv->replay_last = before;
+	rc_replay_at(sv, index)->listed = false;
+	sv->replay_count--;
+}
+
+static void run(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	if (p->listed)
+		return;
+	p->listed = true;
+	p->next = RC_NONE;
+	if (sv->replay_last != RC_NONE)
+		rc_replay_at(sv, sv->replay_last)->next = index;
+	else
+		sv->replay_first = index;
+	sv->replay_last = index;
+	sv->replay_count++;
+}
+
+void rc_replay_close(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+	struct rc_sub *s = rc_hub_sub(sv->hub, p->sub);
+
+	unlist(sv, index);
+	s->flags &= ~(uint32_t)RC_SUB_REPLAYING;
+	s->listed_next = RC_NONE;
+	rc_pool_put(sv->pool, p->stamps, p->stamps ? stamps_bytes(sv) : 0);
+	sv->replay_generation[index]++;
+	rc_slab_put(&sv->replays, index);
+}
+
+/* ---- asking ------------------------------------------------------------------------------------- */
+
+/* A batch of so many events from one owner. False: no room, or not needed. */
+static bool ask(struct rc_serve *sv, uint32_t index, uint32_t owner, struct rc_fetch *q,
+	struct rc_str names)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	q->shard = sv->shard;
+	q->slot = index;
+	q->generation = sv->replay_generation[index];
+	q->names = names;
+	q->lenient = !q->check;
+	q->bytes_max = RC_FETCH_BYTES;
+	if (q->events_max == 0)
+		q->events_max = UINT32_MAX;
+	p->due |= bit(owner);
+	if (sv->port.fetch(sv->port.ctx, owner, q))
+		return true;
+	p->due &= ~bit(owner);
+	sv->replay_refused = true;
+	run(sv, index);
+	return false;
+}
+
+static struct rc_str member_names(const struct rc_replica *r, char buf[RC_CHANNEL_MAX + 1])
+{
+	if (r->rendition != RC_RENDITION_WS)
+		return (struct rc_str){r->name + 1, r->name_len - 1u};
+	buf[0] = (char)r->name_len;
+	memcpy(buf + 1, r->name, r->name_len);
+	return (struct rc_str){buf, r->name_len + 1u};
+}
+
+static enum rc_fetch_how how_of(const struct rc_replay *p)
+{
+	switch ((enum rc_since_kind)p->kind) {
+	case RC_SINCE_STREAM:
+		return RC_FETCH_STAMP;
+	case RC_SINCE_BEGINNING:
+		return RC_FETCH_BEGINNING;
+	case RC_SINCE_TIME:
+		return RC_FETCH_TIME;
+	default:
+		return RC_FETCH_OFFSET;
+	}
+}
+
+/* silent: the caller asks itself what became of it. */
+static void check_more(struct rc_serve *sv, uint32_t index, bool silent)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	p->asking = true;
+	while (p->left) {
+		struct rc_fetch q = {.how = (uint8_t)how_of(p), .check = true, .until = UINT64_MAX};
+		const struct rc_replica *r = replica_of(sv, p);
+		char buf[RC_CHANNEL_MAX + 1];
+		struct rc_str names = member_names(r, buf);
+		uint32_t owner = (uint32_t)__builtin_ctzll(p->left);
+		q.epoch = p->epoch;
+		q.after = p->after;
+		if (p->broad && p->kind != RC_SINCE_POSITION) {
+			q.broad = true;
+			if (p->kind == RC_SINCE_STREAM)
+				q.after = p->stamps[owner];
+		} else {
+			names.ptr++;
+			names.len--;
+		}
+		p->left &= ~bit(owner);
+		if (!ask(sv, index, owner, &q, names)) {
+			p->left |= bit(owner);
+			break;
+		}
+	}
+	p->asking = false;
+	if (!silent && p->phase == RC_REPLAY_ANSWERED)
+		rc_serve_replay_answered(sv, &sv->conns->at[p->conn], index);
+}
+
+bool rc_replay_check(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	p->phase = RC_REPLAY_CHECKING;
+	if (p->what == RC_REPLAY_FIRST || p->verdict != RC_VERDICT_ALL) {
+		p->phase = RC_REPLAY_ANSWERED;
+		return false;
+	}
+	p->left = p->broad ? all(sv) : bit(p->owner);
+	if (p->broad && p->kind == RC_SINCE_POSITION) {
+		/* The position of a channel, for a stream of this one channel. */
+		const struct rc_replica *r = replica_of(sv, p);
+		struct rc_str name = {r->name + 2, r->name_len - 2u};
+		p->owner = rc_hub_owner(sv->hub, rc_hub_hash(sv->hub, name));
+		p->left = bit(p->owner);
+		memcpy(p->stamps, sv->hub->seen, shards(sv) * sizeof(uint64_t));
+	}
+	check_more(sv, index, true);
+	return p->phase == RC_REPLAY_CHECKING;
+}
+
+/* ---- what the client gets ----------------------------------------------------------------------- */
+
+struct rc_str rc_replay_position(struct rc_serve *sv, const struct rc_replay *p, char *out)
+{
+	return (struct rc_str){out, rc_stream_text(sv->hub->limits.stream_epoch, p->stamps,
+					    shards(sv), out)};
+}
+
+const char *rc_replay_reason(enum rc_verdict verdict)
+{
+	switch (verdict) {
+	case RC_VERDICT_EPOCH:
+		return "epoch";
+	case RC_VERDICT_AHEAD:
+		return "ahead";
+	case RC_VERDICT_MANY:
+		return "too_many";
+	default:
+		return "trimmed";
+	}
+}
+
+/* Makes the client's own rendition of an event. False: no memory now. */
+static bool write_event(struct rc_serve *sv, struct rc_conn *c, const struct rc_replay *p,
+	const struct rc_replica *r, const unsigned char *frame, uint32_t len)
+{
+	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	struct rc_str position = {NULL, 0};
+	bool bare = r->rendition == RC_RENDITION_SSE_BARE;
+	size_t bound = len;
+
+	if (p->broad)
+		position = rc_replay_position(sv, p, text);
+	if (r->rendition != RC_RENDITION_WS)
+		bound = rc_sse_bound(frame, len, position, bare);
+	else if (p->broad)
+		bound = RC_EVENT_POSITION_BOUND(len, position.len);
+	if (bound == 0)
+		return true;
+	unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound, UINT32_MAX);
+	if (!room)
+		return false;
+	if (r->rendition != RC_RENDITION_WS) {
+		len = (uint32_t)rc_sse_encode(room, frame, len, position, bare);
+	} else if (p->broad) {
+		len = (uint32_t)rc_event_ws_position(room, frame, len, position);
+	} else {
+		memcpy(room, frame, len);
+	}
+	rc_conn_commit(sv->conns, c, len);
+	return true;
+}
+
+static void tell_gap(struct rc_serve *sv, struct rc_conn *c, struct rc_replay *p, uint64_t missed,
+	uint64_t offset)
+{
+	if (p->gap_told)
+		return;
+	p->gap_told = true;
+	rc_serve_gap(sv, c, replica_of(sv, p), "trimmed", missed, offset);
+}
+
+/* The events of an answer. False: not all found room; the replay stands behind those that did. */
+static bool take_events(
+	struct rc_serve *sv, struct rc_conn *c, struct rc_replay *p, const struct rc_fetched *f)
+{
+	const struct rc_replica *r = replica_of(sv, p);
+	const unsigned char *at = f->frames;
+	bool first = p->what == RC_REPLAY_FIRST;
+
+	for (uint32_t i = 0; i < f->frames_count; i++) {
+		const struct rc_fetched_frame *head = (const void *)at;
+		uint64_t was = p->broad ? p->stamps[f->from] : 0;
+		/* What is newer than the place where the live events begin comes with those. */
+		bool later = first && p->broad && head->stamp > p->stamps[shards(sv) + f->from];
+		if (p->broad && !first)
+			p->stamps[f->from] = head->stamp;
+		if (!later && !write_event(sv, c, p, r, at + sizeof(*head), head->len)) {
+			if (p->broad)
+				p->stamps[f->from] = was;
+			rc_count(sv->counters, RC_C_arena_refused, 1);
+			return false;
+		}
+		if (!p->broad && !first)
+			p->after = head->offset;
+		if (!later) {
+			rc_count(sv->counters, RC_C_deliveries, 1);
+			rc_count(sv->counters, RC_C_events_replayed, 1);
+		}
+		at += sizeof(*head) + rc_align_up(head->len, 8);
+	}
+	return true;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+/* Its live events begin. */
+static void go_live(struct rc_serve *sv, uint32_t index)
+{
+	const struct rc_replay *p = rc_replay_at(sv, index);
+	struct rc_conn *c = &sv->conns->at[p->conn];
+	struct rc_sub *s = rc_hub_sub(sv->hub, p->sub);
+	uint32_t sub = p->sub;
+
+	rc_replay_close(sv, index);
+	if (s->flags & RC_SUB_PAUSED) {
+		rc_replica_resume(sv->hub, sub);
+		return;
+	}
+	s->flags &= ~(uint32_t)RC_SUB_HELD;
+	rc_serve_list(sv, c, sub);
+	rc_conn_ready(sv->conns, c);
+}
+
+/* From here on the log keeps what comes, and the owners are read up to what had come. */
+static void hold(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+	uint64_t *until = p->stamps + shards(sv);
+
+	rc_replica_hold(sv->hub, p->sub);
+	p->phase = RC_REPLAY_LAST;
+	p->left = 0;
+	for (uint32_t i = 0; i < shards(sv); i++) {
+		until[i] = sv->hub->seen[i];
+		if (p->stamps[i] < until[i])
+			p->left |= bit(i);
+	}
+}
+
+static bool is_pattern(struct rc_str name)
+{
+	return memchr(name.ptr, '*', name.len) != NULL;
+}
+
+/* The next member of a stream of which a new subscriber gets the newest event; false when there is none. */
+static bool next_first(struct rc_serve *sv, struct rc_replay *p, struct rc_str *name)
+{
+	const struct rc_replica *r = replica_of(sv, p);
+
+	if (r->rendition == RC_RENDITION_WS) {
+		*name = rc_replica_name(r);
+		return !r->pattern && p->name_at == 0;
+	}
+	while (p->name_at + 1 < r->name_len) {
+		const char *at = r->name + 1 + p->name_at;
+		*name = (struct rc_str){at + 1, (unsigned char)at[0]};
+		uint32_t ns = sv->hub->port.namespace_of(sv->hub->port.ctx, *name);
+		if (!is_pattern(*name) && sv->hub->namespaces[ns].first_latest)
+			return true;
+		p->name_at += 1 + (uint32_t)name->len;
+		p->after = 0;
+	}
+	return false;
+}
+
+static void read_first(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+	struct rc_fetch q = {.how = RC_FETCH_LATEST, .after = p->after};
+	struct rc_str name;
+
+	if (!next_first(sv, p, &name)) {
+		go_live(sv, index);
+		return;
+	}
+	p->owner = rc_hub_owner(sv->hub, rc_hub_hash(sv->hub, name));
+	q.after = p->after;
+	(void)ask(sv, index, p->owner, &q, name);
+}
+
+static void read_more(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+	const struct rc_replica *r = replica_of(sv, p);
+	struct rc_fetch q = {.how = RC_FETCH_OFFSET, .epoch = p->epoch, .after = p->after};
+	char buf[RC_CHANNEL_MAX + 1];
+	struct rc_str names = member_names(r, buf);
+
+	if (p->what == RC_REPLAY_FIRST) {
+		read_first(sv, index);
+		return;
+	}
+	if (!p->broad) {
+		(void)ask(sv, index, p->owner, &q, rc_replica_name(r));
+		return;
+	}
+	if (p->left == 0 && p->phase == RC_REPLAY_READING)
+		hold(sv, index);
+	if (p->left == 0) {
+		go_live(sv, index);
+		return;
+	}
+	uint32_t owner = (uint32_t)__builtin_ctzll(p->left);
+	q.how = RC_FETCH_STAMP;
+	q.broad = true;
+	q.after = p->stamps[owner];
+	q.until = p->phase == RC_REPLAY_LAST ? p->stamps[shards(sv) + owner] : UINT64_MAX;
+	(void)ask(sv, index, owner, &q, names);
+}
+
+static void took_one(struct rc_serve *sv, uint32_t index, const struct rc_fetched *f)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+	struct rc_conn *c = &sv->conns->at[p->conn];
+
+	if (f->verdict != RC_VERDICT_ALL && f->first_offset > p->after + 1) {
+		p->gap_told = false;
+		tell_gap(sv, c, p, f->first_offset - 1 - p->after, f->first_offset - 1);
+		if (c->state != RC_CONN_OPEN)
+			return;
+		p->after = f->first_offset - 1;
+	}
+	if (take_events(sv, c, p, f) && !f->more)
+		go_live(sv, index);
+	else
+		run(sv, index);
+}
+
+static void took_many(struct rc_serve *sv, uint32_t index, const struct rc_fetched *f)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+	struct rc_conn *c = &sv->conns->at[p->conn];
+
+	if (f->verdict == RC_VERDICT_ALL) {
+		p->gap_told = false;
+	} else if (p->verdict == RC_VERDICT_ALL) { /* else it knows from the beginning */
+		tell_gap(sv, c, p, RC_MSG_NO_COUNT, 0);
+		if (c->state != RC_CONN_OPEN)
+			return;
+	}
+	if (take_events(sv, c, p, f) && !f->more) {
+		p->stamps[f->from] = RC_MAX(p->stamps[f->from], f->next);
+		p->left &= ~bit(f->from);
+	}
+	run(sv, index);
+}
+
+static void took_first(struct rc_serve *sv, uint32_t index, const struct rc_fetched *f)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+	struct rc_conn *c = &sv->conns->at[p->conn];
+
+	/* For want of memory it begins without. */
+	(void)take_events(sv, c, p, f);
+	p->after = f->next;
+	if (f->more) {
+		run(sv, index);
+		return;
+	}
+	if (!p->broad) {
+		go_live(sv, index);
+		return;
+	}
+	const struct rc_replica *r = replica_of(sv, p);
+	p->name_at += 1 + (uint32_t)(unsigned char)r->name[1 + p->name_at];
+	p->after = 0;
+	run(sv, index);
+}
+
+static void take_verdict(struct rc_serve *sv, uint32_t index, const struct rc_fetched *f)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	if (f->verdict != RC_VERDICT_ALL)
+		p->verdict = f->verdict;
+	if (p->broad && p->kind == RC_SINCE_POSITION) {
+		p->stamps[f->from] = f->next_stamp;
+	} else if (p->broad) {
+		if (p->kind != RC_SINCE_STREAM)
+			p->stamps[f->from] = f->next;
+	} else {
+		p->epoch = f->epoch;
+		if (p->kind != RC_SINCE_POSITION)
+			p->after = f->next;
+	}
+	if (p->left || p->due)
+		return;
+	p->phase = RC_REPLAY_ANSWERED;
+	if (!p->asking)
+		rc_serve_replay_answered(sv, &sv->conns->at[p->conn], index);
+}
+
+void rc_replay_fetched(struct rc_serve *sv, const struct rc_fetched *f)
+{
+	if (f->slot & RC_REPLAY_HISTORY_SLOT) {
+		rc_history_fetched(sv, f);
+		return;
+	}
+	if (sv->replay_generation[f->slot] != f->generation)
+		return;
+	struct rc_replay *p = rc_replay_at(sv, f->slot);
+	p->due &= ~bit(f->from);
+	if (p->phase == RC_REPLAY_CHECKING)
+		take_verdict(sv, f->slot, f);
+	else if (p->what == RC_REPLAY_FIRST)
+		took_first(sv, f->slot, f);
+	else if (p->broad)
+		took_many(sv, f->slot, f);
+	else
+		took_one(sv, f->slot, f);
+}
+
+bool rc_replay_wanted(const struct rc_replay *p)
+{
+	return p->what == RC_REPLAY_FIRST || p->verdict == RC_VERDICT_ALL ||
+	       p->kind == RC_SINCE_BEGINNING || p->kind == RC_SINCE_TIME;
+}
+
+/* The events lie here, as the client reads them: its cursor is set back. */
+static bool set_back(struct rc_serve *sv, uint32_t index)
+{
+	const struct rc_replay *p = rc_replay_at(sv, index);
+	struct rc_conn *c = &sv->conns->at[p->conn];
+	const struct rc_replica *r = replica_of(sv, p);
+	uint32_t sub = p->sub;
+	uint64_t pos, missed = r->offset - p->after;
+
+	if (p->broad || p->epoch != r->epoch || !rc_history_find(sv->hub, r, p->after, &pos))
+		return false;
+	rc_replay_close(sv, index);
+	rc_replica_resume_at(sv->hub, sub, pos);
+	rc_count(sv->counters, RC_C_events_replayed, missed);
+	rc_serve_list(sv, c, sub);
+	rc_conn_ready(sv->conns, c);
+	return true;
+}
+
+void rc_replay_start(struct rc_serve *sv, uint32_t index)
+{
+	struct rc_replay *p = rc_replay_at(sv, index);
+
+	p->phase = RC_REPLAY_READING;
+	if (p->what == RC_REPLAY_FIRST) {
+		p->after = 0;
+		if (p->broad)
+			hold(sv, index);
+		run(sv, index);
+		return;
+	}
+	rc_count(sv->counters,
+		p->verdict == RC_VERDICT_ALL ? RC_C_recoveries : RC_C_recoveries_failed, 1);
+	if (!rc_replay_wanted(p)) {
+		go_live(sv, index);
+		return;
+	}
+	p->left = p->broad ? all(sv) : bit(p->owner);
+	if (!set_back(sv, index))
+		run(sv, index);
+}
+
+void rc_replay_turn(struct rc_serve *sv)
+{
+	/* Going on puts some back, behind these. */
+	uint32_t count = RC_MIN(sv->replay_count, PER_TURN);
+
+	sv->replay_refused = false;
+	while (count-- > 0 && sv->replay_first != RC_NONE) {
+		uint32_t index = sv->replay_first;
+		struct rc_replay *p = rc_replay_at(sv, index);
+		struct rc_conn *c = &sv->conns->at[p->conn];
+		unlist(sv, index);
+		if (p->phase == RC_REPLAY_CHECKING) {
+			check_more(sv, index, false);
+		} else if (p->due == 0 && c->out_len > OUT_ENOUGH) {
+			c->flags |= RC_CONN_REPLAYING;
+		} else if (p->due == 0) {
+			read_more(sv, index);
+		}
+	}
+}
+
+void rc_replay_drained(struct rc_serve *sv, struct rc_conn *c)
+{
+	c->flags &= (uint16_t)~RC_CONN_REPLAYING;
+	for (uint32_t sub = c->subs; sub != RC_NONE; sub = rc_hub_sub(sv->hub, sub)->next) {
+		uint32_t index = rc_replay_of(sv, sub);
+		if (index != RC_NONE && rc_replay_at(sv, index)->phase >= RC_REPLAY_READING)
+			run(sv, index);
+	}
+}
