@@ -53,14 +53,14 @@ struct rc_shard {
 		send_left; /* of it, when the channels have used up their part of the sealing room */
 	uint32_t seal_spare; /* of that room, left to others */
 	uint64_t now_ns;
-	uint64_t second_ns; /* the next once-a-second work */
+	uint64_t second_ns;  /* the next once-a-second work */
 	uint64_t stamp_told; /* to the other shards */
-	bool slept;         /* since now_ns */
 	uint32_t flushed_count;
 	uint64_t flushed_ns
 		[RC_SHARD_FLUSHED_MAX]; /* when came in what this turn's flush was done with */
 	uint64_t touched;               /* shards whose rings got records this turn */
 	bool accepting[RC_PORTS];
+	bool slept;   /* since now_ns */
 	bool blocked; /* some record could not be handled for want of room elsewhere */
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
