@@ -58,7 +58,7 @@ static struct rc_survey_set *begin(struct bench *b, enum rc_survey_kind kind, ui
 
 	rc_survey_add(b->survey, kind, limit, none, none);
 	struct rc_survey_set *set = &b->survey->set[b->survey->sets - 1];
-	set->at = rc_pool_get(&b->pool, set->size * sizeof(set->at[0]));
+	set->at = rc_pool_get(&b->pool, set->size * sizeof(void *));
 	assert_non_null(set->at);
 	return set;
 }
@@ -69,7 +69,7 @@ static void forget(struct bench *b, struct rc_survey_set *set)
 	for (uint32_t i = 0; i < set->count; i++)
 		rc_pool_put(&b->pool, set->at[i],
 			sizeof(struct rc_survey_entry) + set->at[i]->key_len + set->at[i]->len);
-	rc_pool_put(&b->pool, set->at, set->size * sizeof(set->at[0]));
+	rc_pool_put(&b->pool, set->at, set->size * sizeof(void *));
 }
 
 static bool put(struct rc_survey_piece *p, const char *key, const void *contents, size_t len)
