@@ -183,7 +183,8 @@ static bool read_query(struct rc_str query, struct rc_msg_history *h)
 		if (len < 0)
 			return false;
 		if (since) {
-			if (h->since.kind != RC_SINCE_NONE || rc_msg_since_text(text, &h->since) < 0)
+			if (h->since.kind != RC_SINCE_NONE ||
+				rc_msg_since_text(text, &h->since) < 0)
 				return false;
 		} else if (back) {
 			if (h->has_before || rc_msg_since_text(text, &before) < 0 ||
