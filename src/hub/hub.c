@@ -26,8 +26,8 @@ static size_t cells_bytes(uint32_t count_max)
 /* At least one event of any size. */
 static size_t fetch_bytes(const struct rc_hub_limits *l)
 {
-	return rc_align_up(RC_MAX((size_t)l->fetch_bytes,
-				   l->frame_max + sizeof(struct rc_fetched_frame) + 8),
+	return rc_align_up(
+		RC_MAX((size_t)l->fetch_bytes, l->frame_max + sizeof(struct rc_fetched_frame) + 8),
 		8);
 }
 

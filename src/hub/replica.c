@@ -194,8 +194,7 @@ static void shrink(struct rc_hub *h, struct rc_replica *r)
 	r->capacity = capacity;
 }
 
-uint32_t rc_replica_named(
-	const struct rc_hub *h, struct rc_str name, uint32_t hash)
+uint32_t rc_replica_named(const struct rc_hub *h, struct rc_str name, uint32_t hash)
 {
 	struct name_probe probe = {h, name};
 
@@ -440,4 +439,3 @@ uint32_t rc_replica_lag_max(const struct rc_hub *h, const struct rc_replica *r)
 		return RC_MAX(limit / 4, 4096u);
 	return limit;
 }
-

@@ -51,8 +51,7 @@ static inline void rc_replica_unpin(struct rc_hub *h, uint32_t index, bool was)
 	struct rc_replica *r = rc_hub_replica(h, index);
 
 	r->pinned = was;
-	if (!was && !rc_replica_used(r) && r->owned == RC_NONE &&
-		r->state != RC_REPLICA_LEAVING)
+	if (!was && !rc_replica_used(r) && r->owned == RC_NONE && r->state != RC_REPLICA_LEAVING)
 		rc_replica_leave(h, index);
 }
 

@@ -58,8 +58,7 @@ RC_COUNTER(http_bad, COUNTER, "requests", "HTTP requests refused as malformed or
 RC_COUNTER(http_404, COUNTER, "requests", "HTTP requests for a path that does not exist.")
 RC_COUNTER(http_unauthorized, COUNTER, "requests",
 	"HTTP requests and upgrades refused for a bad or missing token.")
-RC_COUNTER(http_bodies_refused, COUNTER, "requests",
-	"Bodies for which body_memory had no room.")
+RC_COUNTER(http_bodies_refused, COUNTER, "requests", "Bodies for which body_memory had no room.")
 RC_COUNTER(http_keys_replayed, COUNTER, "requests",
 	"Requests answered with the outcome of an earlier one with the same Idempotency-Key.")
 RC_COUNTER(http_keys_evicted, COUNTER, "keys",

@@ -20,8 +20,8 @@ static size_t publishers_bytes(const struct rc_config *config)
 {
 	size_t n = publishers_per_shard(config);
 
-	return rc_align_up(rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) +
-				   n * sizeof(uint32_t),
+	return rc_align_up(
+		rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) + n * sizeof(uint32_t),
 		RC_CACHE_LINE);
 }
 
@@ -45,8 +45,8 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 		(uint32_t *)(void *)((unsigned char *)memory +
 				     rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
 	rc_replay_init(sv, (unsigned char *)memory + publishers_bytes(sv->config));
-	rc_history_init(sv, (unsigned char *)memory + publishers_bytes(sv->config) +
-				    replays_bytes(sv->config));
+	rc_history_init(sv,
+		(unsigned char *)memory + publishers_bytes(sv->config) + replays_bytes(sv->config));
 	sv->ack_first = sv->waiting_first = sv->http_go_first = RC_NONE;
 	sv->http_bodies_max = sv->config->http_body_memory ? sv->config->http_body_memory
 							   : sv->config->memory / 8;
@@ -122,8 +122,7 @@ static void notified(struct rc_serve *sv, struct rc_conn *c)
 
 static void bad_tls(struct rc_serve *sv, struct rc_conn *c)
 {
-	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP &&
-		c->kind != RC_CONN_INGEST)
+	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP && c->kind != RC_CONN_INGEST)
 		rc_count(sv->counters, RC_C_close_protocol, 1);
 	rc_conn_kill(sv->conns, c);
 }

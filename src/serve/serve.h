@@ -131,7 +131,8 @@ struct rc_serve {
 	uint32_t waiting_first; /* publishers whose input or whose id waits for room */
 	/* replays */
 	struct rc_slab replays;
-	uint32_t *replay_generation; /* by slot; outlives the replay, so that late answers find nobody */
+	uint32_t *
+		replay_generation; /* by slot; outlives the replay, so that late answers find nobody */
 	uint32_t replay_first, replay_last; /* of those to go on with */
 	uint32_t replay_count;
 	bool replay_refused; /* an owner's ring had no room */
