@@ -20,6 +20,7 @@
 
 /* clients: whoever holds a WebSocket or an SSE stream */
 RC_COUNTER(clients, GAUGE, "clients", "Clients connected now, WebSocket and SSE.")
+RC_COUNTER(clients_sse, GAUGE, "clients", "Of them those who read an SSE stream.")
 RC_COUNTER(clients_opened, COUNTER, "clients", "Clients whose handshake was completed.")
 RC_COUNTER(clients_closed, COUNTER, "clients", "Clients that are gone, whatever the reason.")
 /* one per reason, in this order and without a gap: their sum is clients_closed */

@@ -164,6 +164,9 @@ def test_beginning_of_a_pattern(gateway, publisher, reader):
         e = other.next_event()
         assert got[e["channel"]] in (None, e["offset"] - 1) and (got[e["channel"]] or 1 < e["offset"] <= 301), e
         got[e["channel"]] = e["offset"]
+    # Said again in the stream or not.
+    assert all(m["reason"] == "trimmed" for m in other.gaps)
+    other.gaps.clear()
     other.quiet()
 
 
