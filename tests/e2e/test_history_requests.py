@@ -133,7 +133,7 @@ def test_an_answer_holds_64_kib_and_one_event_at_least(gateway, publisher, reade
                 break
             since = at(a["position"], got[-1])
         assert got == list(range(1, 31))
-        fill(p, channel, 2, first=31, pad=50_000)
+        fill(p, channel, 2, first=31, pad=60_000)
         a = ws.history(channel, limit=1000)
         assert numbers(a) == [32] and a["more"]
         assert numbers(ws.history(channel, before=at(a["position"], 32))) == [31]
