@@ -150,6 +150,14 @@ static void check_sizes(const struct rc_config *c, struct rc_config_report *r)
 			"history_memory = %s is more than the whole memory = %s, of which it is a part",
 			have, need);
 	}
+	if (c->http_body_memory && c->http_body_memory < c->http_body_max) {
+		bytes_text(c->http_body_memory, have);
+		bytes_text(c->http_body_max, need);
+		rc_config_report_error(r,
+			"[http] body_memory = %s cannot hold one body of body_max = %s: set "
+			"body_memory to at least %s",
+			have, need, need);
+	}
 	if (c->echo_memory < c->echo_max_message) {
 		bytes_text(c->echo_memory, have);
 		bytes_text(c->echo_max_message, need);

@@ -70,6 +70,20 @@ static void check_exposed_publishers(const struct rc_config *c, const struct rc_
 			address);
 }
 
+/* The admin's port is [admin] listen, or those of the clients where there is none. */
+static void check_admin_in_clear(const struct rc_config *c, const struct rc_config_listener *l,
+	const char *address, struct rc_config_report *r)
+{
+	bool admin = c->admin_listen.family ? l->address == &c->admin_listen : !l->publishers;
+
+	if (c->admin_token[0] && admin && !l->tls)
+		rc_config_report_warning(r,
+			"the admin token is sent to [%s] %s = %s in clear, for everybody on the way to "
+			"read: set [admin] listen to an address of the loopback, unless you trust the "
+			"network between",
+			l->section, l->key, address);
+}
+
 /* Certificates are asked for at the TLS ports alone. */
 static void check_way_round_certificates(const struct rc_config *c,
 	const struct rc_config_listener *l, const char *address, struct rc_config_report *r)
@@ -104,6 +118,7 @@ void rc_config_check_listeners(const struct rc_config *c, struct rc_config_repor
 		if (open[i].publishers)
 			check_exposed_publishers(c, &open[i], address, r);
 		check_way_round_certificates(c, &open[i], address, r);
+		check_admin_in_clear(c, &open[i], address, r);
 	}
 	if (c->admin_token[0] && strlen(c->admin_token) < TOKEN_ADVISED_SIZE)
 		rc_config_report_warning(r,

@@ -63,4 +63,3 @@ void rc_replica_unmark_dirty(struct rc_hub *h, uint32_t index)
 	r->dirty = false;
 	h->dirty_count--;
 }
-

@@ -230,7 +230,8 @@ static bool put(struct answer *a, const struct rc_log_frame *f, uint64_t offset)
 {
 	uint32_t need = (uint32_t)(sizeof(struct rc_fetched_frame) + rc_align_up(f->len, 8));
 
-	if (a->events_left == 0 || a->out.frames_len + need > (a->out.frames_len ? a->bytes_max : a->room))
+	if (a->events_left == 0 ||
+		a->out.frames_len + need > (a->out.frames_len ? a->bytes_max : a->room))
 		return false;
 	unsigned char *at = a->h->fetch + a->out.frames_len;
 	*(struct rc_fetched_frame *)(void *)at =
@@ -399,8 +400,7 @@ static void fetch_one(struct answer *a, const struct rc_fetch *q)
 		return;
 	}
 	const struct rc_owned *o = owned_at(h, index);
-	const struct rc_replica *r =
-		o->replica == RC_NONE ? NULL : rc_hub_replica(h, o->replica);
+	const struct rc_replica *r = o->replica == RC_NONE ? NULL : rc_hub_replica(h, o->replica);
 	struct bounds b = {0};
 	a->out.known = true;
 	a->out.epoch = o->epoch;
@@ -412,8 +412,7 @@ static void fetch_one(struct answer *a, const struct rc_fetch *q)
 	}
 	one_verdict(a, q, o, r, b);
 	a->out.next_stamp = stamp_after(a, o, r);
-	if (q->check || a->out.verdict == RC_VERDICT_EPOCH ||
-		a->out.verdict == RC_VERDICT_AHEAD)
+	if (q->check || a->out.verdict == RC_VERDICT_EPOCH || a->out.verdict == RC_VERDICT_AHEAD)
 		return;
 	if (q->how == RC_FETCH_LATEST) {
 		if (r)
@@ -454,13 +453,13 @@ struct search {
 	uint8_t verdict;
 };
 
-static void add_source(
-	struct rc_hub *h, const struct rc_fetch *q, struct search *s, uint32_t index)
+static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search *s, uint32_t index)
 {
 	const struct rc_owned *o = owned_at(h, index);
 	struct rc_log_frame f;
 
-	if (o->name[0] == '$' || (s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after))
+	if (o->name[0] == '$' ||
+		(s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after))
 		return;
 	if (o->replica == RC_NONE) {
 		s->verdict = RC_VERDICT_TRIMMED;
@@ -471,8 +470,8 @@ static void add_source(
 	if (s->time ? b.trimmed_stamp && (int32_t)(b.trimmed_time_ms - s->at) >= 0
 		    : b.trimmed_stamp > s->after)
 		s->verdict = RC_VERDICT_TRIMMED;
-	uint64_t ordinal = s->time ? rc_log_since_time(&r->log, s->at)
-				   : rc_log_after_stamp(&r->log, s->after);
+	uint64_t ordinal =
+		s->time ? rc_log_since_time(&r->log, s->at) : rc_log_after_stamp(&r->log, s->after);
 	ordinal = RC_MAX(ordinal, b.ordinal);
 	if (ordinal == r->log.count_tail)
 		return;
@@ -540,8 +539,8 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 static void fetch_many(struct answer *a, const struct rc_fetch *q)
 {
 	struct rc_hub *h = a->h;
-	struct search s = {.after = q->how == RC_FETCH_STAMP ? q->after : 0,
-		.time = q->how == RC_FETCH_TIME};
+	struct search s = {
+		.after = q->how == RC_FETCH_STAMP ? q->after : 0, .time = q->how == RC_FETCH_TIME};
 
 	if (s.time)
 		s.at = time_bits(q->after);

@@ -26,8 +26,8 @@ static size_t cells_bytes(uint32_t count_max)
 /* At least one event of any size. */
 static size_t fetch_bytes(const struct rc_hub_limits *l)
 {
-	return rc_align_up(RC_MAX((size_t)l->fetch_bytes,
-				   l->frame_max + sizeof(struct rc_fetched_frame) + 8),
+	return rc_align_up(
+		RC_MAX((size_t)l->fetch_bytes, l->frame_max + sizeof(struct rc_fetched_frame) + 8),
 		8);
 }
 
@@ -169,10 +169,13 @@ void rc_hub_check(const struct rc_hub *h)
 			  r->owned != RC_NONE || (r->linked_count && !r->rendition));
 		if (r->owned != RC_NONE)
 			check_history(h, r, index);
+		uint32_t followers = 0;
 		for (uint32_t k = 0; k < r->linked_count; k++) {
 			const struct rc_replica *other = rc_hub_replica(h, r->linked[k]);
 			RC_ASSERT((other->rendition != 0) != (r->rendition != 0));
+			followers += r->rendition ? 0 : other->count;
 		}
+		RC_ASSERT(followers == r->followers);
 		rc_log_check(&r->log);
 		subs += r->count;
 	}

@@ -91,8 +91,8 @@ struct rc_interest {
 struct rc_interest_ok {
 	uint32_t replica;
 	uint32_t token;
-	uint32_t from; /* the owner */
-	bool taken;    /* false: the owner has no room */
+	uint32_t from;  /* the owner */
+	bool taken;     /* false: the owner has no room */
 	uint64_t stamp; /* the owner's newest: all that follows comes */
 	uint64_t epoch;
 	uint64_t offset; /* of the last event before */
@@ -109,8 +109,8 @@ struct rc_tell {
 	uint64_t stamp; /* the owner's number of the event, over all its channels */
 	uint64_t time_ms;
 	uint32_t from; /* the owner */
-	bool direct;  /* the shard has subscribers of the channel itself */
-	bool pattern; /* and of a pattern that matches it */
+	bool direct;   /* the shard has subscribers of the channel itself */
+	bool pattern;  /* and of a pattern that matches it */
 	const unsigned char *frame;
 	uint32_t frame_len;
 };
@@ -121,7 +121,7 @@ enum rc_fetch_how {
 	RC_FETCH_STAMP,     /* after a stamp of the owner */
 	RC_FETCH_BEGINNING, /* all that is kept */
 	RC_FETCH_TIME,      /* what was taken in at that time and later */
-	RC_FETCH_LATEST,    /* the newest; where there are keys that of each, from a place on: 0 for all */
+	RC_FETCH_LATEST, /* the newest; where there are keys that of each, from a place on: 0 for all */
 };
 
 /* to an owner: events that it keeps. */
@@ -132,9 +132,9 @@ struct rc_fetch {
 	bool broad;   /* of several channels or patterns, in the order of their stamps */
 	bool lenient; /* also what is over the limits of the history but still there */
 	uint32_t events_max, bytes_max;
-	uint64_t epoch; /* of the channel, with an offset */
-	uint64_t after; /* offset, stamp, or milliseconds since 1970 */
-	uint64_t until; /* a stamp */
+	uint64_t epoch;      /* of the channel, with an offset */
+	uint64_t after;      /* offset, stamp, or milliseconds since 1970 */
+	uint64_t until;      /* a stamp */
 	struct rc_str names; /* one; or, when broad, each behind a byte with its length */
 };
 
@@ -152,13 +152,15 @@ struct rc_fetched {
 	uint32_t slot, generation;
 	uint8_t verdict;
 	bool check;
-	bool known;     /* the channel is known */
-	bool more;      /* there are further ones behind the last of these */
-	uint64_t epoch; /* of the one channel; its newest offset, and the oldest that is kept (0: none) */
+	bool known; /* the channel is known */
+	bool more;  /* there are further ones behind the last of these */
+	uint64_t
+		epoch; /* of the one channel; its newest offset, and the oldest that is kept (0: none) */
 	uint64_t offset, first_offset;
 	uint64_t stamp; /* the owner's newest */
-	uint64_t next;  /* what `after` is to be the next time: an offset of one channel, else a stamp */
-	uint64_t next_stamp; /* of one channel: the same as a stamp */
+	uint64_t
+		next; /* what `after` is to be the next time: an offset of one channel, else a stamp */
+	uint64_t next_stamp;         /* of one channel: the same as a stamp */
 	const unsigned char *frames; /* each behind a struct rc_fetched_frame, padded to 8 bytes */
 	uint32_t frames_len, frames_count;
 };
@@ -233,7 +235,8 @@ enum rc_sub_flags {
 	RC_SUB_CONFLATED = 8,
 	RC_SUB_HELD = 32,      /* its cursor stands, and nothing is sent before a replay is over */
 	RC_SUB_REPLAYING = 64, /* paused or held, and listed_next is its replay */
-	RC_SUB_PAST = 128,     /* its cursor was set back into the history and has not come to the tail yet */
+	RC_SUB_PAST =
+		128, /* its cursor was set back into the history and has not come to the tail yet */
 	/* The upper bits of flags count the events that were skipped and of which the client was not told yet. */
 	RC_SUB_MISSED_SHIFT = 8,
 };
@@ -286,8 +289,10 @@ struct rc_replica {
 	uint32_t owned;             /* the channel whose history this log is; RC_NONE = none */
 	uint8_t rendition;          /* enum rc_rendition */
 	uint32_t waiting;           /* a stream: members that have not begun yet */
-	uint32_t *linked;           /* a channel or pattern: the streams that follow it; a stream: its members */
+	uint32_t *
+		linked; /* a channel or pattern: the streams that follow it; a stream: its members */
 	uint32_t linked_count, linked_capacity;
+	uint32_t followers;   /* subscribers of the streams that follow it */
 	uint32_t newest_from; /* a stream: its newest event, which several members may bring */
 	uint64_t newest_stamp;
 };
@@ -303,7 +308,7 @@ struct rc_hub_limits {
 	uint32_t shard;        /* this one */
 	uint32_t channels_max; /* that all shards together know */
 	uint32_t owned_max, replicas_max, subs_max, patterns_max;
-	uint32_t frame_max; /* bytes of one encoded event */
+	uint32_t frame_max;         /* bytes of one encoded event */
 	uint32_t fetch_bytes;       /* of an answer to a fetch; at least one event of any size */
 	uint64_t history_bytes_max; /* of the histories that this shard keeps */
 	uint64_t stream_epoch;      /* of this run of the gateway */
@@ -357,15 +362,17 @@ struct rc_hub {
 	uint32_t own_subs;     /* hidden ones, which nobody asked for */
 	uint32_t own_channels; /* the gateway's own */
 
-	uint64_t stamp;                   /* of the newest event that was ordered here */
-	uint64_t seen[RC_HUB_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
-	uint64_t forgotten_stamp;         /* the newest of channels that were forgotten */
+	uint64_t stamp; /* of the newest event that was ordered here */
+	uint64_t seen
+		[RC_HUB_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
+	uint64_t forgotten_stamp; /* the newest of channels that were forgotten */
 	uint32_t recent_first, recent_last;
 	struct rc_log_queue history;
 	unsigned char *fetch; /* frames of an answer */
 	uint32_t fetch_size;
 	struct rc_fetch_source *sources;
-	unsigned char *pattern_frame; /* the event of which this is being told, with its stream position */
+	unsigned char *
+		pattern_frame; /* the event of which this is being told, with its stream position */
 	uint32_t pattern_frame_len;
 	char position[RC_STREAM_TEXT_MAX(RC_HUB_SHARDS_MAX)];
 	uint32_t position_len; /* 0 = not up to date */
@@ -416,7 +423,8 @@ void rc_history_sweep(struct rc_hub *h, uint32_t budget);
 /* False: no room for the answer, come again. */
 bool rc_owner_fetch(struct rc_hub *h, const struct rc_fetch *fetch) RC_MUST_USE;
 /* The other side of REPLAYs on the owner's own shard: where the log's events after that offset begin. False: they are not all there. */
-bool rc_history_find(const struct rc_hub *h, const struct rc_replica *r, uint64_t after, uint64_t *pos);
+bool rc_history_find(
+	const struct rc_hub *h, const struct rc_replica *r, uint64_t after, uint64_t *pos);
 
 /* ---- stream.c ------------------------------------------------------------------------------------- */
 

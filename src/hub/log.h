@@ -24,10 +24,11 @@
 struct rc_log_entry {
 	uint32_t start;   /* byte offset from the chunk's first frame byte */
 	uint32_t tick_ms; /* when it was appended, milliseconds since start, wraps */
-	uint32_t time_ms; /* when the gateway took it in, low bits of milliseconds since 1970; never goes back along a log */
+	uint32_t
+		time_ms; /* when the gateway took it in, low bits of milliseconds since 1970; never goes back along a log */
 	uint32_t reserved;
-	uint64_t key; /* hash of the namespace's slow_key field; 0 = none */
-	uint64_t stamp;   /* the owner's number of the event; grows along a log of one owner */
+	uint64_t key;   /* hash of the namespace's slow_key field; 0 = none */
+	uint64_t stamp; /* the owner's number of the event; grows along a log of one owner */
 };
 
 /* Chunks of all logs that are kept as history, in the order in which they began: the oldest goes first. */
@@ -38,12 +39,12 @@ struct rc_log_queue {
 
 struct rc_log_chunk {
 	struct rc_log_chunk *next;
-	uint64_t pos;         /* of the first byte of frames */
-	uint64_t count_first; /* ordinal of its first frame */
-	uint32_t len;         /* bytes of frames */
-	uint32_t count;       /* frames */
-	uint32_t size;        /* of the whole block */
-	uint32_t tag;         /* whose log this is, for who finds it in the queue */
+	uint64_t pos;                       /* of the first byte of frames */
+	uint64_t count_first;               /* ordinal of its first frame */
+	uint32_t len;                       /* bytes of frames */
+	uint32_t count;                     /* frames */
+	uint32_t size;                      /* of the whole block */
+	uint32_t tag;                       /* whose log this is, for who finds it in the queue */
 	struct rc_log_chunk *older, *newer; /* in the queue, when the log is in one */
 	unsigned char bytes[];
 };
@@ -58,11 +59,11 @@ struct rc_log_mark {
 struct rc_log {
 	struct rc_log_chunk *first;
 	struct rc_log_chunk *last;
-	uint64_t head;       /* oldest position that is kept */
-	uint64_t tail;       /* where the next frame will begin */
-	uint64_t count_tail; /* frames ever appended */
-	uint32_t chunk_next; /* size of the next chunk: doubles while chunks fill up */
-	uint32_t held;       /* bytes of all chunks */
+	uint64_t head;              /* oldest position that is kept */
+	uint64_t tail;              /* where the next frame will begin */
+	uint64_t count_tail;        /* frames ever appended */
+	uint32_t chunk_next;        /* size of the next chunk: doubles while chunks fill up */
+	uint32_t held;              /* bytes of all chunks */
 	struct rc_log_queue *queue; /* its chunks are in this; NULL = in none */
 	uint32_t tag;
 	uint32_t trimmed_time_ms; /* of the newest frame that was trimmed */

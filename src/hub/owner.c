@@ -322,8 +322,11 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 
 bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 {
-	struct rc_interest_ok ok = {
-		.replica = ask->replica, .token = ask->token, .from = h->limits.shard, .taken = true, .stamp = h->stamp};
+	struct rc_interest_ok ok = {.replica = ask->replica,
+		.token = ask->token,
+		.from = h->limits.shard,
+		.taken = true,
+		.stamp = h->stamp};
 	uint64_t bit = (uint64_t)1 << ask->shard;
 
 	if (memchr(ask->name.ptr, '*', ask->name.len)) {

@@ -194,8 +194,7 @@ static void shrink(struct rc_hub *h, struct rc_replica *r)
 	r->capacity = capacity;
 }
 
-uint32_t rc_replica_named(
-	const struct rc_hub *h, struct rc_str name, uint32_t hash)
+uint32_t rc_replica_named(const struct rc_hub *h, struct rc_str name, uint32_t hash)
 {
 	struct name_probe probe = {h, name};
 
@@ -265,6 +264,8 @@ uint32_t rc_replica_join(
 		.flags = flags,
 	};
 	r->subs[r->count++] = sub;
+	if (r->rendition != RC_RENDITION_WS)
+		rc_stream_counted(h, r, 1);
 	/* It stands in the way of the flush that comes round to the places before it. */
 	if (r->flush_left)
 		r->flush_left++;
@@ -349,6 +350,8 @@ void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub)
 	else if (s->cursor < r->log.tail)
 		r->behind--;
 	uint32_t last = r->subs[--r->count];
+	if (r->rendition != RC_RENDITION_WS)
+		rc_stream_counted(h, r, UINT32_MAX);
 	r->subs[s->place] = last;
 	rc_hub_sub(h, last)->place = s->place;
 	/* The one that moved may have jumped over the flush's place: everybody is visited again. */
@@ -436,4 +439,3 @@ uint32_t rc_replica_lag_max(const struct rc_hub *h, const struct rc_replica *r)
 		return RC_MAX(limit / 4, 4096u);
 	return limit;
 }
-

@@ -51,8 +51,7 @@ static inline void rc_replica_unpin(struct rc_hub *h, uint32_t index, bool was)
 	struct rc_replica *r = rc_hub_replica(h, index);
 
 	r->pinned = was;
-	if (!was && !rc_replica_used(r) && r->owned == RC_NONE &&
-		r->state != RC_REPLICA_LEAVING)
+	if (!was && !rc_replica_used(r) && r->owned == RC_NONE && r->state != RC_REPLICA_LEAVING)
 		rc_replica_leave(h, index);
 }
 
@@ -73,6 +72,8 @@ void rc_stream_member_ready(struct rc_hub *h, uint32_t member, bool taken);
 /* An event of a member reaches the streams that follow it. */
 void rc_stream_follow(struct rc_hub *h, uint32_t member, const struct rc_tell *t);
 void rc_stream_leave(struct rc_hub *h, uint32_t stream);
+/* It has a subscriber more, or (UINT32_MAX) one less. */
+void rc_stream_counted(struct rc_hub *h, const struct rc_replica *stream, uint32_t more);
 
 /* ---- events.c */
 

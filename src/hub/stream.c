@@ -27,8 +27,8 @@ void rc_hub_stamped(struct rc_hub *h, uint32_t owner, uint64_t stamp)
 static bool link_to(struct rc_hub *h, struct rc_replica *r, uint32_t other)
 {
 	if (r->linked_count == r->linked_capacity) {
-		size_t size = rc_pool_size(RC_MAX((size_t)r->linked_capacity * 2, (size_t)4) *
-					   sizeof(*r->linked));
+		size_t size = rc_pool_size(
+			RC_MAX((size_t)r->linked_capacity * 2, (size_t)4) * sizeof(*r->linked));
 		uint32_t *fresh = rc_pool_get(h->pool, size);
 		if (!fresh)
 			return false;
@@ -70,6 +70,12 @@ void rc_stream_leave(struct rc_hub *h, uint32_t index)
 			rc_replica_leave(h, member);
 	}
 	rc_replica_destroy(h, index);
+}
+
+void rc_stream_counted(struct rc_hub *h, const struct rc_replica *stream, uint32_t more)
+{
+	for (uint32_t i = 0; i < stream->linked_count; i++)
+		rc_hub_replica(h, stream->linked[i])->followers += more;
 }
 
 /* Follows the channel or pattern of that name. False: no room. */
@@ -192,8 +198,8 @@ static void append(struct rc_hub *h, uint32_t stream, const struct rc_tell *t)
 {
 	struct rc_replica *s = rc_hub_replica(h, stream);
 	struct rc_str position = rc_hub_position(h);
-	size_t bound = rc_sse_bound(t->frame, t->frame_len, position,
-		s->rendition == RC_RENDITION_SSE_BARE);
+	size_t bound = rc_sse_bound(
+		t->frame, t->frame_len, position, s->rendition == RC_RENDITION_SSE_BARE);
 
 	if (bound == 0 || (s->newest_from == t->from && s->newest_stamp == t->stamp))
 		return;
@@ -202,8 +208,8 @@ static void append(struct rc_hub *h, uint32_t stream, const struct rc_tell *t)
 	unsigned char *room = rc_replica_room(h, stream, (uint32_t)bound);
 	if (!room)
 		return;
-	size_t len = rc_sse_encode(room, t->frame, t->frame_len, position,
-		s->rendition == RC_RENDITION_SSE_BARE);
+	size_t len = rc_sse_encode(
+		room, t->frame, t->frame_len, position, s->rendition == RC_RENDITION_SSE_BARE);
 	RC_DASSERT(len && len <= bound);
 	rc_replica_appended(h, stream, t, room, (uint32_t)len);
 }

@@ -20,6 +20,7 @@
 
 /* clients: whoever holds a WebSocket or an SSE stream */
 RC_COUNTER(clients, GAUGE, "clients", "Clients connected now, WebSocket and SSE.")
+RC_COUNTER(clients_sse, GAUGE, "clients", "Of them those who read an SSE stream.")
 RC_COUNTER(clients_opened, COUNTER, "clients", "Clients whose handshake was completed.")
 RC_COUNTER(clients_closed, COUNTER, "clients", "Clients that are gone, whatever the reason.")
 /* one per reason, in this order and without a gap: their sum is clients_closed */
@@ -57,8 +58,7 @@ RC_COUNTER(http_bad, COUNTER, "requests", "HTTP requests refused as malformed or
 RC_COUNTER(http_404, COUNTER, "requests", "HTTP requests for a path that does not exist.")
 RC_COUNTER(http_unauthorized, COUNTER, "requests",
 	"HTTP requests and upgrades refused for a bad or missing token.")
-RC_COUNTER(http_bodies_refused, COUNTER, "requests",
-	"Bodies for which body_memory had no room.")
+RC_COUNTER(http_bodies_refused, COUNTER, "requests", "Bodies for which body_memory had no room.")
 RC_COUNTER(http_keys_replayed, COUNTER, "requests",
 	"Requests answered with the outcome of an earlier one with the same Idempotency-Key.")
 RC_COUNTER(http_keys_evicted, COUNTER, "keys",

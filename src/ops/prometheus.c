@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <strings.h>
 
 _Static_assert(RC_COUNTERS_NAMESPACES == 1 + RC_CONFIG_NAMESPACES_MAX, "one of each namespace");
 
@@ -29,6 +28,9 @@ static const struct rule {
 	const char *label, *value; /* NULL: none */
 	const char *help;          /* NULL: the counter's own */
 } rules[] = {
+	{"clients", "clients", "transport", "ws", "Clients connected now."},
+	{"clients_sse", "clients", "transport", "sse", NULL},
+	{"publishers", "publishers", "transport", "ingest", NULL},
 	{"clients_closed", "clients_gone", NULL, NULL, NULL},
 	{"http_bad", "http_refused", "reason", "malformed", "HTTP requests refused, by reason."},
 	{"http_404", "http_refused", "reason", "not_found", NULL},
@@ -222,6 +224,14 @@ static const char *shard_text(uint32_t shard, char out[12])
 
 /* ---- counters ----------------------------------------------------------------------------------- */
 
+/* Of the clients, those who are told apart by their transport are counted in both. */
+static uint64_t value_of(const struct rc_counters_shard *shard, enum rc_counter id)
+{
+	uint64_t value = rc_counter_get(shard, id);
+
+	return id == RC_C_clients ? value - rc_counter_get(shard, RC_C_clients_sse) : value;
+}
+
 static void counter_samples(struct out *o, const struct rc_counters *c, enum rc_counter id,
 	const struct named *n, bool counter)
 {
@@ -231,7 +241,7 @@ static void counter_samples(struct out *o, const struct rc_counters *c, enum rc_
 		struct label labels[] = {{"shard", shard_text(s, text)}, {n->label, n->value}};
 		/* A gauge that one shard raised and another lowered is below zero in the one. */
 		sample(o, n->family, counter ? "_total" : "", labels, 2,
-			(int64_t)rc_counter_get(&c->shards[s], id), n->decimals);
+			(int64_t)value_of(&c->shards[s], id), n->decimals);
 	}
 }
 
@@ -385,73 +395,6 @@ static void facts(struct out *o, const struct rc_prometheus *p)
 	}
 	memory(o, p, false);
 	memory(o, p, true);
-}
-
-/* ---- which of the two --------------------------------------------------------------------------- */
-
-static struct rc_str trimmed(const char *begin, const char *end)
-{
-	while (begin < end && (*begin == ' ' || *begin == '\t'))
-		begin++;
-	while (end > begin && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	return (struct rc_str){begin, (size_t)(end - begin)};
-}
-
-/* Takes what stands before the next separator. */
-static struct rc_str next_part(struct rc_str *rest, char separator)
-{
-	const char *end = memchr(rest->ptr, separator, rest->len);
-	struct rc_str part = trimmed(rest->ptr, end ? end : rest->ptr + rest->len);
-
-	*rest = end ? (struct rc_str){end + 1, (size_t)(rest->ptr + rest->len - end - 1)}
-		    : (struct rc_str){rest->ptr + rest->len, 0};
-	return part;
-}
-
-static bool same(struct rc_str a, const char *b)
-{
-	return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
-}
-
-/* "0.25" is 250; what is none counts as 1. */
-static uint32_t quality(struct rc_str text)
-{
-	uint32_t value = 0;
-
-	if (text.len == 0 || text.ptr[0] != '0')
-		return 1000;
-	for (size_t i = 2; i < 5; i++)
-		value = value * 10 + (i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'
-						     ? (uint32_t)(text.ptr[i] - '0')
-						     : 0);
-	return value;
-}
-
-bool rc_prometheus_wants_open(struct rc_str accept)
-{
-	uint32_t open = 0, plain = 0;
-
-	while (accept.len) {
-		struct rc_str range = next_part(&accept, ',');
-		struct rc_str type = next_part(&range, ';');
-		uint32_t q = 1000;
-		bool known = true;
-		while (range.len) {
-			struct rc_str value = next_part(&range, ';');
-			struct rc_str key = value.len ? next_part(&value, '=') : value;
-			if (same(key, "q"))
-				q = quality(value);
-			else if (same(key, "version"))
-				known = same(value, "1.0.0") || same(value, "0.0.1") ||
-					same(value, "\"1.0.0\"");
-		}
-		if (same(type, "application/openmetrics-text") && known)
-			open = RC_MAX(open, q);
-		else if (same(type, "text/plain") || same(type, "text/*") || same(type, "*/*"))
-			plain = RC_MAX(plain, q);
-	}
-	return open > 0 && open >= plain;
 }
 
 /* ---- all ---------------------------------------------------------------------------------------- */

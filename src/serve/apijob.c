@@ -3,63 +3,34 @@
  * A publish request from its body to its answer. See api.h. A job that waits, for room or for another shard, is looked at again at
  * the end of a turn; what comes for it meanwhile is only noted, so nothing here is entered twice.
  */
-#include "serve/api.h"
+#include "serve/apijob.h"
 
 #include "ringcast/wire.h"
 
-enum stage {
-	CLAIM,
-	CLAIMING,
-	PUBLISHING,
-	SETTLING,
-	DECIDED,
-};
-
-struct job {
-	struct rc_http_ref ref;
-	bool attended; /* somebody waits for the answer */
-	bool keyed, broadcast, validated, ids;
-	bool listed, running;
-	uint8_t stage;
-	uint8_t verdict; /* of the key's home */
-	uint32_t wait_next;
-	uint32_t count, next, undecided;
-	struct rc_api_walk walk;
-	struct rc_api_result *results;
-	struct rc_api_result one;
-	/* the body: borrowed while the request is at hand, then a block of our own */
-	struct rc_str body;
-	unsigned char *block;
-	uint32_t block_size;
-	uint64_t print;
-	uint32_t key_len;
-	char key[RC_API_KEY_MAX];
-};
-
 size_t rc_api_job_bytes(void)
 {
-	return rc_align_up(sizeof(struct job), 8);
+	return rc_align_up(sizeof(struct rc_api_job), 8);
 }
 
-static struct job *job_at(const struct rc_serve *sv, uint32_t slot)
+static struct rc_api_job *job_at(const struct rc_serve *sv, uint32_t slot)
 {
 	return rc_slab_at(&sv->api->jobs, slot);
 }
 
-static uint32_t slot_of(const struct rc_serve *sv, const struct job *j)
+static uint32_t slot_of(const struct rc_serve *sv, const struct rc_api_job *j)
 {
 	return (uint32_t)((size_t)((const unsigned char *)j - sv->api->jobs.base) /
 			  sv->api->jobs.stride);
 }
 
-static struct job *find(const struct rc_serve *sv, uint32_t slot, uint32_t generation)
+static struct rc_api_job *find(const struct rc_serve *sv, uint32_t slot, uint32_t generation)
 {
 	if (slot >= sv->api->jobs.mark || sv->api->job_generation[slot] != generation)
 		return NULL;
 	return job_at(sv, slot);
 }
 
-static void wait(struct rc_serve *sv, struct job *j)
+static void wait(struct rc_serve *sv, struct rc_api_job *j)
 {
 	struct rc_api *api = sv->api;
 	uint32_t slot = slot_of(sv, j);
@@ -75,12 +46,12 @@ static void wait(struct rc_serve *sv, struct job *j)
 	api->wait_last = slot;
 }
 
-static size_t results_bytes(const struct job *j)
+static size_t results_bytes(const struct rc_api_job *j)
 {
 	return j->count * sizeof(*j->results);
 }
 
-static void end(struct rc_serve *sv, struct job *j)
+static void end(struct rc_serve *sv, struct rc_api_job *j)
 {
 	uint32_t slot = slot_of(sv, j);
 
@@ -95,13 +66,13 @@ static void end(struct rc_serve *sv, struct job *j)
 /* ---- the key ------------------------------------------------------------------------------------ */
 
 /* An outcome that a client may ask for again is none. */
-static bool worth_keeping(const struct job *j)
+static bool worth_keeping(const struct rc_api_job *j)
 {
 	return j->count > 1 || j->one.offset || j->one.epoch != RC_API_OVER_CAPACITY;
 }
 
 /* False: no room. */
-static bool ask_home(struct rc_serve *sv, struct job *j, enum rc_api_kind kind)
+static bool ask_home(struct rc_serve *sv, struct rc_api_job *j, enum rc_api_kind kind)
 {
 	struct rc_api_key_ask head = {
 		.kind = kind,
@@ -128,11 +99,11 @@ static bool ask_home(struct rc_serve *sv, struct job *j, enum rc_api_kind kind)
 
 void rc_api_key_told(struct rc_serve *sv, const struct rc_api_key_answer *a)
 {
-	struct job *j = find(sv, a->to.slot, a->to.generation);
+	struct rc_api_job *j = find(sv, a->to.slot, a->to.generation);
 
-	RC_ASSERT(j && j->stage == CLAIMING);
+	RC_ASSERT(j && j->stage == RC_API_CLAIMING);
 	j->verdict = (uint8_t)a->verdict;
-	j->stage = a->verdict == RC_API_GO ? PUBLISHING : DECIDED;
+	j->stage = a->verdict == RC_API_GO ? RC_API_PUBLISHING : RC_API_DECIDED;
 	if (a->verdict == RC_API_REPLAYED) {
 		RC_ASSERT(a->count == j->count);
 		memcpy(j->results, a->results, results_bytes(j));
@@ -144,14 +115,15 @@ void rc_api_key_told(struct rc_serve *sv, const struct rc_api_key_answer *a)
 
 /* ---- publishing --------------------------------------------------------------------------------- */
 
-static void decide(struct job *j, uint32_t index, const struct rc_outcome *o)
+static void decide(struct rc_api_job *j, uint32_t index, const struct rc_outcome *o)
 {
 	j->results[index] = (struct rc_api_result){o->epoch, o->offset};
 	if (o->nack)
 		j->results[index] = (struct rc_api_result){RC_API_OVER_CAPACITY, 0};
 }
 
-static void refused(struct rc_serve *sv, struct job *j, uint32_t index, enum rc_api_fault fault)
+static void refused(
+	struct rc_serve *sv, struct rc_api_job *j, uint32_t index, enum rc_api_fault fault)
 {
 	j->results[index] = (struct rc_api_result){fault, 0};
 	rc_count(sv->counters,
@@ -160,7 +132,7 @@ static void refused(struct rc_serve *sv, struct job *j, uint32_t index, enum rc_
 }
 
 /* False: no room, nothing was done. */
-static bool publish_one(struct rc_serve *sv, struct job *j, struct rc_str text)
+static bool publish_one(struct rc_serve *sv, struct rc_api_job *j, struct rc_str text)
 {
 	uint32_t slot = slot_of(sv, j);
 	struct rc_outcome outcome = {0};
@@ -199,7 +171,7 @@ static bool publish_one(struct rc_serve *sv, struct job *j, struct rc_str text)
 }
 
 /* False: a ring is full, or the shard is behind. */
-static bool publish_all(struct rc_serve *sv, struct job *j)
+static bool publish_all(struct rc_serve *sv, struct rc_api_job *j)
 {
 	while (j->next < j->count) {
 		struct rc_api_walk before = j->walk;
@@ -216,7 +188,7 @@ static bool publish_all(struct rc_serve *sv, struct job *j)
 
 void rc_api_outcome(struct rc_serve *sv, const struct rc_outcome *o)
 {
-	struct job *j = find(sv, o->to.slot & ~RC_API_SLOT, o->to.generation);
+	struct rc_api_job *j = find(sv, o->to.slot & ~RC_API_SLOT, o->to.generation);
 
 	RC_ASSERT(j && j->undecided > 0 && o->to.entry < j->count);
 	decide(j, o->to.entry, o);
@@ -224,135 +196,37 @@ void rc_api_outcome(struct rc_serve *sv, const struct rc_outcome *o)
 		wait(sv, j);
 }
 
-static void step(struct rc_serve *sv, struct job *j)
+static void step(struct rc_serve *sv, struct rc_api_job *j)
 {
-	if (j->stage == CLAIM) {
-		j->stage = CLAIMING;
+	if (j->stage == RC_API_CLAIM) {
+		j->stage = RC_API_CLAIMING;
 		if (!ask_home(sv, j, RC_API_KEY_CLAIM)) {
-			j->stage = CLAIM;
+			j->stage = RC_API_CLAIM;
 			wait(sv, j);
 		}
 	}
-	if (j->stage == PUBLISHING) {
+	if (j->stage == RC_API_PUBLISHING) {
 		if (!publish_all(sv, j))
 			wait(sv, j);
 		else if (j->undecided == 0)
-			j->stage = j->keyed ? SETTLING : DECIDED;
+			j->stage = j->keyed ? RC_API_SETTLING : RC_API_DECIDED;
 	}
-	if (j->stage == SETTLING) {
+	if (j->stage == RC_API_SETTLING) {
 		if (ask_home(sv, j, RC_API_KEY_SETTLE))
-			j->stage = DECIDED;
+			j->stage = RC_API_DECIDED;
 		else
 			wait(sv, j);
 	}
 }
 
 /* As far as it goes. True: decided. */
-static bool run(struct rc_serve *sv, struct job *j)
+static bool run(struct rc_serve *sv, struct rc_api_job *j)
 {
 	/* Its own shard may be the one that is asked, which then tells at once. */
 	j->running = true;
 	step(sv, j);
 	j->running = false;
-	return j->stage == DECIDED;
-}
-
-/* ---- the answer --------------------------------------------------------------------------------- */
-
-static void add_position(struct rc_textbuf *b, const struct rc_api_result *r)
-{
-	char text[RC_POSITION_MAX];
-
-	rc_textbuf_add_text(b, "\"position\":\"");
-	rc_textbuf_add(b, (struct rc_str){text, rc_position_text(r->epoch, r->offset, text)});
-	rc_textbuf_add_char(b, '"');
-}
-
-static void add_error(struct rc_textbuf *b, const struct rc_api_result *r)
-{
-	struct rc_api_words w = rc_api_words((enum rc_api_fault)r->epoch);
-
-	rc_textbuf_add_text(b, "\"error\":{\"code\":");
-	rc_textbuf_add_string(b, rc_str_of(w.code));
-	rc_textbuf_add_text(b, ",\"message\":");
-	rc_textbuf_add_string(b, rc_str_of(w.message));
-	rc_textbuf_add_char(b, '}');
-}
-
-#define RESULT_MAX 192u /* the longest, without its id */
-
-static void add_result(struct rc_textbuf *b, const struct rc_api_result *r, struct rc_str id)
-{
-	rc_textbuf_add_char(b, '{');
-	if (id.len) {
-		rc_textbuf_add_text(b, "\"id\":");
-		rc_textbuf_add(b, id);
-		rc_textbuf_add_char(b, ',');
-	}
-	if (r->offset)
-		add_position(b, r);
-	else
-		add_error(b, r);
-	rc_textbuf_add_char(b, '}');
-}
-
-static struct rc_str id_of(struct rc_serve *sv, struct job *j, struct rc_api_walk *w)
-{
-	struct rc_api_event e = {0};
-	struct rc_str text;
-
-	if (!j->ids || !rc_api_walk_next(w, &text))
-		return (struct rc_str){NULL, 0};
-	(void)rc_api_event_read(text, j->validated, j->broadcast, sv->config->max_message, &e);
-	return e.id;
-}
-
-static void answer_results(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
-{
-	const char *headers =
-		j->verdict == RC_API_REPLAYED ? "Idempotent-Replayed: true\r\n" : NULL;
-	bool many = j->walk.form != RC_API_ONE;
-	struct rc_api_walk w = {0};
-	struct rc_textbuf b;
-
-	if (!many && !j->one.offset) {
-		struct rc_api_words said = rc_api_words((enum rc_api_fault)j->one.epoch);
-		rc_http_fail(sv, call, said.status, said.code, said.message);
-		return;
-	}
-	if (j->ids)
-		(void)rc_api_walk_begin(&w, j->body, j->walk.form == RC_API_LINES);
-	b = rc_http_begin(
-		sv, call, 32 + (size_t)j->count * (RESULT_MAX + (j->ids ? RC_MSG_ID_MAX + 8 : 0)));
-	if (many)
-		rc_textbuf_add_text(&b, "{\"results\":[");
-	for (uint32_t i = 0; i < j->count; i++) {
-		if (i)
-			rc_textbuf_add_char(&b, ',');
-		add_result(&b, &j->results[i], id_of(sv, j, &w));
-	}
-	rc_textbuf_add_text(&b, many ? "]}\n" : "\n");
-	rc_http_end(sv, call, 200, headers, "application/json", &b);
-}
-
-static void answer(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
-{
-	switch ((enum rc_api_verdict)j->verdict) {
-	case RC_API_BUSY:
-		rc_http_fail(sv, call, 409, "conflict",
-			"a request with this Idempotency-Key is under way");
-		break;
-	case RC_API_DIFFERS:
-		rc_http_fail(sv, call, 422, "key_reused",
-			"this Idempotency-Key came with another request before");
-		break;
-	case RC_API_NO_ROOM:
-		rc_http_fail(sv, call, 503, "over_capacity",
-			"no room for one more Idempotency-Key at present");
-		break;
-	default:
-		answer_results(sv, call, j);
-	}
+	return j->stage == RC_API_DECIDED;
 }
 
 void rc_api_turn(struct rc_serve *sv)
@@ -363,7 +237,7 @@ void rc_api_turn(struct rc_serve *sv)
 	rc_api_keys_sweep(sv);
 	api->wait_first = api->wait_last = RC_NONE;
 	while (slot != RC_NONE) {
-		struct job *j = job_at(sv, slot);
+		struct rc_api_job *j = job_at(sv, slot);
 		struct rc_http_call call;
 
 		slot = j->wait_next;
@@ -371,7 +245,7 @@ void rc_api_turn(struct rc_serve *sv)
 		if (!run(sv, j))
 			continue;
 		if (j->attended && rc_http_resume(sv, &j->ref, &call))
-			answer(sv, &call, j);
+			rc_api_answer(sv, &call, j);
 		end(sv, j);
 	}
 }
@@ -386,7 +260,7 @@ static void fail(struct rc_serve *sv, struct rc_http_call *call, enum rc_api_fau
 }
 
 /* 1: there is one. 0: none. -1: it is none. */
-static int read_key(const struct rc_http_request *r, struct job *j)
+static int read_key(const struct rc_http_request *r, struct rc_api_job *j)
 {
 	struct rc_str key = rc_http_header_get(r, "idempotency-key");
 
@@ -419,7 +293,7 @@ static bool says_lines(const struct rc_http_request *r)
 }
 
 /* What the body holds; false: answered. */
-static bool read_body(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+static bool read_body(struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *j)
 {
 	struct rc_api_walk w;
 	struct rc_str text;
@@ -442,7 +316,7 @@ static bool read_body(struct rc_serve *sv, struct rc_http_call *call, struct job
 }
 
 /* A single event that can't be published is known to be so before its key is. False: answered. */
-static bool judge_one(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+static bool judge_one(struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *j)
 {
 	struct rc_api_event e;
 	enum rc_api_fault fault;
@@ -456,7 +330,7 @@ static bool judge_one(struct rc_serve *sv, struct rc_http_call *call, struct job
 }
 
 /* It goes on without us. False: it can't, and was not begun. */
-static bool keep(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+static bool keep(struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *j)
 {
 	const char *from = j->body.ptr;
 
@@ -468,10 +342,10 @@ static bool keep(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
 	return true;
 }
 
-static struct job *make(struct rc_serve *sv, const struct job *from)
+static struct rc_api_job *make(struct rc_serve *sv, const struct rc_api_job *from)
 {
 	uint32_t slot = rc_slab_get(&sv->api->jobs);
-	struct job *j;
+	struct rc_api_job *j;
 
 	if (slot == RC_NONE)
 		return NULL;
@@ -489,7 +363,8 @@ static struct job *make(struct rc_serve *sv, const struct job *from)
 }
 
 /* The job goes on by itself from here. */
-static enum rc_http_result attend(struct rc_serve *sv, struct rc_http_call *call, struct job *j)
+static enum rc_http_result attend(
+	struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *j)
 {
 	if (!j->block && (j->next < j->count || j->ids) && !keep(sv, call, j)) {
 		j->ids = false;
@@ -508,8 +383,9 @@ static enum rc_http_result attend(struct rc_serve *sv, struct rc_http_call *call
 
 static enum rc_http_result publish(struct rc_serve *sv, struct rc_http_call *call, bool broadcast)
 {
-	struct job draft = {.broadcast = broadcast, .stage = PUBLISHING, .verdict = RC_API_GO};
-	struct job *j;
+	struct rc_api_job draft = {
+		.broadcast = broadcast, .stage = RC_API_PUBLISHING, .verdict = RC_API_GO};
+	struct rc_api_job *j;
 	int keyed = read_key(call->request, &draft);
 
 	draft.keyed = keyed > 0;
@@ -530,7 +406,7 @@ static enum rc_http_result publish(struct rc_serve *sv, struct rc_http_call *cal
 		return RC_HTTP_DONE;
 	}
 	if (j->keyed) {
-		j->stage = CLAIM;
+		j->stage = RC_API_CLAIM;
 		j->print = rc_hash(&sv->hub->key, j->body.ptr, j->body.len) ^
 			   (broadcast ? UINT64_MAX : 0);
 	}
@@ -541,7 +417,7 @@ static enum rc_http_result publish(struct rc_serve *sv, struct rc_http_call *cal
 		return RC_HTTP_DONE;
 	}
 	if (run(sv, j)) {
-		answer(sv, call, j);
+		rc_api_answer(sv, call, j);
 		end(sv, j);
 		return RC_HTTP_DONE;
 	}

@@ -45,9 +45,9 @@ static void put_back(struct rc_serve *sv, uint32_t slot)
 }
 
 bool rc_history_ask(struct rc_serve *sv, const struct rc_history_asker *asker,
-	const struct rc_msg_history *h)
+	const struct rc_msg_history *h, uint32_t *asked)
 {
-	uint32_t slot = rc_slab_get(&sv->histories);
+	uint32_t slot = *asked = rc_slab_get(&sv->histories);
 	uint32_t owner = rc_hub_owner(sv->hub, rc_hub_hash(sv->hub, h->channel));
 
 	if (slot == RC_NONE)
@@ -140,6 +140,98 @@ static void answer_ws(
 	rc_ws_history_done(sv, c);
 }
 
+static void answer_http(
+	struct rc_serve *sv, const struct history_request *r, const struct rc_fetched *f)
+{
+	struct rc_http_call later, *call = r->asker.call;
+
+	/* The owner was this shard, and the handler has not returned yet; or it has. */
+	if (call)
+		*r->asker.answered = true;
+	else if (rc_http_resume(sv, &r->asker.ref, &later))
+		call = &later;
+	else
+		return;
+	if (!f->known) {
+		rc_http_fail(sv, call, 404, "unknown_channel",
+			"nobody subscribes to this channel, and nothing was published to it lately");
+		return;
+	}
+	struct rc_textbuf b =
+		rc_http_begin(sv, call, rc_history_bound(f) + 2 * (size_t)r->channel_len);
+	rc_msg_history_begin(&b, (struct rc_str){NULL, 0}, sv->wall_ms,
+		(struct rc_str){r->channel, r->channel_len});
+	rc_history_write(&b, f, f->verdict == RC_VERDICT_ALL && !r->of_another_run);
+	rc_http_end(sv, call, 200, "Cache-Control: no-store\r\n", "application/json", &b);
+}
+
+/* False: the query is not understood. */
+static bool read_query(struct rc_str query, struct rc_msg_history *h)
+{
+	struct rc_str rest = query, key, value;
+	char buf[2048];
+
+	while (rc_http_query_next(&rest, &key, &value)) {
+		struct rc_since before;
+		uint64_t limit;
+		bool since = rc_str_eq(key, RC_STR("since"));
+		bool back = rc_str_eq(key, RC_STR("before"));
+		if (!since && !back && !rc_str_eq(key, RC_STR("limit")))
+			continue;
+		int len = rc_http_unescape(value, true, buf, sizeof(buf));
+		struct rc_str text = {buf, len < 0 ? 0 : (size_t)len};
+		if (len < 0)
+			return false;
+		if (since) {
+			if (h->since.kind != RC_SINCE_NONE ||
+				rc_msg_since_text(text, &h->since) < 0)
+				return false;
+		} else if (back) {
+			if (h->has_before || rc_msg_since_text(text, &before) < 0 ||
+				before.kind != RC_SINCE_POSITION)
+				return false;
+			h->has_before = true;
+			h->before_epoch = before.epoch;
+			h->before_offset = before.offset;
+		} else {
+			if (rc_u64_parse(text, &limit) < 0 || limit < 1 ||
+				limit > RC_HISTORY_LIMIT_MAX)
+				return false;
+			h->limit = (uint32_t)limit;
+		}
+	}
+	return !h->has_before || h->since.kind == RC_SINCE_NONE;
+}
+
+enum rc_http_result rc_history_http(
+	struct rc_serve *sv, struct rc_http_call *call, struct rc_str channel)
+{
+	bool answered = false;
+	struct rc_history_asker asker = {.http = true, .call = call, .answered = &answered};
+	uint32_t slot;
+	struct rc_msg_history h = {.limit = RC_HISTORY_LIMIT_DEFAULT};
+
+	if (!read_query(call->request->query, &h)) {
+		rc_http_fail(sv, call, 400, "bad_request",
+			"since is a position, \"beginning\" or a time; before a position of the "
+			"channel, and not both; limit a number from 1 to 1000");
+		return RC_HTTP_DONE;
+	}
+	memcpy(h.channel_text, channel.ptr, channel.len);
+	h.channel = (struct rc_str){h.channel_text, channel.len};
+	bool asked = rc_history_ask(sv, &asker, &h, &slot);
+	if (answered)
+		return RC_HTTP_DONE;
+	if (asked)
+		at(sv, slot)->asker.call = NULL;
+	if (!asked || !rc_http_later(sv, call, &at(sv, slot)->asker.ref)) {
+		rc_http_fail(sv, call, 503, "server_capacity_exceeded",
+			"too many requests for history at once");
+		return RC_HTTP_DONE;
+	}
+	return RC_HTTP_LATER;
+}
+
 void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *f)
 {
 	uint32_t slot = f->slot & ~RC_REPLAY_HISTORY_SLOT;
@@ -148,15 +240,19 @@ void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *f)
 		return;
 	struct history_request r = *at(sv, slot);
 	put_back(sv, slot);
-	answer_ws(sv, &r, f);
+	if (r.asker.http)
+		answer_http(sv, &r, f);
+	else
+		answer_ws(sv, &r, f);
 }
 
 static void ask_for(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m,
 	const struct rc_history_asker *asker, const struct rc_msg_history *h)
 {
 	bool begun = rc_ws_history_begun(sv, c);
+	uint32_t slot;
 
-	if (begun && rc_history_ask(sv, asker, h))
+	if (begun && rc_history_ask(sv, asker, h, &slot))
 		return;
 	rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
 		"too many requests for history at once");

@@ -7,20 +7,28 @@
 
 #include "proto/since.h"
 #include "proto/textbuf.h"
-#include "serve/serve.h"
+#include "serve/http.h"
 
 /* To whom the answer goes. */
 struct rc_history_asker {
-	uint32_t slot, generation;
+	bool http;
+	struct rc_http_ref ref;    /* of the HTTP exchange, once it waits */
+	struct rc_http_call *call; /* until then */
+	bool *answered;
+	uint32_t slot, generation; /* of the WebSocket */
 	uint8_t id_len;
 	char id[RC_MSG_ID_MAX];
 };
 
+/* GET /api/channels/NAME/history */
+enum rc_http_result rc_history_http(
+	struct rc_serve *sv, struct rc_http_call *call, struct rc_str channel);
+
 size_t rc_history_bytes(void);
 void rc_history_init(struct rc_serve *sv, void *memory);
-/* False: too many at once. The answer may come before this returns. */
+/* False: too many at once. The answer may come before this returns, and slot is free again then. */
 bool rc_history_ask(struct rc_serve *sv, const struct rc_history_asker *asker,
-	const struct rc_msg_history *h) RC_MUST_USE;
+	const struct rc_msg_history *h, uint32_t *slot) RC_MUST_USE;
 /* The events of an answer and what ends its object, into a buffer with room for so much. */
 size_t rc_history_bound(const struct rc_fetched *f);
 void rc_history_write(struct rc_textbuf *b, const struct rc_fetched *f, bool complete);

@@ -11,6 +11,9 @@
 #define WAITING_MAX(sv) \
 	((sv)->config->request_head_max + (sv)->config->receive_buffer_bytes + 65536u)
 
+/* Connections are not kept when fewer slots than this are free. */
+#define SLOTS_SPARED 32u
+
 void rc_http_refuse(struct rc_serve *sv, struct rc_conn *c, int status)
 {
 	struct rc_http_call call = {.c = c, .reply = {.close = true}};
@@ -57,6 +60,12 @@ static bool wants_upgrade(const struct rc_http_request *r)
 	return rc_http_header_get(r, "upgrade").ptr != NULL;
 }
 
+/* Slots are about to run out: who is answered makes room. */
+static bool crowded(const struct rc_serve *sv)
+{
+	return sv->conns->open + SLOTS_SPARED > sv->conns->count_max;
+}
+
 /* A request whose head is whole. Returns the bytes that it used. */
 static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_http_request *r,
 	const unsigned char *bytes, uint32_t len)
@@ -64,7 +73,7 @@ static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 	uint32_t head = (uint32_t)r->head_len;
 	uint64_t said = r->content_length > 0 ? (uint64_t)r->content_length : 0;
 	bool here = !r->chunked && said <= len - head;
-	bool close = !r->keep_alive || wants_upgrade(r) || sv->draining;
+	bool close = !r->keep_alive || wants_upgrade(r) || sv->draining || crowded(sv);
 	struct rc_http_call call = {.c = c, .request = r};
 
 	rc_count(sv->counters, RC_C_http_requests, 1);
@@ -72,8 +81,8 @@ static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 	call.reply = (struct rc_http_reply){
 		.origin = rc_http_origin(sv, r),
 		.head = rc_str_eq(r->method, RC_STR("HEAD")),
-		/* A refused body that is on the way still is not read. */
-		.close = close || !here,
+		/* A refused body that is on the way still, or may never come, is not read. */
+		.close = close || !here || rc_http_header_get(r, "expect").ptr,
 		.json = rc_str_starts(r->path, RC_STR("/api/")),
 	};
 	if (!rc_http_admit(sv, &call))
@@ -119,12 +128,13 @@ static void settle(struct rc_serve *sv, struct rc_conn *c)
 {
 	if (!rc_http_alive(c) || c->ext || (c->stage & RC_HTTP_GOES_ON))
 		return;
-	if (c->in_len) {
+	if (c->in_len && !(c->flags & RC_CONN_HELD)) {
 		/* The first head's time runs since the connection was accepted. */
 		if ((c->stage & (RC_HTTP_HEAD_TIMED | RC_HTTP_SERVED)) == RC_HTTP_SERVED)
 			rc_conn_timer(sv->conns, c, sv->config->handshake_timeout_ms);
 		c->stage |= RC_HTTP_HEAD_TIMED;
 	} else if (c->stage & RC_HTTP_SERVED) {
+		/* For the next request, or for its answers to be read. */
 		rc_conn_timer(sv->conns, c, sv->config->http_idle_timeout_ms);
 	}
 	if ((c->stage & RC_HTTP_ENDED) && !(c->flags & RC_CONN_HELD))
@@ -296,5 +306,6 @@ void rc_http_timer(struct rc_serve *sv, struct rc_conn *c)
 		rc_conn_finish(sv->conns, c);
 		return;
 	}
+	rc_http_exchange_free(sv, c);
 	rc_http_refuse(sv, c, 408);
 }

@@ -29,6 +29,20 @@ static void of_channel(const struct rc_serve *sv, uint32_t sub, struct rc_lag *o
 	out->age_ms = sv->hub->now_ms - f.tick_ms;
 }
 
+/* The subscription that is given what it missed, if there is one. */
+static uint32_t replayed_sub(const struct rc_serve *sv, const struct rc_conn *c)
+{
+	uint32_t seen = 0;
+
+	for (uint32_t sub = c->subs; sub != RC_NONE && seen < SUBS_MAX; seen++) {
+		const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
+		if (s->flags & (RC_SUB_REPLAYING | RC_SUB_PAST))
+			return sub;
+		sub = s->next;
+	}
+	return RC_NONE;
+}
+
 bool rc_lag_of(const struct rc_serve *sv, const struct rc_conn *c, struct rc_lag *out)
 {
 	uint64_t most = 0;
@@ -49,14 +63,16 @@ bool rc_lag_of(const struct rc_serve *sv, const struct rc_conn *c, struct rc_lag
 	out->bytes += c->out_len;
 	if (out->bytes == 0 && !(c->flags & RC_CONN_BLOCKED))
 		return false;
+	uint32_t replayed = replayed_sub(sv, c);
+	if (out->sub == RC_NONE)
+		out->sub = replayed;
 	if (out->sub != RC_NONE)
 		of_channel(sv, out->sub, out);
-	if (c->flags & RC_CONN_BLOCKED) {
+	if (c->flags & RC_CONN_BLOCKED)
 		out->blocked_ms = (uint64_t)(sv->conns->tick - c->blocked_tick) * RC_CONN_TICK_MS;
-		out->why = "socket full";
-	} else {
-		out->why = "waiting for its turn";
-	}
+	out->why = replayed != RC_NONE          ? "replaying"
+		   : c->flags & RC_CONN_BLOCKED ? "socket full"
+						: "waiting for its turn";
 	return true;
 }
 
@@ -87,8 +103,6 @@ void rc_lag_turn(struct rc_serve *sv)
 	struct rc_serve_lag *l = &sv->lag;
 
 	if (!l->looking) {
-		if (sv->now_ns < l->next_ns)
-			return;
 		l->next_ns = sv->now_ns + LOOK_NS;
 		/* Nobody was behind, and no socket has been full since: there is nothing to see. */
 		uint64_t pollouts = rc_counter_get(sv->counters, RC_C_pollouts);

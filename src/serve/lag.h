@@ -21,7 +21,7 @@ struct rc_lag {
 /* Clients are those whose handshake is over and who may be sent events. */
 static inline bool rc_lag_is_client(const struct rc_conn *c)
 {
-	return c->kind == RC_CONN_WS && c->state == RC_CONN_OPEN;
+	return (c->kind == RC_CONN_WS || c->kind == RC_CONN_SSE) && c->state == RC_CONN_OPEN;
 }
 
 /* False: nothing waits for it. At most a thousand of its subscriptions are looked at. */

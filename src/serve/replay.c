@@ -276,8 +276,8 @@ bool rc_replay_check(struct rc_serve *sv, uint32_t index)
 
 struct rc_str rc_replay_position(struct rc_serve *sv, const struct rc_replay *p, char *out)
 {
-	return (struct rc_str){out, rc_stream_text(sv->hub->limits.stream_epoch, p->stamps,
-					    shards(sv), out)};
+	return (struct rc_str){
+		out, rc_stream_text(sv->hub->limits.stream_epoch, p->stamps, shards(sv), out)};
 }
 
 const char *rc_replay_reason(enum rc_verdict verdict)

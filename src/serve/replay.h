@@ -34,21 +34,22 @@ enum rc_replay_what { RC_REPLAY_SINCE, RC_REPLAY_FIRST /* what a new subscriber 
 
 struct rc_replay {
 	uint32_t conn, sub;
-	uint32_t place;  /* in its request */
-	uint32_t next;   /* of those to go on with */
-	uint32_t owner;  /* the one, or of FIRST the one that is read now */
+	uint32_t place;   /* in its request */
+	uint32_t next;    /* of those to go on with */
+	uint32_t owner;   /* the one, or of FIRST the one that is read now */
 	uint32_t name_at; /* FIRST: which member is read now */
 	uint8_t what, phase, verdict;
-	uint8_t kind;    /* enum rc_since_kind */
-	bool broad;      /* several channels or patterns: `stamps` counts, not `after` */
+	uint8_t kind; /* enum rc_since_kind */
+	bool broad;   /* several channels or patterns: `stamps` counts, not `after` */
 	bool listed;
 	bool asking; /* an answer may come before the question returns */
 	bool gap_told;
 	uint64_t epoch;
-	uint64_t after;  /* offset of the one channel; a time; of FIRST a place */
-	uint64_t *stamps; /* broad: by owner, what the client has; behind them those up to which LAST reads */
-	uint64_t due;    /* owners whose answer has not come */
-	uint64_t left;   /* owners that are still to be asked */
+	uint64_t after; /* offset of the one channel; a time; of FIRST a place */
+	uint64_t *
+		stamps; /* broad: by owner, what the client has; behind them those up to which LAST reads */
+	uint64_t due;  /* owners whose answer has not come */
+	uint64_t left; /* owners that are still to be asked */
 };
 
 size_t rc_replay_bytes(const struct rc_config *config);

@@ -20,8 +20,8 @@ static size_t publishers_bytes(const struct rc_config *config)
 {
 	size_t n = publishers_per_shard(config);
 
-	return rc_align_up(rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) +
-				   n * sizeof(uint32_t),
+	return rc_align_up(
+		rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE) + n * sizeof(uint32_t),
 		RC_CACHE_LINE);
 }
 
@@ -45,8 +45,8 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 		(uint32_t *)(void *)((unsigned char *)memory +
 				     rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
 	rc_replay_init(sv, (unsigned char *)memory + publishers_bytes(sv->config));
-	rc_history_init(sv, (unsigned char *)memory + publishers_bytes(sv->config) +
-				    replays_bytes(sv->config));
+	rc_history_init(sv,
+		(unsigned char *)memory + publishers_bytes(sv->config) + replays_bytes(sv->config));
 	sv->ack_first = sv->waiting_first = sv->http_go_first = RC_NONE;
 	sv->http_bodies_max = sv->config->http_body_memory ? sv->config->http_body_memory
 							   : sv->config->memory / 8;
@@ -122,8 +122,7 @@ static void notified(struct rc_serve *sv, struct rc_conn *c)
 
 static void bad_tls(struct rc_serve *sv, struct rc_conn *c)
 {
-	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP &&
-		c->kind != RC_CONN_INGEST)
+	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_HTTP && c->kind != RC_CONN_INGEST)
 		rc_count(sv->counters, RC_C_close_protocol, 1);
 	rc_conn_kill(sv->conns, c);
 }
@@ -405,8 +404,10 @@ void rc_serve_turn(struct rc_serve *sv)
 	rc_http_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
-	rc_survey_turn(sv);
-	rc_lag_turn(sv);
+	if (sv->survey_count)
+		rc_survey_turn(sv);
+	if (sv->lag.looking || sv->now_ns >= sv->lag.next_ns)
+		rc_lag_turn(sv);
 }
 
 void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
@@ -420,7 +421,8 @@ void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
 bool rc_serve_pending(const struct rc_serve *sv)
 {
 	return (sv->replay_first != RC_NONE && !sv->replay_refused) ||
-	       (sv->tls && rc_handshake_pending(sv)) || rc_survey_pending(sv) || sv->lag.looking;
+	       (sv->tls && rc_handshake_pending(sv)) || sv->lag.looking ||
+	       (sv->survey_count && rc_survey_pending(sv));
 }
 
 void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c)

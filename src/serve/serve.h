@@ -131,7 +131,8 @@ struct rc_serve {
 	uint32_t waiting_first; /* publishers whose input or whose id waits for room */
 	/* replays */
 	struct rc_slab replays;
-	uint32_t *replay_generation; /* by slot; outlives the replay, so that late answers find nobody */
+	uint32_t *
+		replay_generation; /* by slot; outlives the replay, so that late answers find nobody */
 	uint32_t replay_first, replay_last; /* of those to go on with */
 	uint32_t replay_count;
 	bool replay_refused; /* an owner's ring had no room */
@@ -155,7 +156,7 @@ struct rc_serve {
 	const struct rc_serve_info *info;
 	uint32_t metrics_bound[2];   /* bytes of /metrics, by format; 0 = not reckoned yet */
 	struct rc_survey *survey[4]; /* RC_SURVEYS_MAX */
-	uint32_t survey_token;
+	uint32_t survey_count, survey_token;
 	uint32_t survey_next; /* whose turn it is to walk this shard */
 	struct rc_serve_lag lag;
 };

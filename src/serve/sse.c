@@ -91,8 +91,8 @@ static enum refusal read_query(struct wish *w, struct rc_str query)
 
 	while (rc_http_query_next(&rest, &key, &value)) {
 		bool channel = is_channel_word(key);
-		bool from = rc_str_eq(key, RC_STR("since")) ||
-			    rc_str_eq(key, RC_STR("lastEventId"));
+		bool from =
+			rc_str_eq(key, RC_STR("since")) || rc_str_eq(key, RC_STR("lastEventId"));
 		bool format = rc_str_eq(key, RC_STR("format"));
 		if (!channel && !from && !format)
 			continue;
@@ -183,10 +183,8 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
 	bool past = p && p->what == RC_REPLAY_SINCE && rc_replay_wanted(p);
 	bool missing = p && p->what == RC_REPLAY_SINCE && p->verdict != RC_VERDICT_ALL;
-	struct rc_str position =
-		past ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub);
-	size_t len = rc_sse_hello(
-		hello, RETRY_MS + rc_prng_below(&sv->prng, RETRY_MS), position);
+	struct rc_str position = past ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub);
+	size_t len = rc_sse_hello(hello, RETRY_MS + rc_prng_below(&sv->prng, RETRY_MS), position);
 
 	if (!write_all(sv, c, hello, len))
 		return;
@@ -205,9 +203,8 @@ static enum refusal subscribe(struct rc_serve *sv, struct rc_conn *c, const stru
 {
 	uint32_t sub;
 
-	enum rc_subscribe_result result = rc_stream_subscribe(sv->hub,
-		rc_conn_slot(sv->conns, c), &c->subs,
-		(struct rc_str){(const char *)w->names, w->len},
+	enum rc_subscribe_result result = rc_stream_subscribe(sv->hub, rc_conn_slot(sv->conns, c),
+		&c->subs, (struct rc_str){(const char *)w->names, w->len},
 		w->bare ? RC_RENDITION_SSE_BARE : RC_RENDITION_SSE, RC_SUB_PAUSED, &sub);
 	return result == RC_SUBSCRIBED ? NOTHING : FULL;
 }
@@ -223,6 +220,7 @@ static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 	c->secret = rc_random_secret(&sv->secrets);
 	sv->clients++;
 	rc_gauge_set(sv->counters, RC_C_clients, sv->clients);
+	rc_gauge_add(sv->counters, RC_C_clients_sse, 1);
 	rc_count(sv->counters, RC_C_clients_opened, 1);
 	rc_count(sv->counters, RC_C_upgrades, 1);
 	rc_conn_timer(sv->conns, c, 1 + rc_prng_below(&sv->prng, sv->config->heartbeat_ms));
@@ -239,8 +237,7 @@ static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 		begin(sv, c);
 }
 
-static enum rc_http_result refuse(
-	struct rc_serve *sv, struct rc_http_call *call, enum refusal why)
+static enum rc_http_result refuse(struct rc_serve *sv, struct rc_http_call *call, enum refusal why)
 {
 	static const struct {
 		int status;
@@ -256,7 +253,7 @@ static enum rc_http_result refuse(
 		[FORBIDDEN] = {403, "forbidden",
 			"forbidden: channels that begin with $ are the gateway's own",
 			RC_C_subscribe_refused_forbidden},
-		[TOO_MANY] = {400, "limit_exceeded",
+		[TOO_MANY] = {403, "limit_exceeded",
 			"limit_exceeded: more channels than one client may have",
 			RC_C_subscribe_refused_limit},
 		[NOT_ACCEPTABLE] = {406, "not_acceptable",
@@ -272,8 +269,8 @@ static enum rc_http_result refuse(
 			RC_STR("503 Service Unavailable\n"));
 	} else {
 		rc_count(sv->counters, answers[why].counted, 1);
-		rc_http_fail(sv, call, answers[why].status, answers[why].code,
-			answers[why].message);
+		rc_http_fail(
+			sv, call, answers[why].status, answers[why].code, answers[why].message);
 	}
 	return RC_HTTP_DONE;
 }
@@ -441,8 +438,7 @@ void rc_sse_bye(struct rc_serve *sv, struct rc_conn *c)
 	unsigned char retry[RC_SSE_SHORT_MAX(0)];
 	struct rc_str none = {NULL, 0};
 	uint32_t after = sv->config->reconnect_jitter_ms;
-	size_t len = rc_sse_hello(
-		retry, 1 + (after ? rc_prng_below(&sv->prng, after) : 0), none);
+	size_t len = rc_sse_hello(retry, 1 + (after ? rc_prng_below(&sv->prng, after) : 0), none);
 
 	/* Behind whatever is under way. */
 	if (write_all(sv, c, retry, len))
@@ -454,5 +450,6 @@ void rc_sse_gone(struct rc_serve *sv, struct rc_conn *c)
 	rc_ws_drop_subs(sv, c);
 	sv->clients--;
 	rc_gauge_set(sv->counters, RC_C_clients, sv->clients);
+	rc_gauge_add(sv->counters, RC_C_clients_sse, -1);
 	rc_count(sv->counters, RC_C_clients_closed, 1);
 }

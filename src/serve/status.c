@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/history.h"
 #include "serve/status.h"
 
 #include <stdio.h>
@@ -201,15 +202,25 @@ static void answer_channel(
 	rc_http_end(sv, call, 200, NO_STORE, JSON, &b);
 }
 
+/* As it is written: a slash of the channel's own name is escaped. */
+static const struct rc_str tail = {"/history", 8};
+
 enum rc_http_result rc_status_channel(struct rc_serve *sv, struct rc_http_call *call)
 {
 	struct text name;
 	struct rc_str none = {NULL, 0};
+	struct rc_str rest = call->rest;
+	bool history = rest.len > tail.len &&
+		       memcmp(rest.ptr + rest.len - tail.len, tail.ptr, tail.len) == 0;
 
-	if (!take_text(call->rest, &name) || rc_name_classify(str(&name)) != RC_NAME_CHANNEL) {
+	if (history)
+		rest.len -= tail.len;
+	if (!take_text(rest, &name) || rc_name_classify(str(&name)) != RC_NAME_CHANNEL) {
 		rc_http_fail(sv, call, 400, "bad_channel", "this is not the name of a channel");
 		return RC_HTTP_DONE;
 	}
+	if (history)
+		return rc_history_http(sv, call, str(&name));
 	struct rc_survey *survey = rc_survey_new(sv);
 	if (survey)
 		rc_survey_add(survey, RC_SURVEY_CHANNEL, 1, str(&name), none);

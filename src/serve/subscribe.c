@@ -23,7 +23,7 @@
 enum request_kind {
 	SUBSCRIBE,
 	HISTORY, /* asked, and not answered yet */
-	LATER,   /* a message that must not overtake those before it: text_len bytes where subs stand */
+	LATER, /* a message that must not overtake those before it: text_len bytes where subs stand */
 };
 
 struct request {
@@ -168,7 +168,8 @@ static void write_outcomes(struct rc_serve *sv, const struct request *r, struct 
 		if (!p)
 			continue;
 		rc_msg_suback_outcome(b,
-			rc_replica_name(rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica)),
+			rc_replica_name(
+				rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica)),
 			p->verdict == RC_VERDICT_ALL, first);
 		first = false;
 		failed |= p->verdict != RC_VERDICT_ALL;
@@ -182,14 +183,14 @@ static void write_outcomes(struct rc_serve *sv, const struct request *r, struct 
 		if (!p || p->verdict == RC_VERDICT_ALL)
 			continue;
 		rc_msg_suback_reason(b,
-			rc_replica_name(rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica)),
+			rc_replica_name(
+				rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica)),
 			rc_replay_reason((enum rc_verdict)p->verdict), first);
 		first = false;
 	}
 }
 
-static void write_position(
-	struct rc_serve *sv, uint32_t sub, struct rc_textbuf *b, bool *first)
+static void write_position(struct rc_serve *sv, uint32_t sub, struct rc_textbuf *b, bool *first)
 {
 	const struct rc_replica *rep = rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, sub)->replica);
 	const struct rc_replay *p = recovering(sv, sub);
@@ -382,8 +383,8 @@ static bool add_replay(struct rc_serve *sv, struct rc_conn *c, struct request *r
 
 	if (!since && (rep->pattern || !sv->hub->namespaces[rep->ns].first_latest))
 		return true;
-	uint32_t replay = rc_replay_open(
-		sv, c, sub, since ? RC_REPLAY_SINCE : RC_REPLAY_FIRST, since);
+	uint32_t replay =
+		rc_replay_open(sv, c, sub, since ? RC_REPLAY_SINCE : RC_REPLAY_FIRST, since);
 	if (replay == RC_NONE)
 		return false;
 	rc_replay_at(sv, replay)->place = r->count;
@@ -455,9 +456,7 @@ bool rc_ws_waits_in_line(
 	/* Subscribes may be under way together; they are acknowledged in order. */
 	if (later == 0 && m->type == RC_MSG_SUBSCRIBE)
 		return false;
-	struct request *r = later < LATER_MAX
-				    ? rc_pool_get(sv->pool, sizeof(*r) + text.len)
-				    : NULL;
+	struct request *r = later < LATER_MAX ? rc_pool_get(sv->pool, sizeof(*r) + text.len) : NULL;
 	if (!r) {
 		rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
 			"too many requests wait for those before them");
@@ -652,8 +651,8 @@ void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 		if (rc_str_eq(key, RC_STR("since"))) {
 			int since_len = rc_http_unescape(value, true, buf, sizeof(buf));
 			understood = since_len >= 0 && since.kind == RC_SINCE_NONE &&
-				     rc_msg_since_text((struct rc_str){buf, (size_t)since_len},
-					     &since) == 0;
+				     rc_msg_since_text(
+					     (struct rc_str){buf, (size_t)since_len}, &since) == 0;
 		}
 		if (!understood)
 			break;
@@ -669,8 +668,9 @@ void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 	}
 	if (!understood || (since.kind == RC_SINCE_POSITION && (count > 1 || patterns))) {
 		rc_ws_error(sv, c, none, "bad_request", false,
-			understood ? "since is the position of one channel, and other or several are named"
-				   : "since is no position, no time and not \"beginning\"");
+			understood
+				? "since is the position of one channel, and other or several are named"
+				: "since is no position, no time and not \"beginning\"");
 		return;
 	}
 	if (count == 0 || check_count(sv, c, none, count) < 0)
@@ -717,8 +717,7 @@ static void forget_in_requests(struct rc_serve *sv, struct rc_conn *c, uint32_t 
 			if (r->subs[i] == RC_NONE || (r->subs[i] & ~FRESH) != sub)
 				continue;
 			const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
-			if ((r->subs[i] & FRESH) && (s->flags & RC_SUB_PAUSED) &&
-				waits(sv, sub, i))
+			if ((r->subs[i] & FRESH) && (s->flags & RC_SUB_PAUSED) && waits(sv, sub, i))
 				r->remaining--;
 			r->subs[i] = RC_NONE;
 		}

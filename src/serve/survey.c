@@ -23,7 +23,7 @@ static void free_set(struct rc_serve *sv, struct rc_survey_set *set)
 {
 	while (set->count)
 		drop_last(sv, set);
-	rc_pool_put(sv->pool, set->at, set->size * sizeof(set->at[0]));
+	rc_pool_put(sv->pool, set->at, set->size * sizeof(void *));
 	set->at = NULL;
 }
 
@@ -104,7 +104,7 @@ static void insert(struct rc_serve *sv, struct rc_survey *survey, struct rc_surv
 	}
 	if (set->count == set->limit)
 		drop_last(sv, set);
-	memmove(&set->at[place + 1], &set->at[place], (set->count - place) * sizeof(set->at[0]));
+	memmove(&set->at[place + 1], &set->at[place], (set->count - place) * sizeof(void *));
 	set->at[place] = e;
 	set->count++;
 	set->bytes += entry_bytes(e);
@@ -147,6 +147,7 @@ struct rc_survey *rc_survey_new(struct rc_serve *sv)
 		memset(s, 0, sizeof(*s));
 		s->token = ++sv->survey_token;
 		sv->survey[i] = s;
+		sv->survey_count++;
 		return s;
 	}
 	return NULL;
@@ -184,6 +185,7 @@ static void end(struct rc_serve *sv, uint32_t slot)
 			free_set(sv, &survey->set[i]);
 	}
 	sv->survey[slot] = NULL;
+	sv->survey_count--;
 	rc_pool_put(sv->pool, survey, sizeof(*survey));
 }
 
@@ -213,7 +215,7 @@ enum rc_http_result rc_survey_start(struct rc_serve *sv, struct rc_survey *surve
 	bool room = true;
 	for (uint32_t i = 0; i < survey->sets; i++) {
 		struct rc_survey_set *set = &survey->set[i];
-		set->at = rc_pool_get(sv->pool, set->size * sizeof(set->at[0]));
+		set->at = rc_pool_get(sv->pool, set->size * sizeof(void *));
 		room = room && set->at;
 	}
 	if (!room)

@@ -39,8 +39,8 @@ struct rc_textbuf rc_ws_begin(struct rc_serve *sv, struct rc_conn *c, size_t bou
 	if (c->state != RC_CONN_OPEN)
 		return b;
 	if (c->out_len <= output_max(sv)) {
-		unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound + 10,
-			output_max(sv) + (uint32_t)bound + 10);
+		unsigned char *room = rc_conn_reserve(
+			sv->conns, c, (uint32_t)bound + 10, output_max(sv) + (uint32_t)bound + 10);
 		if (room) {
 			b.ptr = (char *)room + 10;
 			b.cap = bound;
@@ -383,8 +383,9 @@ static void tell_positions(struct rc_serve *sv, struct rc_conn *c)
 		if (first) {
 			b = rc_ws_begin(sv, c,
 				128 + (size_t)c->sub_count *
-					      (RC_CHANNEL_MAX + 8 +
-						      RC_STREAM_TEXT_MAX(sv->hub->limits.shards)));
+						(RC_CHANNEL_MAX + 8 +
+							RC_STREAM_TEXT_MAX(
+								sv->hub->limits.shards)));
 			if (!b.ptr)
 				return;
 			rc_msg_positions_begin(&b, sv->wall_ms);

@@ -299,8 +299,9 @@ static uint32_t first_listed(struct rc_shard *s, struct rc_conn *c)
 {
 	while (c->listed != RC_NONE) {
 		struct rc_sub *sub = rc_hub_sub(&s->hub, c->listed);
-		if (!(sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD)) && (sub->cursor < replica_of(s, sub)->log.tail ||
-							     sub->flags >> RC_SUB_MISSED_SHIFT))
+		if (!(sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD)) &&
+			(sub->cursor < replica_of(s, sub)->log.tail ||
+				sub->flags >> RC_SUB_MISSED_SHIFT))
 			break;
 		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
 		c->listed = sub->listed_next;

@@ -257,8 +257,7 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		return rc_error_set(err,
 			"ring_bytes is %zu; with this max_message it must be at least %llu",
 			g->ring_bytes, (unsigned long long)rc_pow2_ceil(4 * frame_max));
-	g->limits.fetch_bytes =
-		(uint32_t)RC_MIN(g->ring_bytes / 4, (size_t)RC_HISTORY_PAGE_BYTES);
+	g->limits.fetch_bytes = (uint32_t)RC_MIN(g->ring_bytes / 4, (size_t)RC_HISTORY_PAGE_BYTES);
 	fill_budget(g, budget);
 	g->info.budget = *budget;
 	return 0;

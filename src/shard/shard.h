@@ -41,11 +41,11 @@ struct rc_shard {
 	struct rc_home home;
 	struct rc_serve serve;
 	struct rc_counters_shard *counters;
-	int listener[RC_PORTS]; /* -1: none */
-	bool accepting[RC_PORTS];
+	int listener[RC_PORTS];   /* -1: none */
 	int spare_fd;             /* given up to answer when descriptors run out */
 	uint64_t accept_again_ns; /* when accepting goes on after that */
 	uint32_t accept_generation;
+	uint32_t drain_next;
 	unsigned char *scratch; /* gathered output of one flush */
 	uint32_t scratch_used;
 	uint32_t send_budget;
@@ -53,18 +53,18 @@ struct rc_shard {
 		send_left; /* of it, when the channels have used up their part of the sealing room */
 	uint32_t seal_spare; /* of that room, left to others */
 	uint64_t now_ns;
-	uint64_t second_ns; /* the next once-a-second work */
+	uint64_t second_ns;  /* the next once-a-second work */
 	uint64_t stamp_told; /* to the other shards */
-	bool slept;         /* since now_ns */
 	uint32_t flushed_count;
 	uint64_t flushed_ns
 		[RC_SHARD_FLUSHED_MAX]; /* when came in what this turn's flush was done with */
 	uint64_t touched;               /* shards whose rings got records this turn */
+	bool accepting[RC_PORTS];
+	bool slept;   /* since now_ns */
 	bool blocked; /* some record could not be handled for want of room elsewhere */
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
 	uint64_t drain_end_ns;
-	uint32_t drain_next;
 	pthread_t thread;
 	bool started;
 	/* shared */

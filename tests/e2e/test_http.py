@@ -387,7 +387,7 @@ def test_a_connection_that_says_nothing_is_ended(gateway):
 
 
 def test_a_connection_idle_behind_an_answer_is_ended(gateway):
-    g = gateway({"handshake_timeout": "1s"})
+    g = gateway({"http.idle_timeout": "1s"})
     with Stream(open_socket(g.http)) as s:
         s.send_bytes(get("/healthz").encode())
         assert read_response(s).status == 200

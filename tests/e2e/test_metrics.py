@@ -215,3 +215,10 @@ def test_the_alerts_are_rules_that_prometheus_takes_and_ask_for_what_is_there(ga
         asked = queried("\n".join(line for line in f if not line.lstrip().startswith("#")))
     assert asked <= names, asked - names
     assert "SUCCESS" in promtool("check", "rules", path)
+
+
+@pytest.mark.one_shard
+def test_the_alerts_speak_up_when_they_should(folder, shards):
+    for path in (os.path.join(TUNING, "prometheus-ringcast.yml"), os.path.join(ROOT, "tests/e2e/prometheus_alerts.yml")):
+        shutil.copy(path, folder)
+    assert "SUCCESS" in promtool("test", "rules", os.path.join(folder, "prometheus_alerts.yml"))

@@ -2,12 +2,12 @@
 """Looking at a running gateway: who is connected, which channels there are, who is behind. What one shard answers is true of all."""
 import json
 import re
-import time
 
 import pytest
 
 from deadline import Deadline, eventually
 from rcapi import Metrics, channel_path, get, get_json
+from rcsse import SseClient
 from rcws import JsonClient, Stream, open_socket
 
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -20,6 +20,10 @@ def subscribed(connect, g, *channels, **options):
     ws = connect(g, **options)
     ws.subscribe(*channels)
     return ws
+
+
+def session(ws):
+    return ws.connected["session"]
 
 
 def pages(g, path, key, after="after", marker="next", **query):
@@ -46,11 +50,11 @@ def test_status_tells_who_is_there_and_what_they_hear(gateway, connect, shards, 
     assert s["status"] == "healthy" and s["connectedClients"] == 6 and s["shards"] == shards
     assert ISO.match(s["timestamp"]) and re.match(r"^\d+\.\d+\.\d+", s["version"]) and 0 <= s["uptime"] < 3600
     assert s["subscriptions"] == {"news": 6, "news:*": 1} | {f"user:{i}": 1 for i in range(6)}
-    sessions = {ws.session for ws in clients}
+    sessions = {session(ws) for ws in clients}
     assert set(s["clientDetails"]) == sessions
     for i, ws in enumerate(clients):
-        details = s["clientDetails"][ws.session]
-        assert details["id"] == ws.session and details["transport"] == "ws" and details["tls"] is None
+        details = s["clientDetails"][session(ws)]
+        assert details["id"] == session(ws) and details["transport"] == "ws" and details["tls"] is None
         assert details["address"] == "%s:%d" % ws.sock.getsockname()
         assert set(details["subscriptions"]) == {"news", f"user:{i}"} | ({"news:*"} if i == 0 else set())
         assert details["subscriptionCount"] == len(details["subscriptions"])
@@ -61,7 +65,27 @@ def test_status_tells_who_is_there_and_what_they_hear(gateway, connect, shards, 
     for ws in clients[1:]:
         ws.close()
     s = eventually(lambda: (s := get_json(g, path))["connectedClients"] == 1 and s, "one client left")
-    assert s["subscriptions"] == {"news": 1, "user:0": 1, "news:*": 1} and set(s["clientDetails"]) == {clients[0].session}
+    assert s["subscriptions"] == {"news": 1, "user:0": 1, "news:*": 1} and set(s["clientDetails"]) == {session(clients[0])}
+
+
+def test_sse_clients_are_counted_with_the_channels_of_their_streams(gateway, connect):
+    g = gateway()
+    streams = [SseClient.greeted(g.http, "/events?channel=a&channel=b") for _ in range(3)]
+    streams.append(SseClient.greeted(g.http, "/events?channel=b&channel=n:*&format=data"))
+    ws = subscribed(connect, g, "a")
+    s = eventually(lambda: (s := get_json(g, "/api/status"))["connectedClients"] == 5 and s, "five clients")
+    assert s["subscriptions"] == {"a": 4, "b": 4, "n:*": 1}
+    told = sorted((c["transport"], sorted(c["subscriptions"]), c["subscriptionCount"]) for c in s["clientDetails"].values())
+    assert told == [("sse", ["a", "b"], 2)] * 3 + [("sse", ["b", "n:*"], 2), ("ws", ["a"], 1)]
+    assert {c["name"]: c["subscribers"] for c in get_json(g, "/api/channels")["channels"]} == {"a": 4, "b": 4}
+    m = Metrics(g)
+    assert m("ringcast_clients", transport="sse") == 4 and m("ringcast_clients", transport="ws") == 1
+    for stream in streams[1:]:
+        stream.drop()
+    eventually(lambda: get_json(g, "/api/status")["subscriptions"] == {"a": 2, "b": 1}, "three are gone")
+    ws.close()
+    streams[0].drop()
+    eventually(lambda: get_json(g, "/api/status")["subscriptions"] == {}, "nobody is left")
 
 
 def test_status_comes_in_pages(gateway, connect):
@@ -70,8 +94,8 @@ def test_status_comes_in_pages(gateway, connect):
     for limit in (1, 3, 11, 50):
         found = pages(g, "/api/status", "clientDetails", marker="clientDetailsNext", limit=limit)
         assert all(len(page) == limit for page in found[:-1]) and 0 < len(found[-1]) <= limit
-        sessions = [session for page in found for session in page]
-        assert sessions == sorted(ws.session for ws in clients)
+        sessions = [one for page in found for one in page]
+        assert sessions == sorted(session(ws) for ws in clients)
         found = pages(g, "/api/status", "subscriptions", "afterChannel", "subscriptionsNext", limit=limit)
         assert all(len(page) == limit for page in found[:-1])
         assert [c for page in found for c in page.items()] == [("all", 11)] + [(f"c{i:02}", 1) for i in range(11)]
@@ -80,7 +104,7 @@ def test_status_comes_in_pages(gateway, connect):
 def test_a_client_with_many_channels_is_told_in_short(gateway, connect):
     g = gateway()
     ws = subscribed(connect, g, *[f"channel:{'x' * 200}:{i}" for i in range(60)])
-    details = get_json(g, "/api/status")["clientDetails"][ws.session]
+    details = get_json(g, "/api/status")["clientDetails"][session(ws)]
     assert details["subscriptionCount"] == 60 and len(details["subscriptions"]) == 32
 
 
@@ -154,8 +178,8 @@ def flood(p, channel, count):
     assert not p.nacks
 
 
-def laggard(g, session):
-    return next((l for l in get_json(g, "/api/laggards")["laggards"] if l["session"] == session), None)
+def laggard(g, ws):
+    return next((l for l in get_json(g, "/api/laggards")["laggards"] if l["session"] == session(ws)), None)
 
 
 @pytest.mark.deadline(180)
@@ -167,22 +191,22 @@ def test_a_reader_that_stopped_is_named_with_its_channel_and_the_reason(gateway,
         assert get_json(g, "/api/laggards") | {"timestamp": ""} == {"laggards": [], "more": False, "timestamp": ""}
         deadline = Deadline(60)
         sent = 0
-        while not laggard(g, slow.session):
+        while not laggard(g, slow):
             deadline.left()
             flood(p, "slow:a", 500)
             sent += 500
         flood(p, "slow:b", 2 * sent + 4000)
         for _ in range(3 * sent + 4000):
             good.next_event()
-        eventually(lambda: laggard(g, slower.session), "the slower one")
-        found = {name: laggard(g, ws.session) for name, ws in (("slow:a", slow), ("slow:b", slower))}
+        eventually(lambda: laggard(g, slower), "the slower one")
+        found = {name: laggard(g, ws) for name, ws in (("slow:a", slow), ("slow:b", slower))}
         for name, l in found.items():
-            assert l["channel"] == name and l["reason"] == "socket full", l
+            assert l["channels"] == [name] and l["reason"] == "socket full", l
             assert l["lag"]["events"] > 0 and l["lag"]["bytes"] > l["lag"]["events"] * 900 and l["lag"]["ms"] >= 0
             assert ISO.match(l["blockedSince"]) and re.match(r"^127\.0\.0\.1:\d+$", l["address"])
         assert found["slow:b"]["lag"]["bytes"] > found["slow:a"]["lag"]["bytes"]
         top = get_json(g, "/api/laggards", top=1)
-        assert [l["session"] for l in top["laggards"]] == [slower.session] and top["more"]
+        assert [l["session"] for l in top["laggards"]] == [session(slower)] and top["more"]
         # The same as the metrics have it, once they have looked.
         m = eventually(lambda: (m := Metrics(g))("ringcast_clients_behind") == 2 and m, "two clients behind")
         assert m("ringcast_blocked_max_seconds") > 0 and m("ringcast_lag_bytes_count") >= 2
@@ -191,10 +215,28 @@ def test_a_reader_that_stopped_is_named_with_its_channel_and_the_reason(gateway,
         # One who reads again is behind no more.
         for _ in range(sent):
             slow.next_event()
-        eventually(lambda: not laggard(g, slow.session), "the first one has caught up")
-        assert laggard(g, slower.session)
+        eventually(lambda: not laggard(g, slow), "the first one has caught up")
+        assert laggard(g, slower)
     eventually(lambda: Metrics(g)("ringcast_clients_behind") == 0, "nobody is behind")
     assert Metrics(g)("ringcast_lag_max_bytes") == 0
+
+
+@pytest.mark.deadline(180)
+@pytest.mark.parametrize("kind", ["ws", "sse"])
+def test_one_who_is_given_what_it_missed_and_does_not_read_is_called_replaying(gateway, publisher, kind):
+    g = gateway({"history_memory": "64MiB", "namespace.kept.history_size": "30000", "namespace.kept.history_bytes": "32MiB",
+                 "namespace.kept.lag_bytes": "64MiB", "namespace.kept.lag_time": "0", "memory": "256MiB"})
+    flood(publisher(g, "p"), "kept:a", 24000)
+    if kind == "ws":
+        client = JsonClient.greeted(g.http, "/ws", rcvbuf=4096)
+        client.say(type="subscribe", channels=["kept:a"], since="beginning")
+        client.await_type("subscription-ack")
+    else:
+        client = SseClient.open(g.http, "/events?channel=kept:a&since=beginning", rcvbuf=4096)
+    with client:
+        l = eventually(lambda: next((l for l in get_json(g, "/api/laggards")["laggards"] if "blockedSince" in l), None), "a laggard")
+        assert l["reason"] == "replaying" and l["channels"] == ["kept:a"] and l["lag"]["bytes"] > 0
+    eventually(lambda: get_json(g, "/api/laggards")["laggards"] == [], "nobody is behind")
 
 
 # ---- many questions
@@ -223,11 +265,12 @@ def test_many_questions_at_once_are_answered_or_refused_with_503(gateway, publis
 def test_who_asks_and_goes_away_leaves_nothing_behind(gateway, publisher):
     g = gateway()
     publisher(g, "p").stream([(f"c:{n}", "1") for n in range(4000)], per_batch=100)
-    get_json(g, "/api/channels")
+    get_json(g, "/api/channels", limit=1000)
     before = g.gauge("arena_used_bytes")
-    for n in range(60):
+    for n in range(100):
         s = Stream(open_socket(g.plain_http))
         s.send_bytes(b"GET /api/channels?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         s.reset() if n % 2 else s.drop()
     eventually(lambda: get(g, "/api/channels").status == 200, "an answer")
-    eventually(lambda: g.gauge("arena_used_bytes") <= before, "the memory of the questions is given back")
+    # One question holds more than 50 KiB while it lasts. A page of small objects may stay, for the next one.
+    eventually(lambda: g.gauge("arena_used_bytes") <= before + (256 << 10), "the memory of the questions is given back")

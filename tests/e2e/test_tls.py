@@ -18,7 +18,7 @@ OVER_TLS = True
 VERSIONS = ["1.2", "1.3"]
 ECHO = {"echo": "yes"}
 SETTINGS = {**ECHO}
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def gauges(g):
@@ -80,7 +80,7 @@ def test_what_is_too_old_or_too_weak_is_refused(gateway):
 def test_https_answers_as_http_does_and_ends_with_a_close_notify(shared_gateway):
     for request, status in ((b"GET /healthz", 200), (b"HEAD /readyz", 200), (b"GET /nowhere", 404), (b"POST /healthz", 405), (b"GET /ws", 426)):
         with Stream(open_socket(shared_gateway.http)) as s:
-            s.send_bytes(request + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            s.send_bytes(request + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert read_response(s, head_only=request.startswith(b"HEAD")).status == status
             s.expect_end()
 

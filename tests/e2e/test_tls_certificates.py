@@ -16,7 +16,7 @@ OVER_TLS = True
 # Nothing here depends on who makes the records.
 pytestmark = [pytest.mark.one_path]
 VERSIONS = ["1.2", "1.3"]
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 # What a client sees that is turned away: an alert, or the end before it could read one.
 TURNED_AWAY = (OSError, Closed)
 

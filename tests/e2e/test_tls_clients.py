@@ -20,7 +20,7 @@ from rcws import BINARY, TEXT, JsonClient, Stream, WebSocket, frame, read_respon
 
 OVER_TLS = True
 SETTINGS = {"echo": "yes"}
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 SUITES = {"1.3": ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"],
           "1.2": ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"]}
 BOTH = [(v, s) for v, suites in SUITES.items() for s in suites]

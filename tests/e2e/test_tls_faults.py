@@ -19,7 +19,7 @@ from rcws import TEXT, Closed, JsonClient, Stream, WebSocket, frame, open_socket
 OVER_TLS = True
 SETTINGS = {"echo": "yes"}
 VERSIONS = ["1.2", "1.3"]
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 FAILURES = ["plain", "version", "cipher", "client_cert", "alert", "closed", "protocol", "timeout"]
 # Alerts, RFC 8446 6.
 UNEXPECTED, BAD_MAC, OVERFLOW, HANDSHAKE_FAILURE, ILLEGAL, DECODE, NO_RENEGOTIATION = 10, 20, 22, 40, 47, 50, 100

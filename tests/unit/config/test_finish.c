@@ -221,6 +221,19 @@ static void token_comes_from_the_first_line_of_its_file(void **state)
 	expect_error("directory");
 }
 
+static void the_admins_token_has_a_file_of_its_own(void **state)
+{
+	(void)state;
+	write_token("0123456789abcdef", 16, 0600);
+	set("ingest.token_file", "");
+	set("admin.token_file", token_path);
+	expect_fine();
+	assert_string_equal(config.admin_token, "0123456789abcdef");
+	assert_string_equal(config.ingest_token, "");
+	set("admin.token", "fedcba9876543210");
+	expect_error("[admin] has both");
+}
+
 static void token_and_token_file_contradict_each_other_from_one_source(void **state)
 {
 	(void)state;
@@ -473,6 +486,8 @@ int main(void)
 		cmocka_unit_test_setup(nothing_is_compared_after_a_refused_value, reset),
 		cmocka_unit_test_setup_teardown(
 			token_comes_from_the_first_line_of_its_file, make_token, remove_token),
+		cmocka_unit_test_setup_teardown(
+			the_admins_token_has_a_file_of_its_own, make_token, remove_token),
 		cmocka_unit_test_setup_teardown(
 			token_and_token_file_contradict_each_other_from_one_source, make_token,
 			remove_token),

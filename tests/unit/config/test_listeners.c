@@ -7,7 +7,7 @@
 #include "config/listeners.h"
 
 static const char *const options[RC_CONFIG_LISTENERS_MAX] = {
-	"server.listen", "ingest.listen", "tls.listen", "tls.ingest_listen"};
+	"server.listen", "ingest.listen", "tls.listen", "tls.ingest_listen", "admin.listen"};
 
 static void with_certificate(void)
 {
@@ -36,6 +36,9 @@ static void what_is_none_or_lacks_a_certificate_is_not_opened(void **state)
 	expect_listeners("server.listen ingest.listen tls.listen");
 	set("tls.ingest_listen", "127.0.0.1:7443");
 	expect_listeners("server.listen ingest.listen tls.listen tls.ingest_listen");
+	set("admin.listen", "127.0.0.1:8081");
+	expect_listeners("server.listen ingest.listen tls.listen tls.ingest_listen admin.listen");
+	set("admin.listen", "none");
 	set("listen", "none");
 	set("tls.listen", "none");
 	expect_listeners("ingest.listen tls.ingest_listen");
@@ -78,11 +81,11 @@ static void none_is_taken_from_flags_and_files(void **state)
 	assert_int_equal(rc_config_set(&config, "listen", "nowhere", RC_CONFIG_FLAG, &report), -1);
 }
 
-/* All pairs of the four, with what says which two they are. */
+/* All pairs of the five, with what says which two they are. */
 static void listeners_must_not_collide(void **state)
 {
-	static const char *const texts[] = {
-		"[server] listen", "[ingest] listen", "[tls] listen", "[tls] ingest_listen"};
+	static const char *const texts[] = {"[server] listen", "[ingest] listen", "[tls] listen",
+		"[tls] ingest_listen", "[admin] listen"};
 	char words[200];
 
 	(void)state;
@@ -153,6 +156,29 @@ static void a_token_in_clear_is_warned_of(void **state)
 	assert_int_equal(report.warnings, 0);
 }
 
+static void the_admins_token_in_clear_is_warned_of(void **state)
+{
+	(void)state;
+	set("admin.token", "0123456789abcdef");
+	expect_fine();
+	assert_int_equal(report.warnings, 0);
+	set("listen", "*:8080");
+	expect_warning("the admin token is sent to [server] listen = 0.0.0.0:8080 in clear");
+	set("admin.token", "0123456789abcdef");
+	set("listen", "*:8080");
+	set("admin.listen", "*:8081");
+	expect_warning("the admin token is sent to [admin] listen = 0.0.0.0:8081 in clear");
+	/* What it advises is without a warning. */
+	set("admin.token", "0123456789abcdef");
+	set("listen", "*:8080");
+	set("admin.listen", "127.0.0.1:8081");
+	expect_fine();
+	assert_int_equal(report.warnings, 0);
+	reset(NULL);
+	set("admin.token", "short");
+	expect_warning("the admin token is shorter than 16 characters and can be guessed");
+}
+
 static void open_ingest_over_tls_is_refused_unless_it_is_secured_or_wanted(void **state)
 {
 	(void)state;
@@ -217,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup(
 			open_ingest_is_refused_unless_it_is_secured_or_wanted, reset),
 		cmocka_unit_test_setup(a_token_in_clear_is_warned_of, reset),
+		cmocka_unit_test_setup(the_admins_token_in_clear_is_warned_of, reset),
 		cmocka_unit_test_setup(
 			open_ingest_over_tls_is_refused_unless_it_is_secured_or_wanted, reset),
 		cmocka_unit_test_setup(
