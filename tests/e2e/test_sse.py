@@ -99,7 +99,7 @@ def test_what_can_not_be_streamed_is_refused_in_words(gateway):
     refused(g, "/events?channel=%0d%0aid:%209", 400, "bad_channel")
     refused(g, "/events?channel=$sys:metrics", 403, "forbidden")
     refused(g, "/events?channel=$all", 403, "forbidden")
-    refused(g, url(*"abcd"), 400, "limit_exceeded")
+    refused(g, url(*"abcd"), 403, "limit_exceeded")
     refused(g, url("keep:a", format="xml"), 400, "bad_request")
     assert g.counter("clients_opened") == 0
 
