@@ -259,6 +259,9 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 	if (ns->history_size && o->replica == RC_NONE)
 		rc_history_keep(h, index);
 	uint64_t by_pattern = pattern_shards(h, o);
+	/* The shard of its publisher may have looked at the clock earlier than that of the event before: who asks by time
+	 * counts on an order that is the same as that of the stamps. */
+	uint64_t time_ms = RC_MAX(h->time_ms, p->time_ms);
 	uint64_t direct = o->interest;
 	if (o->replica != RC_NONE)
 		direct |= (uint64_t)1 << h->limits.shard;
@@ -288,7 +291,7 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 			.key = key_of(h, ns, p),
 			.taken_ns = p->taken_ns,
 			.stamp = h->stamp + 1,
-			.time_ms = p->time_ms,
+			.time_ms = time_ms,
 			.from = h->limits.shard,
 			.frame = h->scratch,
 			.frame_len = (uint32_t)rc_event_ws_encode(
@@ -306,7 +309,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 	o->stamp = ++h->stamp;
 	h->seen[h->limits.shard] = h->stamp;
 	h->position_len = 0;
-	o->time_ms = (uint32_t)p->time_ms;
+	o->time_ms = (uint32_t)time_ms;
+	h->time_ms = time_ms;
 	if (h->limits.keeps_history)
 		recent_touch(h, index);
 	if (!o->interest)
