@@ -106,7 +106,10 @@ static void forget(struct rc_hub *h, uint32_t index)
 	idle_unlink(h, index);
 	recent_unlink(h, index);
 	rc_history_drop(h, index);
-	h->forgotten_stamp = RC_MAX(h->forgotten_stamp, o->stamp);
+	if (o->stamp > h->forgotten_stamp) {
+		h->forgotten_stamp = o->stamp;
+		h->forgotten_time_ms = o->time_ms;
+	}
 	rc_table_remove(&h->owned_table, o->hash, index);
 	h->own_channels -= o->name[0] == '$';
 	rc_pool_put(h->pool, o->name, o->name_len);
@@ -191,6 +194,7 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 	o->hash = hash;
 	o->replica = RC_NONE;
 	o->born = h->stamp;
+	o->born_ms = (uint32_t)h->time_ms;
 	o->epoch = rc_random_secret(&h->random) & (((uint64_t)1 << RC_EPOCH_BITS) - 1);
 	rc_table_add(&h->owned_table, hash, index);
 	h->own_channels += rc_name_reserved(name);
