@@ -488,7 +488,7 @@ static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search
 	const struct rc_owned *o = owned_at(h, index);
 	struct rc_log_frame f;
 
-	if (o->name[0] == '$' ||
+	if (o->name[0] == '$' || o->stamp == 0 ||
 		(s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after))
 		return;
 	if (o->replica == RC_NONE) {
