@@ -134,8 +134,10 @@ void rc_replica_tell(struct rc_hub *h, const struct rc_tell *t)
 				if (r->linked_count)
 					rc_stream_follow(h, index, t);
 				append(h, index, t);
+				/* One that keeps a history outlives its last reader; another may be gone by then. */
+				bool owned = r->owned != RC_NONE;
 				rc_replica_unpin(h, index, pinned);
-				if (used && r->owned != RC_NONE && !rc_replica_used(r))
+				if (used && owned && !rc_replica_used(r))
 					rc_replica_leave(h, index);
 			}
 		}
