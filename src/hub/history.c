@@ -281,7 +281,8 @@ static bool forgot_stamp(const struct rc_hub *h, uint64_t stamp)
 
 static bool forgot_time(const struct rc_hub *h, uint32_t time)
 {
-	return h->forgotten_stamp && (int32_t)(h->forgotten_time_ms - time) >= 0;
+	/* What was before this run of the gateway is forgotten too. */
+	return (int32_t)(h->forgotten_time_ms - time) >= 0;
 }
 
 /* ---- of one channel */
@@ -380,7 +381,8 @@ static void put_latest(struct answer *a, const struct rc_replica *r, uint64_t fr
 		for (uint32_t i = rc_last_values_from(&r->last, from); i != RC_NONE;
 			i = r->last.entry[i].newer) {
 			const struct rc_last_value *v = &r->last.entry[i];
-			f = (struct rc_log_frame){.bytes = v->frame, .len = v->len, .stamp = v->stamp};
+			f = (struct rc_log_frame){
+				.bytes = v->frame, .len = v->len, .stamp = v->stamp};
 			if (!put(a, &f, 0)) {
 				a->out.more = true;
 				return;
