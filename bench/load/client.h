@@ -83,7 +83,8 @@ void load_client_deinit(struct load_worker *w, struct load_client *c);
 /* WAITING: begins to connect. */
 void load_client_connect(struct load_worker *w, struct load_client *c);
 /* An open one goes (churn, storm), cleanly or not, and queues up to come back. */
-void load_client_leave(struct load_worker *w, struct load_client *c, bool cleanly);
+void load_client_leave(
+	struct load_worker *w, struct load_client *c, bool cleanly, uint64_t away_ns);
 void load_client_writable(struct load_worker *w, struct load_client *c);
 void load_client_timer(struct load_worker *w, struct load_client *c);
 /* All is subscribed that is to be: it is OPEN. */

@@ -54,6 +54,17 @@ void load_count_faults(struct load_worker *w, struct load_client *c, uint32_t ch
 	load_add(&f->foreign, faults->foreign);
 }
 
+static void split(struct reading *r, uint64_t ns)
+{
+	const struct load_shared *shared = r->w->shared;
+	struct load_group_stats *s = r->m->stats;
+
+	if (load_get(&shared->storm) == 0)
+		load_add(&s->before_storm[rc_hist_bucket(ns)], 1);
+	else if (load_get(&shared->calm) == 0)
+		load_add(&s->in_storm[rc_hist_bucket(ns)], 1);
+}
+
 static void delivered(struct reading *r, const struct load_event *event)
 {
 	const struct load_worker *w = r->w;
@@ -69,6 +80,8 @@ static void delivered(struct reading *r, const struct load_event *event)
 		uint64_t ns = now > event->time_ns ? now - event->time_ns : 0;
 
 		load_add(&r->m->stats->latency[rc_hist_bucket(ns)], 1);
+		if (w->storms)
+			split(r, ns);
 	}
 }
 

@@ -77,6 +77,8 @@ static void finish_group(struct load_conductor *c, uint32_t i, const struct load
 	g->window_handshakes = load_get(&b->handshakes) - load_get(&a->handshakes);
 	g->window_resumed = load_get(&b->resumed) - load_get(&a->resumed);
 	quantiles_of(&g->latency, g->sum.latency);
+	quantiles_of(&g->before_storm, g->sum.before_storm);
+	quantiles_of(&g->in_storm, g->sum.in_storm);
 	quantiles_of(&g->connect, g->sum.connect);
 	quantiles_of(&g->ack, g->sum.ack);
 
@@ -94,6 +96,8 @@ static void finish_group(struct load_conductor *c, uint32_t i, const struct load
 	r->closed += load_get(&g->sum.closed);
 	r->dropped += load_get(&g->sum.dropped);
 	r->returned += load_get(&g->sum.returned);
+	r->recovered += load_get(&g->sum.recovered);
+	r->unrecovered += load_get(&g->sum.unrecovered);
 	r->open_at_end += load_get(&b->open) - load_get(&b->feeding);
 	if (!counts)
 		return;

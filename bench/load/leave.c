@@ -120,7 +120,7 @@ void load_client_lost(struct load_worker *w, struct load_client *c, const char *
 	rc_wheel_set(&w->wheel, load_slot(w, c), load_tick(w, w->now_ns + LOAD_RETRY_NS));
 }
 
-void load_client_leave(struct load_worker *w, struct load_client *c, bool cleanly)
+void load_client_leave(struct load_worker *w, struct load_client *c, bool cleanly, uint64_t away_ns)
 {
 	struct load_members *m = load_members_of(w, c);
 	static const unsigned char normal[2] = {1000 >> 8, 1000 & 0xff};
@@ -134,7 +134,12 @@ void load_client_leave(struct load_worker *w, struct load_client *c, bool cleanl
 	load_client_disconnect(w, c, !cleanly);
 	closed(w, c);
 	load_add(&m->stats->dropped, 1);
-	load_traffic_queue(w, c);
+	if (away_ns == 0) {
+		load_traffic_queue(w, c);
+		return;
+	}
+	c->state = LOAD_AWAY;
+	rc_wheel_set(&w->wheel, load_slot(w, c), load_tick(w, w->now_ns + away_ns));
 }
 
 void load_client_settle(struct load_worker *w, struct load_client *c)

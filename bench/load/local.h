@@ -86,6 +86,7 @@ struct load_worker {
 	uint32_t batch[LOAD_BATCH];
 	char goodbye[200]; /* the last close frame, in words */
 	struct rc_error err;
+	bool storms;        /* the plan has some: latencies are told apart by them */
 	bool reached;       /* a client of this worker was open once */
 	bool failed;        /* err says why */
 	uint64_t broken_ns; /* a publisher broke: it fails then; 0: none did */

@@ -92,6 +92,8 @@ const struct load_option load_option_table[] = {
 		HELP("clients that leave and come back, a second")},
 	{"storm-after", SECONDS(0, 86400), GROUP(storm_after_seconds), STANDARD("0"),
 		HELP("when all of the storming clients drop, in seconds of the window")},
+	{"storm-away", SECONDS(0, 86400), GROUP(storm_away_seconds), STANDARD("0"),
+		HELP("how long they stay away before they begin to come back")},
 	{"share", .kind = LOAD_OPTION_NUMBER, .argument = "PERCENT", .min = 0, .max = 100, PROGRAM(share),
 		STANDARD("0"),
 		HELP("the part of the clients that reads slowly (slow), comes and goes (churn), drops (storm)")},

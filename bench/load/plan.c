@@ -113,6 +113,8 @@ static int check_group(
 			"%s: the storm begins after %g s and the window ends after %g s; say "
 			"more --seconds, or an earlier --storm-after",
 			g->name, g->storm_after_seconds, plan->seconds);
+	if (g->storm_away_seconds > 0 && g->storm_after_seconds <= 0)
+		return refuse(err, "%s: storm-away is for a group with storm-after", g->name);
 	if (g->echo && (g->churn_per_second > 0 || g->storm_after_seconds > 0))
 		return refuse(
 			err, "%s: echo clients stay; leave out churn and storm-after", g->name);
@@ -177,6 +179,12 @@ static int check_target(struct load_plan *plan, struct rc_error *err)
 				"the target %s can't recover; say --recover=no, or give its profile "
 				"'recover' and 'since'",
 				t->name);
+		if (g->recover && (t->subscriber.url.scheme == LOAD_SSE ||
+					  t->subscriber.url.scheme == LOAD_SSES))
+			return refuse(err,
+				"%s: positions are read from acknowledgements, which a stream of server-sent events "
+				"has not; say --recover=no, or a --url with ws or wss",
+				g->name);
 	}
 	return load_target_resolve(plan->target, err);
 }

@@ -36,7 +36,8 @@ struct load_group {
 	bool may_lose; /* lost events and closed connections of this group are counted, not faults (slow) */
 	double churn_per_second; /* clients of this group that leave and come back */
 	double storm_after_seconds; /* of the window; 0: none. All of the group drop at once and come back */
-	bool recover;               /* coming back, ask for what was missed */
+	double storm_away_seconds; /* before they begin to come back */
+	bool recover;              /* coming back, ask for what was missed */
 
 	uint32_t publishers; /* 0: nobody publishes to this group's channels */
 	double rate; /* events a second of all its publishers together, open loop; 0: closed loop */

@@ -67,8 +67,10 @@ void load_pulse_sample(struct load_conductor *c)
 static void look_at_storm(struct load_conductor *c, const struct load_glance *g)
 {
 	if (c->storm_ns && c->r->storm_seconds < 0 && g->storm_dropped > 0 &&
-		g->storm_returned >= g->storm_dropped && g->storm_open >= g->storm_wanted)
+		g->storm_returned >= g->storm_dropped && g->storm_open >= g->storm_wanted) {
 		c->r->storm_seconds = (double)(rc_clock_mono_ns() - c->storm_ns) / 1e9;
+		atomic_store_explicit(&c->shared->calm, 1, memory_order_relaxed);
+	}
 }
 
 int load_pulse_tick(

@@ -34,6 +34,7 @@ struct load_group_result {
 	uint64_t window_deliveries, window_bytes, window_published, window_acked;
 	uint64_t window_handshakes, window_resumed;
 	struct load_quantiles latency, connect, ack;
+	struct load_quantiles before_storm, in_storm; /* parts of latency */
 };
 
 struct load_result {
@@ -60,7 +61,8 @@ struct load_result {
 	} faulty[LOAD_FAULTY_MAX]; /* the worst */
 	uint32_t faulty_channels;
 	uint64_t opened, failed, closed, dropped, returned, open_at_end;
-	double connect_seconds; /* from the first connect to the last subscription */
+	uint64_t recovered, unrecovered; /* subscriptions that came back with a position */
+	double connect_seconds;          /* from the first connect to the last subscription */
 	double storm_seconds; /* from the drop to the last client's return; < 0: no storm, or not all came back */
 
 	bool server_known;

@@ -72,6 +72,7 @@ static void emit_group_parameters(struct load_emit *e, const struct load_group *
 	load_emit_bool(e, "may_lose", g->may_lose);
 	load_emit_real(e, "churn_per_second", g->churn_per_second, 3);
 	load_emit_real(e, "storm_after_seconds", g->storm_after_seconds, 3);
+	load_emit_real(e, "storm_away_seconds", g->storm_away_seconds, 3);
 	load_emit_bool(e, "recover", g->recover);
 	load_emit_u64(e, "publishers", g->publishers);
 	load_emit_real(e, "rate", g->rate, 3);
@@ -219,6 +220,8 @@ static void emit_clients(struct load_emit *e, const struct load_result *r)
 	load_emit_u64(e, "closed", r->closed);
 	load_emit_u64(e, "dropped", r->dropped);
 	load_emit_u64(e, "returned", r->returned);
+	load_emit_u64(e, "recovered", r->recovered);
+	load_emit_u64(e, "unrecovered", r->unrecovered);
 	load_emit_real(e, "connect_seconds", r->connect_seconds, 3);
 	if (r->storm_seconds < 0)
 		load_emit_null(e, "storm_seconds");
@@ -308,6 +311,8 @@ static void emit_groups(struct load_emit *e, const struct load_result *r, bool l
 		load_emit_u64(e, "handshakes", g->window_handshakes);
 		load_emit_u64(e, "resumed", g->window_resumed);
 		emit_quantiles(e, "latency", limited ? &hidden : &g->latency, NULL);
+		emit_quantiles(e, "before_storm", limited ? &hidden : &g->before_storm, NULL);
+		emit_quantiles(e, "in_storm", limited ? &hidden : &g->in_storm, NULL);
 		emit_quantiles(e, "connect", &g->connect, NULL);
 		emit_quantiles(e, "ack", limited ? &hidden : &g->ack, NULL);
 		load_emit_open(e, "faults", '{');

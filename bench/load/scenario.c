@@ -44,6 +44,7 @@ static const struct {
 	{"share", "churn storm slow"},
 	{"churn", "churn"},
 	{"storm-after", "storm"},
+	{"storm-away", "storm"},
 	{"recover", "churn storm"},
 	{"read-rate", "slow"},
 	{"resume", "handshakes"},
@@ -220,6 +221,7 @@ static int add_two(struct load_settings *s, struct rc_error *err)
 	}
 	s->group.clients = all.clients - second;
 	s->group.churn_per_second = s->group.storm_after_seconds = 0;
+	s->group.storm_away_seconds = 0;
 	s->group.read_bytes_per_second = 0;
 	s->group.recover = false;
 	rc = load_group_add(s, names[which][1], RC_NONE, err);

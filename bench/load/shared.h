@@ -43,6 +43,8 @@ struct load_group_stats {
 		resumed; /* of groups that make nothing else, the first ones left out; resumed is part of them */
 	load_word told;        /* events that the server said it left out */
 	load_word missed_away; /* published while a client was away and not recovered */
+	load_word recovered,
+		unrecovered; /* subscriptions of clients that came back with a position: the server said that nothing is missing, or not */
 	load_word lost, duplicated, reordered, corrupted, foreign;
 	load_word published, published_bytes, acked, refused;
 	load_word
@@ -50,6 +52,8 @@ struct load_group_stats {
 	load_word
 		expected; /* deliveries that `published` must lead to, by the subscribers at that time */
 	load_word latency[RC_HIST_BUCKETS]; /* ns, window only */
+	load_word before_storm[RC_HIST_BUCKETS],
+		in_storm[RC_HIST_BUCKETS]; /* parts of latency: until the drop, and from there until all are back */
 	load_word connect[RC_HIST_BUCKETS]; /* ns from connect() to subscribed */
 	load_word ack[RC_HIST_BUCKETS]; /* ns from intended send to acknowledgement, window only */
 };
@@ -99,6 +103,7 @@ struct load_shared {
 	load_word told_abort; /* workers stop at once */
 	load_word
 		storm; /* groups (bit g) whose clients drop now: the conductor sets it, workers act once */
+	load_word calm; /* 1: all of them are back */
 	uint64_t size;
 	uint32_t workers, channels;
 	load_word *sequence; /* by channel: last sequence sent. Written by its publisher's worker */

@@ -68,6 +68,11 @@ static void acknowledged(
 		goes_on =
 			text.len > 0 && memmem(text.ptr, text.len, recovered, (size_t)len) != NULL;
 	}
+	if (sub->flags & LOAD_SUB_BACK && place && place->epoch[0]) {
+		struct load_group_stats *stats = load_members_of(w, c)->stats;
+
+		load_add(goes_on ? &stats->recovered : &stats->unrecovered, 1);
+	}
 	if (goes_on) {
 		load_sub_settled(sub);
 	} else if (sub->flags & LOAD_SUB_BACK && text.len > 0) {

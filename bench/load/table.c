@@ -157,6 +157,11 @@ static void latencies(FILE *out, const struct load_result *r, bool known)
 		char name[LABEL]; /* a column stays free */
 		snprintf(name, sizeof(name), "%.11s", r->plan->group[g].name);
 		quantile_line(out, name, &r->group[g].latency, known);
+		/* What a storm does to those who stay. */
+		if (r->plan->group[g].storm_after_seconds > 0)
+			continue;
+		quantile_line(out, "  before", &r->group[g].before_storm, known);
+		quantile_line(out, "  meanwhile", &r->group[g].in_storm, known);
 	}
 }
 
@@ -184,6 +189,13 @@ static void clients(FILE *out, const struct load_result *r)
 		snprintf(line + len, sizeof(line) - (size_t)len, "; all back %s after the storm",
 			FIGURE(0, LOAD_UNIT_SECONDS, r->storm_seconds));
 	label(out, "clients");
+	wrapped(out, line);
+	if (r->recovered + r->unrecovered == 0)
+		return;
+	snprintf(line, sizeof(line), "%s subscriptions recovered, %s not",
+		FIGURE(0, LOAD_UNIT_COUNT, r->recovered),
+		FIGURE(1, LOAD_UNIT_COUNT, r->unrecovered));
+	label(out, "");
 	wrapped(out, line);
 }
 

@@ -62,7 +62,7 @@ static void churn(struct load_worker *w, struct load_members *m)
 
 			if (w->client[slot].state == LOAD_OPEN) {
 				load_client_leave(
-					w, &w->client[slot], rc_prng_next(&w->prng) & 1u << 20);
+					w, &w->client[slot], rc_prng_next(&w->prng) & 1u << 20, 0);
 				break;
 			}
 		}
@@ -72,6 +72,7 @@ static void churn(struct load_worker *w, struct load_members *m)
 static void storm(struct load_worker *w, struct load_members *m, uint32_t group)
 {
 	uint64_t asked = load_get(&w->shared->storm) >> group & 1;
+	uint64_t away_ns = (uint64_t)(m->group ? m->group->storm_away_seconds * 1e9 : 0);
 
 	if (asked && !m->stormed) {
 		m->stormed = true;
@@ -81,7 +82,7 @@ static void storm(struct load_worker *w, struct load_members *m, uint32_t group)
 		struct load_client *c = &w->client[m->first + --m->storm_left];
 
 		if (c->state == LOAD_OPEN)
-			load_client_leave(w, c, false);
+			load_client_leave(w, c, false, away_ns);
 	}
 }
 

@@ -213,6 +213,8 @@ int load_worker_run(const struct load_plan *plan, struct load_shared *shared, ui
 		return -ENOMEM;
 	}
 	w->plan = plan;
+	for (uint32_t g = 0; g < plan->groups; g++)
+		w->storms |= plan->group[g].storm_after_seconds > 0;
 	w->shared = shared;
 	w->stats = stats;
 	w->index = index;

@@ -5,9 +5,17 @@
  */
 #include "hub/replica.h"
 
+/* Subscribers are sent whole chunks, so small ones cost them sends. */
+#define HISTORY_CHUNK 16384u
+
 static unsigned char *reserve(struct rc_hub *h, struct rc_replica *r, uint32_t len)
 {
 	uint32_t held = r->log.held;
+
+	/* A history goes by whole chunks: they must be small beside what is kept. */
+	if (r->owned != RC_NONE)
+		rc_log_plan(&r->log, (uint32_t)RC_MAX(RC_MIN(r->log.tail - r->log.head, 1u << 20),
+					     r->count ? HISTORY_CHUNK : 0u));
 	unsigned char *room = rc_log_reserve(&r->log, h->arena, len);
 
 	while (!room && rc_history_yield(h)) {
@@ -134,10 +142,9 @@ void rc_replica_tell(struct rc_hub *h, const struct rc_tell *t)
 				if (r->linked_count)
 					rc_stream_follow(h, index, t);
 				append(h, index, t);
-				/* One that keeps a history outlives its last reader; another may be gone by then. */
-				bool owned = r->owned != RC_NONE;
+				bool kept = r->owned != RC_NONE; /* else it may go now */
 				rc_replica_unpin(h, index, pinned);
-				if (used && owned && !rc_replica_used(r))
+				if (used && kept && !rc_replica_used(r))
 					rc_replica_leave(h, index);
 			}
 		}

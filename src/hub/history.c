@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 
-#define YIELD_TRIES 16u
+#define YIELD_TRIES 256u
 
 static struct rc_owned *owned_at(const struct rc_hub *h, uint32_t index)
 {
@@ -170,16 +170,16 @@ bool rc_history_find(
 
 /* ---- the budget --------------------------------------------------------------------------------- */
 
-/* The oldest chunk of all goes, unless a reader is in its log. */
+/* The oldest chunk that no reader holds goes. */
 static bool drop_oldest(struct rc_hub *h)
 {
-	for (uint32_t tries = 0; tries < YIELD_TRIES && h->history.first; tries++) {
-		struct rc_log_chunk *c = h->history.first;
+	uint32_t tries = 0;
+
+	for (const struct rc_log_chunk *c = h->history.first; c && tries < YIELD_TRIES;
+		c = c->newer, tries++) {
 		struct rc_replica *r = rc_hub_replica(h, c->tag);
-		if (r->behind) {
-			rc_log_requeue(&h->history, c);
+		if (r->behind)
 			continue;
-		}
 		uint32_t held = r->log.held;
 		rc_log_trim(&r->log, h->arena, c->pos + c->len);
 		rc_replica_held_changed(h, r, held);
@@ -202,17 +202,20 @@ bool rc_history_yield(struct rc_hub *h)
 
 void rc_history_sweep(struct rc_hub *h, uint32_t budget)
 {
-	/* Chunks at the head of the queue are the oldest; what is not too old there is not further on either, but for those that
-	 * began long ago and still grow. */
-	for (uint32_t n = 0; n < budget && h->history.first; n++) {
-		struct rc_log_chunk *c = h->history.first;
+	struct rc_log_queue *q = &h->history;
+
+	if (!q->swept)
+		q->swept = q->first;
+	while (budget-- > 0 && q->swept) {
+		struct rc_log_chunk *c = q->swept;
 		struct rc_replica *r = rc_hub_replica(h, c->tag);
+		/* What stands behind it in the queue may be of the same log, and go with it. */
 		if (r->behind == 0)
 			rc_replica_trim(h, r, r->log.tail);
-		if (h->history.first == c)
-			rc_log_requeue(&h->history, c);
+		if (q->swept == c)
+			q->swept = c->newer;
 	}
-	rc_gauge_set(h->counters, RC_C_history_bytes, h->history.bytes);
+	rc_gauge_set(h->counters, RC_C_history_bytes, q->bytes);
 }
 
 /* ---- fetching ----------------------------------------------------------------------------------- */
@@ -492,7 +495,8 @@ static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search
 		(s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after))
 		return;
 	if (o->replica == RC_NONE) {
-		s->verdict = RC_VERDICT_TRIMMED;
+		if (!q->kept)
+			s->verdict = RC_VERDICT_TRIMMED;
 		return;
 	}
 	const struct rc_replica *r = rc_hub_replica(h, o->replica);

@@ -131,6 +131,7 @@ struct rc_fetch {
 	bool check;   /* only whether it is all there, and where it begins */
 	bool broad;   /* of several channels or patterns, in the order of their stamps */
 	bool lenient; /* also what is over the limits of the history but still there */
+	bool kept;    /* channels without a history are nobody's concern: nothing of theirs is missing */
 	uint32_t events_max, bytes_max;
 	uint64_t epoch;      /* of the channel, with an offset */
 	uint64_t after;      /* offset, stamp, or milliseconds since 1970 */
@@ -463,6 +464,8 @@ void rc_replica_resume(struct rc_hub *h, uint32_t sub);
 void rc_replica_resume_at(struct rc_hub *h, uint32_t sub, uint64_t pos);
 /* Its cursor stands at the tail from now on, but nothing is sent before rc_replica_unhold. */
 void rc_replica_hold(struct rc_hub *h, uint32_t sub);
+/* One that was held waits again, without holding anything. */
+void rc_replica_pause(struct rc_hub *h, uint32_t sub);
 /* The cursor moves (forwards only, but for none). */
 void rc_replica_advance(struct rc_hub *h, struct rc_sub *sub, uint64_t cursor);
 /* All chunks that nobody needs go back. */

@@ -69,6 +69,8 @@ static void dequeue(struct rc_log_queue *q, struct rc_log_chunk *c)
 		c->newer->older = c->older;
 	else
 		q->last = c->older;
+	if (q->swept == c)
+		q->swept = c->newer;
 	q->bytes -= c->size;
 }
 
@@ -90,12 +92,6 @@ void rc_log_dequeue(struct rc_log *log)
 	for (struct rc_log_chunk *c = log->first; c; c = c->next)
 		dequeue(log->queue, c);
 	log->queue = NULL;
-}
-
-void rc_log_requeue(struct rc_log_queue *queue, struct rc_log_chunk *chunk)
-{
-	dequeue(queue, chunk);
-	enqueue(queue, chunk);
 }
 
 /* ---- appending ---------------------------------------------------------------------------------- */
@@ -271,6 +267,11 @@ static void plan_next(struct rc_log *log)
 	if (log->first == last && last->len < last->size / 4)
 		size = RC_MAX(size / 2, CHUNK_MIN);
 	log->chunk_next = size;
+}
+
+void rc_log_plan(struct rc_log *log, uint32_t size_max)
+{
+	log->chunk_next = RC_MIN(log->chunk_next, RC_MAX(size_max, CHUNK_MIN));
 }
 
 static void drop_first(struct rc_log *log, struct rc_buddy *arena)

@@ -34,7 +34,8 @@ struct rc_log_entry {
 /* Chunks of all logs that are kept as history, in the order in which they began: the oldest goes first. */
 struct rc_log_queue {
 	struct rc_log_chunk *first, *last;
-	uint64_t bytes; /* of their blocks */
+	struct rc_log_chunk *swept; /* where who looks through them goes on; NULL = at the first */
+	uint64_t bytes;             /* of their blocks */
 };
 
 struct rc_log_chunk {
@@ -108,8 +109,8 @@ uint64_t rc_log_since_time(const struct rc_log *log, uint32_t time_ms);
 /* The log's chunks enter the queue, those that it has too; or leave it. */
 void rc_log_enqueue(struct rc_log *log, struct rc_log_queue *queue, uint32_t tag);
 void rc_log_dequeue(struct rc_log *log);
-/* The chunk goes to the end of the queue, as if it had begun last. */
-void rc_log_requeue(struct rc_log_queue *queue, struct rc_log_chunk *chunk);
+/* The next chunk of the log is not larger than this, rounded to what the arena gives, unless a frame is. */
+void rc_log_plan(struct rc_log *log, uint32_t size_max);
 /* Frees what lies wholly before pos, but never what is not yet before it. */
 void rc_log_trim(struct rc_log *log, struct rc_buddy *arena, uint64_t pos);
 /* Frees everything; head = tail. */

@@ -408,6 +408,18 @@ void rc_replica_hold(struct rc_hub *h, uint32_t sub)
 	rc_hub_sub(h, sub)->flags |= RC_SUB_HELD;
 }
 
+void rc_replica_pause(struct rc_hub *h, uint32_t sub)
+{
+	struct rc_sub *s = rc_hub_sub(h, sub);
+	struct rc_replica *r = rc_hub_replica(h, s->replica);
+
+	RC_DASSERT(s->flags & RC_SUB_HELD);
+	if (s->cursor < r->log.tail)
+		rc_replica_advance(h, s, r->log.tail);
+	s->flags = (s->flags & ~(uint32_t)RC_SUB_HELD) | RC_SUB_PAUSED;
+	r->paused++;
+}
+
 void rc_replica_advance(struct rc_hub *h, struct rc_sub *s, uint64_t cursor)
 {
 	struct rc_replica *r = rc_hub_replica(h, s->replica);

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
+
 #define DEPTH 130u /* an array of objects whose data nests as deep as a publisher's may */
 /* The last millisecond of the year 9999. */
 #define TIMESTAMP_MAX 253402300799999ull
@@ -28,8 +30,8 @@ struct rc_api_words rc_api_words(enum rc_api_fault fault)
 		return (struct rc_api_words){400, "bad_event",
 			"an event name is 1 to 128 bytes of UTF-8 without control characters"};
 	case RC_API_BAD_TIMESTAMP:
-		return (struct rc_api_words){
-			400, "bad_request", "timestamp must be milliseconds since 1970"};
+		return (struct rc_api_words){400, "bad_request",
+			"timestamp must be milliseconds since 1970, or a time of ISO 8601"};
 	case RC_API_TOO_LARGE:
 		return (struct rc_api_words){413, "too_large", "data is larger than max_message"};
 	default:
@@ -179,6 +181,17 @@ static bool number(struct rc_str raw, uint64_t *out)
 	return *out > 0 && *out <= TIMESTAMP_MAX;
 }
 
+static bool time_of(const struct rc_json_value *v, uint64_t *out)
+{
+	char text[64];
+	struct rc_str iso;
+
+	if (v->kind == RC_JSON_NUMBER)
+		return number(v->raw, out);
+	return text_of(v, text, sizeof(text), &iso) && rc_clock_iso8601_parse(iso, out) == 0 &&
+	       *out > 0 && *out <= TIMESTAMP_MAX;
+}
+
 static enum rc_api_fault channel_of(
 	const struct fields *f, bool broadcast, struct rc_api_event *out)
 {
@@ -220,9 +233,7 @@ enum rc_api_fault rc_api_event_read(struct rc_str text, bool validated, bool bro
 		(!text_of(&f.event, out->event_text, sizeof(out->event_text), &out->event) ||
 			!rc_event_name_valid(out->event)))
 		return RC_API_BAD_EVENT;
-	if (f.timestamp.kind != RC_JSON_NONE &&
-		(f.timestamp.kind != RC_JSON_NUMBER ||
-			!number(f.timestamp.raw, &out->timestamp_ms)))
+	if (f.timestamp.kind != RC_JSON_NONE && !time_of(&f.timestamp, &out->timestamp_ms))
 		return RC_API_BAD_TIMESTAMP;
 	if (f.data.kind == RC_JSON_NONE)
 		return RC_API_BAD_REQUEST;

@@ -7,7 +7,7 @@
 /* A client that has more than this waiting is not read ahead for. */
 #define OUT_ENOUGH 4096u
 /* Replays that a turn goes on with. */
-#define PER_TURN 256u
+#define PER_TURN 64u
 
 static uint32_t replays_max(const struct rc_config *config)
 {
@@ -123,20 +123,19 @@ uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
 
 static void unlist(struct rc_serve *sv, uint32_t index)
 {
-	uint32_t *link = &sv->replay_first;
+	struct rc_replay *p = rc_replay_at(sv, index);
 
-	uint32_t before = RC_NONE;
-
-	if (!rc_replay_at(sv, index)->listed)
+	if (!p->listed)
 		return;
-	while (*link != index) {
-		before = *link;
-		link = &rc_replay_at(sv, *link)->next;
-	}
-	*link = rc_replay_at(sv, index)->next;
-	if (sv->replay_last == index)
-		sv->replay_last = before;
-	rc_replay_at(sv, index)->listed = false;
+	if (p->prev != RC_NONE)
+		rc_replay_at(sv, p->prev)->next = p->next;
+	else
+		sv->replay_first = p->next;
+	if (p->next != RC_NONE)
+		rc_replay_at(sv, p->next)->prev = p->prev;
+	else
+		sv->replay_last = p->prev;
+	p->listed = false;
 	sv->replay_count--;
 }
 
@@ -148,6 +147,7 @@ static void run(struct rc_serve *sv, uint32_t index)
 		return;
 	p->listed = true;
 	p->next = RC_NONE;
+	p->prev = sv->replay_last;
 	if (sv->replay_last != RC_NONE)
 		rc_replay_at(sv, sv->replay_last)->next = index;
 	else
@@ -170,6 +170,23 @@ void rc_replay_close(struct rc_serve *sv, uint32_t index)
 }
 
 /* ---- asking ------------------------------------------------------------------------------------- */
+
+/* From here on the log keeps what comes, and the owners are to be read up to what had come. */
+static void hold(struct rc_serve *sv, const struct rc_replay *p)
+{
+	rc_replica_hold(sv->hub, p->sub);
+	memcpy(p->stamps + shards(sv), sv->hub->seen, shards(sv) * sizeof(uint64_t));
+}
+
+static void read_the_last(struct rc_serve *sv, struct rc_replay *p)
+{
+	p->phase = RC_REPLAY_LAST;
+	p->left = 0;
+	for (uint32_t i = 0; i < shards(sv); i++) {
+		if (p->stamps[i] < p->stamps[shards(sv) + i])
+			p->left |= bit(i);
+	}
+}
 
 /* A batch of so many events from one owner. False: no room, or not needed. */
 static bool ask(struct rc_serve *sv, uint32_t index, uint32_t owner, struct rc_fetch *q,
@@ -255,6 +272,8 @@ bool rc_replay_check(struct rc_serve *sv, uint32_t index)
 	struct rc_replay *p = rc_replay_at(sv, index);
 
 	p->phase = RC_REPLAY_CHECKING;
+	if (p->broad)
+		hold(sv, p);
 	if (p->what == RC_REPLAY_FIRST || p->verdict != RC_VERDICT_ALL) {
 		p->phase = RC_REPLAY_ANSWERED;
 		return false;
@@ -276,8 +295,11 @@ bool rc_replay_check(struct rc_serve *sv, uint32_t index)
 
 struct rc_str rc_replay_position(struct rc_serve *sv, const struct rc_replay *p, char *out)
 {
+	bool past = p->what == RC_REPLAY_SINCE && rc_replay_wanted(p);
+
 	return (struct rc_str){
-		out, rc_stream_text(sv->hub->limits.stream_epoch, p->stamps, shards(sv), out)};
+		out, rc_stream_text(sv->hub->limits.stream_epoch,
+			     past ? p->stamps : p->stamps + shards(sv), shards(sv), out)};
 }
 
 const char *rc_replay_reason(enum rc_verdict verdict)
@@ -386,22 +408,6 @@ static void go_live(struct rc_serve *sv, uint32_t index)
 	rc_conn_ready(sv->conns, c);
 }
 
-/* From here on the log keeps what comes, and the owners are read up to what had come. */
-static void hold(struct rc_serve *sv, uint32_t index)
-{
-	struct rc_replay *p = rc_replay_at(sv, index);
-	uint64_t *until = p->stamps + shards(sv);
-
-	rc_replica_hold(sv->hub, p->sub);
-	p->phase = RC_REPLAY_LAST;
-	p->left = 0;
-	for (uint32_t i = 0; i < shards(sv); i++) {
-		until[i] = sv->hub->seen[i];
-		if (p->stamps[i] < until[i])
-			p->left |= bit(i);
-	}
-}
-
 static bool is_pattern(struct rc_str name)
 {
 	return memchr(name.ptr, '*', name.len) != NULL;
@@ -459,8 +465,11 @@ static void read_more(struct rc_serve *sv, uint32_t index)
 		(void)ask(sv, index, p->owner, &q, rc_replica_name(r));
 		return;
 	}
-	if (p->left == 0 && p->phase == RC_REPLAY_READING)
-		hold(sv, index);
+	if (p->left == 0 && p->phase == RC_REPLAY_READING) {
+		hold(sv, p);
+		p->checked = false;
+		read_the_last(sv, p);
+	}
 	if (p->left == 0) {
 		go_live(sv, index);
 		return;
@@ -468,6 +477,7 @@ static void read_more(struct rc_serve *sv, uint32_t index)
 	uint32_t owner = (uint32_t)__builtin_ctzll(p->left);
 	q.how = RC_FETCH_STAMP;
 	q.broad = true;
+	q.kept = p->checked;
 	q.after = p->stamps[owner];
 	q.until = p->phase == RC_REPLAY_LAST ? p->stamps[shards(sv) + owner] : UINT64_MAX;
 	(void)ask(sv, index, owner, &q, names);
@@ -478,12 +488,14 @@ static void took_one(struct rc_serve *sv, uint32_t index, const struct rc_fetche
 	struct rc_replay *p = rc_replay_at(sv, index);
 	struct rc_conn *c = &sv->conns->at[p->conn];
 
-	if (f->verdict != RC_VERDICT_ALL && f->first_offset > p->after + 1) {
+	uint64_t first = f->first_offset ? f->first_offset : f->offset + 1;
+
+	if (f->verdict != RC_VERDICT_ALL && first > p->after + 1) {
 		p->gap_told = false;
-		tell_gap(sv, c, p, f->first_offset - 1 - p->after, f->first_offset - 1);
+		tell_gap(sv, c, p, first - 1 - p->after, first - 1);
 		if (c->state != RC_CONN_OPEN)
 			return;
-		p->after = f->first_offset - 1;
+		p->after = first - 1;
 	}
 	if (take_events(sv, c, p, f) && !f->more)
 		go_live(sv, index);
@@ -506,6 +518,12 @@ static void took_many(struct rc_serve *sv, uint32_t index, const struct rc_fetch
 	if (take_events(sv, c, p, f) && !f->more) {
 		p->stamps[f->from] = RC_MAX(p->stamps[f->from], f->next);
 		p->left &= ~bit(f->from);
+	} else if (p->phase == RC_REPLAY_LAST && p->checked) {
+		/* It is much, and would keep the log from being trimmed for long. */
+		rc_replica_pause(sv->hub, p->sub);
+		p->checked = false;
+		p->phase = RC_REPLAY_READING;
+		p->left = all(sv);
 	}
 	run(sv, index);
 }
@@ -547,6 +565,9 @@ static void take_verdict(struct rc_serve *sv, uint32_t index, const struct rc_fe
 		p->epoch = f->epoch;
 		if (p->kind != RC_SINCE_POSITION)
 			p->after = f->next;
+		/* Nothing is missing: what comes from here on need not be kept by anybody. */
+		if (rc_replay_wanted(p) && p->after == f->offset)
+			rc_replica_hold(sv->hub, p->sub);
 	}
 	if (p->left || p->due)
 		return;
@@ -581,6 +602,11 @@ bool rc_replay_wanted(const struct rc_replay *p)
 	       p->kind == RC_SINCE_BEGINNING || p->kind == RC_SINCE_TIME;
 }
 
+static bool is_held(const struct rc_serve *sv, const struct rc_replay *p)
+{
+	return rc_hub_sub(sv->hub, p->sub)->flags & RC_SUB_HELD;
+}
+
 /* The events lie here, as the client reads them: its cursor is set back. */
 static bool set_back(struct rc_serve *sv, uint32_t index)
 {
@@ -607,20 +633,29 @@ void rc_replay_start(struct rc_serve *sv, uint32_t index)
 	p->phase = RC_REPLAY_READING;
 	if (p->what == RC_REPLAY_FIRST) {
 		p->after = 0;
-		if (p->broad)
-			hold(sv, index);
 		run(sv, index);
 		return;
 	}
 	rc_count(sv->counters,
 		p->verdict == RC_VERDICT_ALL ? RC_C_recoveries : RC_C_recoveries_failed, 1);
-	if (!rc_replay_wanted(p)) {
+	if (!rc_replay_wanted(p) || (!p->broad && is_held(sv, p))) {
 		go_live(sv, index);
 		return;
 	}
-	p->left = p->broad ? all(sv) : bit(p->owner);
+	if (p->broad) {
+		p->checked = true;
+		read_the_last(sv, p);
+	}
 	if (!set_back(sv, index))
 		run(sv, index);
+}
+
+/* Batches that wait to be read must not take what the live events need. */
+static bool memory_is_short(const struct rc_serve *sv)
+{
+	const struct rc_buddy *arena = sv->pool->arena;
+
+	return arena->used_bytes > (uint64_t)arena->units * RC_BUDDY_MIN / 8 * 7;
 }
 
 void rc_replay_turn(struct rc_serve *sv)
@@ -638,6 +673,10 @@ void rc_replay_turn(struct rc_serve *sv)
 			check_more(sv, index, false);
 		} else if (p->due == 0 && c->out_len > OUT_ENOUGH) {
 			c->flags |= RC_CONN_REPLAYING;
+		} else if (p->due == 0 && memory_is_short(sv)) {
+			sv->replay_refused = true;
+			run(sv, index);
+			break;
 		} else if (p->due == 0) {
 			read_more(sv, index);
 		}

@@ -4,9 +4,10 @@
  *
  *   NEW ─ its channels have begun ─▶ CHECKING ─ the owners say what is there ─▶ ANSWERED ─ it is told ─▶ READING
  *                                                                                                          │
- *     one owner: where its last batch ends the live stream begins, since both come through one ring        │
- *     several:   each is read to its present; then the cursor is held at the tail, and what the owners had ▼
- *                up to the stamps that had come by then is read too                                      LAST ─▶ live
+ *     one owner: where its last batch ends the live stream begins, since both come through one ring        ▼
+ *     several:   the cursor is held at the tail, and what the owners had up to the stamps that had come  LAST ─▶ live
+ *                by then is read. When that is much, the cursor is let go and each owner read to its
+ *                present first
  *
  * A batch is asked for when the client has taken the one before: so a replay goes at the reader's speed and needs no memory of
  * its own. Where the history lies on this very shard, and the client reads it as it lies, none of this happens: its cursor is set back.
@@ -35,7 +36,7 @@ enum rc_replay_what { RC_REPLAY_SINCE, RC_REPLAY_FIRST /* what a new subscriber 
 struct rc_replay {
 	uint32_t conn, sub;
 	uint32_t place;   /* in its request */
-	uint32_t next;    /* of those to go on with */
+	uint32_t next, prev; /* of those to go on with */
 	uint32_t owner;   /* the one, or of FIRST the one that is read now */
 	uint32_t name_at; /* FIRST: which member is read now */
 	uint8_t what, phase, verdict;
@@ -44,6 +45,7 @@ struct rc_replay {
 	bool listed;
 	bool asking; /* an answer may come before the question returns */
 	bool gap_told;
+	bool checked; /* broad, LAST: the verdict was given after the cursor was held */
 	uint64_t epoch;
 	uint64_t after; /* offset of the one channel; a time; of FIRST a place */
 	uint64_t *
@@ -66,9 +68,14 @@ void rc_replay_start(struct rc_serve *sv, uint32_t replay);
 void rc_replay_close(struct rc_serve *sv, uint32_t replay);
 /* The replay of a subscription, or RC_NONE. */
 uint32_t rc_replay_of(const struct rc_serve *sv, uint32_t sub);
+/* It waits for an answer to its first question. */
+static inline bool rc_replay_undecided(const struct rc_replay *p)
+{
+	return p->phase < RC_REPLAY_ANSWERED;
+}
 /* There is something to give, whole or not. */
 bool rc_replay_wanted(const struct rc_replay *p);
-/* Where the client stands, as text. */
+/* Where the client stands, or where its live events begin when nothing is given before them, as text. */
 struct rc_str rc_replay_position(struct rc_serve *sv, const struct rc_replay *p, char *out);
 const char *rc_replay_reason(enum rc_verdict verdict);
 

@@ -181,9 +181,8 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 	const struct rc_replay *p = replay == RC_NONE ? NULL : rc_replay_at(sv, replay);
 	unsigned char hello[RC_SSE_SHORT_MAX(RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX))];
 	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
-	bool past = p && p->what == RC_REPLAY_SINCE && rc_replay_wanted(p);
 	bool missing = p && p->what == RC_REPLAY_SINCE && p->verdict != RC_VERDICT_ALL;
-	struct rc_str position = past ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub);
+	struct rc_str position = p ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub);
 	size_t len = rc_sse_hello(hello, RETRY_MS + rc_prng_below(&sv->prng, RETRY_MS), position);
 
 	if (!write_all(sv, c, hello, len))
@@ -380,7 +379,7 @@ void rc_sse_gap_to(struct rc_serve *sv, struct rc_conn *c, const struct rc_repli
 	struct rc_str id = rc_hub_position(sv->hub);
 
 	(void)offset;
-	if (replay != RC_NONE && rc_replay_wanted(rc_replay_at(sv, replay)))
+	if (replay != RC_NONE)
 		id = rc_replay_position(sv, rc_replay_at(sv, replay), position);
 	else if (replay == RC_NONE && s->cursor < r->log.tail)
 		id = id_before(r, s->cursor);

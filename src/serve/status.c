@@ -235,8 +235,7 @@ static void answer_gateway(
 	const struct rc_survey_set *clients = &survey->set[0], *subscriptions = &survey->set[1];
 	struct rc_textbuf b = rc_http_begin(sv, call, bound_of(survey));
 
-	rc_textbuf_add_text(
-		&b, sv->draining ? "{\"status\":\"draining\"," : "{\"status\":\"healthy\",");
+	rc_textbuf_add_text(&b, "{\"status\":\"healthy\",");
 	add_key(&b, "connectedClients");
 	rc_textbuf_add_u64(&b, sv->port.sum(sv->port.ctx, RC_C_clients));
 	rc_textbuf_add_text(&b, ",\"subscriptions\":{");

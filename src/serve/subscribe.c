@@ -196,7 +196,7 @@ static void write_position(struct rc_serve *sv, uint32_t sub, struct rc_textbuf 
 	const struct rc_replay *p = recovering(sv, sub);
 	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
 
-	if (p && !rc_replay_wanted(p))
+	if (p && !rep->pattern && !rc_replay_wanted(p))
 		p = NULL;
 	if (!rep->pattern)
 		rc_msg_suback_position(b, rc_replica_name(rep), p ? p->epoch : rep->epoch,
@@ -706,7 +706,7 @@ static bool waits(const struct rc_serve *sv, uint32_t sub, uint32_t place)
 	if (replay == RC_NONE)
 		return rc_hub_sub(sv->hub, sub)->listed_next == place;
 	return rc_replay_at(sv, replay)->place == place &&
-	       rc_replay_at(sv, replay)->phase < RC_REPLAY_ANSWERED;
+	       rc_replay_undecided(rc_replay_at(sv, replay));
 }
 
 /* A request that waits must not name a subscription that is gone. */
@@ -717,7 +717,8 @@ static void forget_in_requests(struct rc_serve *sv, struct rc_conn *c, uint32_t 
 			if (r->subs[i] == RC_NONE || (r->subs[i] & ~FRESH) != sub)
 				continue;
 			const struct rc_sub *s = rc_hub_sub(sv->hub, sub);
-			if ((r->subs[i] & FRESH) && (s->flags & RC_SUB_PAUSED) && waits(sv, sub, i))
+			if ((r->subs[i] & FRESH) && (s->flags & (RC_SUB_PAUSED | RC_SUB_HELD)) &&
+				waits(sv, sub, i))
 				r->remaining--;
 			r->subs[i] = RC_NONE;
 		}

@@ -138,7 +138,7 @@ void rc_survey_merge(struct rc_serve *sv, struct rc_survey *survey, struct rc_su
 
 struct rc_survey *rc_survey_new(struct rc_serve *sv)
 {
-	for (uint32_t i = 0; i < RC_SURVEYS_MAX; i++) {
+	for (uint32_t i = 0; i < RC_SURVEYS_MAX && !sv->draining; i++) {
 		if (sv->survey[i])
 			continue;
 		struct rc_survey *s = rc_pool_get(sv->pool, sizeof(*s));
@@ -192,7 +192,9 @@ static void end(struct rc_serve *sv, uint32_t slot)
 static void busy(struct rc_serve *sv, struct rc_http_call *call)
 {
 	rc_http_fail(sv, call, 503, "server_capacity_exceeded",
-		"too many such questions at once, or no memory for this one; ask again later");
+		sv->draining
+			? "the gateway stops"
+			: "too many such questions at once, or no memory for this one; ask again later");
 }
 
 static uint32_t slot_of(const struct rc_serve *sv, const struct rc_survey *survey)
@@ -259,8 +261,11 @@ void rc_survey_told(struct rc_serve *sv, const struct rc_survey_piece *piece)
 {
 	struct rc_survey *survey = sv->survey[piece->slot];
 
-	/* Every ask is answered before its survey ends. */
-	RC_ASSERT(survey && survey->token == piece->token);
+	/* Every ask is answered before its survey ends, but for one that was given up because the gateway stops. */
+	if (!survey || survey->token != piece->token) {
+		RC_ASSERT(sv->draining);
+		return;
+	}
 	RC_ASSERT(survey->state[piece->shard] == ASKED);
 	took(sv, survey, piece);
 }
@@ -315,6 +320,13 @@ void rc_survey_turn(struct rc_serve *sv)
 {
 	bool walked = false;
 
+	/* Another shard may end before it has answered. */
+	for (uint32_t slot = 0; sv->draining && slot < RC_SURVEYS_MAX; slot++) {
+		if (sv->survey[slot]) {
+			sv->survey[slot]->failed = true;
+			finish(sv, slot);
+		}
+	}
 	for (uint32_t i = 0; i < RC_SURVEYS_MAX; i++) {
 		uint32_t slot = (sv->survey_next + i) % RC_SURVEYS_MAX;
 		const struct rc_survey *survey = sv->survey[slot];

@@ -97,7 +97,7 @@ struct rc_survey {
 
 /* ---- asking: survey.c --------------------------------------------------------------------------- */
 
-/* NULL: too many at a time, or no memory. Sets are added, then it is started. */
+/* NULL: too many at a time, no memory, or the gateway stops. Sets are added, then it is started. */
 struct rc_survey *rc_survey_new(struct rc_serve *sv);
 void rc_survey_add(struct rc_survey *survey, enum rc_survey_kind kind, uint32_t limit,
 	struct rc_str prefix, struct rc_str after);

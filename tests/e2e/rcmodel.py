@@ -133,6 +133,10 @@ class Client:
         """Everything that was published has come, or was excused."""
         return self.connected and all(low == self.world.count(c) for (_, c), (low, _) in self.next.items())
 
+    def excused(self):
+        """What has not come is covered by what it was told."""
+        return self.connected and all(high == self.world.count(c) for (_, c), (_, high) in self.next.items())
+
     # ---- bytes
 
     def connect(self, address, life, request, rcvbuf):

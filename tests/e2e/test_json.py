@@ -414,7 +414,7 @@ def test_the_gateways_own_channels_are_forbidden(shared_gateway, connect, channe
 @pytest.mark.parametrize("message", [
     {"type": "publish", "channel": "a", "event": "e", "data": 1}, {"type": "command", "action": "x"},
     {"type": "chat:send", "payload": {"text": "hi"}}, {"type": "presence", "channel": "a"}, {"type": "nonsense"},
-    {"type": "history", "channel": "a"}, {"type": "refresh", "token": "x"}], ids=lambda m: m["type"])
+    {"type": "refresh", "token": "x"}], ids=lambda m: m["type"])
 def test_what_this_gateway_does_not_do_it_says(shared_gateway, connect, message):
     ws = connect(shared_gateway)
     ws.say({**message, "id": "7"})

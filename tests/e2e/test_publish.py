@@ -65,8 +65,9 @@ def test_the_event_is_called_message_when_nothing_is_said(web, reader):
     assert reader.next_event()["event"] == "message"
 
 
-def test_a_timestamp_is_kept(web, reader):
-    web.position(f"{reader.prefix}:x", timestamp=1768472100000)
+@pytest.mark.parametrize("time", [1768472100000, "2026-01-15T10:15:00.000Z", "2026-01-15T11:15:00+01:00"])
+def test_a_timestamp_is_kept(web, reader, time):
+    web.position(f"{reader.prefix}:x", timestamp=time)
     assert reader.next_event()["timestamp"] == "2026-01-15T10:15:00.000Z"
 
 
@@ -104,6 +105,8 @@ REFUSED = {
     "a timestamp with a fraction": ('{"channel":"a","data":1,"timestamp":1.5}', 400, "bad_request"),
     "a negative timestamp": ('{"channel":"a","data":1,"timestamp":-1}', 400, "bad_request"),
     "a timestamp beyond all years": ('{"channel":"a","data":1,"timestamp":253402300800000}', 400, "bad_request"),
+    "a timestamp before 1970": ('{"channel":"a","data":1,"timestamp":"1969-12-31T23:59:59Z"}', 400, "bad_request"),
+    "a timestamp that is a list": ('{"channel":"a","data":1,"timestamp":[1]}', 400, "bad_request"),
     "an id that is a list": ('{"channel":"a","data":1,"id":[]}', 400, "bad_request"),
     "an id that is long": (f'{{"channel":"a","data":1,"id":"{"x" * 130}"}}', 400, "bad_request"),
     "data that is too large": (f'{{"channel":"a","data":"{"x" * 65536}"}}', 413, "too_large"),

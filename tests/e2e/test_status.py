@@ -42,7 +42,7 @@ def pages(g, path, key, after="after", marker="next", **query):
 # ---- the gateway
 
 @pytest.mark.parametrize("path", ["/api/status", "/api/websocket/status"])
-def test_status_tells_who_is_there_and_what_they_hear(gateway, connect, shards, path):
+def test_status_tells_who_is_there_and_what_they_hear(gateway, connect, shards, tls, path):
     g = gateway()
     clients = [subscribed(connect, g, "news", f"user:{i}") for i in range(6)]
     clients[0].subscribe("news:*")
@@ -54,7 +54,8 @@ def test_status_tells_who_is_there_and_what_they_hear(gateway, connect, shards, 
     assert set(s["clientDetails"]) == sessions
     for i, ws in enumerate(clients):
         details = s["clientDetails"][session(ws)]
-        assert details["id"] == session(ws) and details["transport"] == "ws" and details["tls"] is None
+        assert details["id"] == session(ws) and details["transport"] == "ws"
+        assert details["tls"] is None if tls is None else details["tls"] in ("user", "kernel")
         assert details["address"] == "%s:%d" % ws.sock.getsockname()
         assert set(details["subscriptions"]) == {"news", f"user:{i}"} | ({"news:*"} if i == 0 else set())
         assert details["subscriptionCount"] == len(details["subscriptions"])
@@ -182,6 +183,7 @@ def laggard(g, ws):
     return next((l for l in get_json(g, "/api/laggards")["laggards"] if l["session"] == session(ws)), None)
 
 
+@pytest.mark.tsan
 @pytest.mark.deadline(180)
 def test_a_reader_that_stopped_is_named_with_its_channel_and_the_reason(gateway, publisher, connect):
     g = gateway({"namespace.slow.lag_bytes": "64MiB", "namespace.slow.lag_time": "0"})
@@ -274,3 +276,20 @@ def test_who_asks_and_goes_away_leaves_nothing_behind(gateway, publisher):
     eventually(lambda: get(g, "/api/channels").status == 200, "an answer")
     # One question holds more than 50 KiB while it lasts. A page of small objects may stay, for the next one.
     eventually(lambda: g.gauge("arena_used_bytes") <= before + (256 << 10), "the memory of the questions is given back")
+
+
+@pytest.mark.tsan
+@pytest.mark.deadline(120)
+def test_questions_do_not_hold_up_the_end(gateway, publisher):
+    g = gateway({"drain_timeout": "60s"})
+    publisher(g, "p").stream([(f"c:{n}", "1") for n in range(4000)], per_batch=100)
+    asking = [Stream(open_socket(g.plain_http)) for _ in range(20)]
+    for s in asking:
+        s.send_bytes(b"GET /api/channels?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    g.stop(seconds=20)
+    # Whole answers, or none.
+    for s in asking:
+        answer = s.read_to_end()
+        if answer:
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert int(head.split(b" ", 2)[1]) in (200, 503) and json.loads(body), head

@@ -157,6 +157,9 @@ static void only_the_second_group_churns_or_drops(void **state)
 	build("storm --storm-after 2");
 	assert_true(g[0].storm_after_seconds == 0 && g[1].storm_after_seconds == 2);
 	assert_false(g[1].recover);
+	assert_true(g[1].storm_away_seconds == 0);
+	build("storm --storm-away 1.5");
+	assert_true(g[0].storm_away_seconds == 0 && g[1].storm_away_seconds == 1.5);
 	build("storm --recover --share 100");
 	assert_true(g[1].recover);
 	assert_int_equal(g[0].clients, 0);

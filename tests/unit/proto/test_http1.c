@@ -510,6 +510,22 @@ static void answer_without_body_says_so(void **state)
 	assert_memory_equal(out, none, sizeof(none) - 1);
 }
 
+static void the_head_of_an_answer_stands_alone(void **state)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: "
+				   "18446744073709551615\r\nConnection: close\r\nX: y\r\n\r\n";
+	char out[256];
+
+	(void)state;
+	for (size_t cap = 0; cap < sizeof(head) - 1; cap++)
+		assert_int_equal(
+			rc_http_answer_head(out, cap, 200, "X: y\r\n", "a/b", UINT64_MAX, true), 0);
+	assert_int_equal(rc_http_answer_head(
+				 out, sizeof(head) - 1, 200, "X: y\r\n", "a/b", UINT64_MAX, true),
+		sizeof(head) - 1);
+	assert_memory_equal(out, head, sizeof(head) - 1);
+}
+
 static void reason_is_never_null(void **state)
 {
 	(void)state;
@@ -544,6 +560,7 @@ int main(void)
 		cmocka_unit_test(unescape_works_in_place),
 		cmocka_unit_test(answer_is_a_whole_response_or_nothing),
 		cmocka_unit_test(answer_without_body_says_so),
+		cmocka_unit_test(the_head_of_an_answer_stands_alone),
 		cmocka_unit_test(reason_is_never_null),
 	};
 
