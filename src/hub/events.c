@@ -60,8 +60,8 @@ void rc_replica_appended(struct rc_hub *h, uint32_t index, const struct rc_tell 
 	bool newest = ns->policy == RC_SLOW_LATEST || (ns->first_latest && r->owned != RC_NONE);
 
 	if (newest && ns->key.len &&
-		!rc_last_values_put(
-			&r->last, h->pool, t->key, r->log.tail, t->stamp, frame, len, ns->lag_bytes))
+		!rc_last_values_put(&r->last, h->pool, t->key, r->log.tail, t->stamp, frame, len,
+			ns->lag_bytes))
 		rc_count(h->counters, RC_C_arena_refused, 1);
 	const struct rc_log_mark mark = {.tick_ms = h->now_ms,
 		.time_ms = (uint32_t)t->time_ms,

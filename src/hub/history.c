@@ -380,7 +380,8 @@ static void put_latest(struct answer *a, const struct rc_replica *r, uint64_t fr
 		for (uint32_t i = rc_last_values_from(&r->last, from); i != RC_NONE;
 			i = r->last.entry[i].newer) {
 			const struct rc_last_value *v = &r->last.entry[i];
-			f = (struct rc_log_frame){.bytes = v->frame, .len = v->len, .stamp = v->stamp};
+			f = (struct rc_log_frame){
+				.bytes = v->frame, .len = v->len, .stamp = v->stamp};
 			if (!put(a, &f, 0)) {
 				a->out.more = true;
 				return;

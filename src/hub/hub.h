@@ -131,7 +131,7 @@ struct rc_fetch {
 	bool check;   /* only whether it is all there, and where it begins */
 	bool broad;   /* of several channels or patterns, in the order of their stamps */
 	bool lenient; /* also what is over the limits of the history but still there */
-	bool kept;    /* channels without a history are nobody's concern: nothing of theirs is missing */
+	bool kept; /* channels without a history are nobody's concern: nothing of theirs is missing */
 	uint32_t events_max, bytes_max;
 	uint64_t epoch;      /* of the channel, with an offset */
 	uint64_t after;      /* offset, stamp, or milliseconds since 1970 */
@@ -364,11 +364,11 @@ struct rc_hub {
 	uint32_t own_subs;     /* hidden ones, which nobody asked for */
 	uint32_t own_channels; /* the gateway's own */
 
-	uint64_t stamp; /* of the newest event that was ordered here */
+	uint64_t stamp;   /* of the newest event that was ordered here */
 	uint64_t time_ms; /* when it came in; never goes back */
 	uint64_t seen
 		[RC_HUB_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
-	uint64_t forgotten_stamp;   /* the newest of channels that were forgotten; 0 = none had any */
+	uint64_t forgotten_stamp; /* the newest of channels that were forgotten; 0 = none had any */
 	uint32_t forgotten_time_ms; /* when that event came in */
 	uint32_t recent_first, recent_last;
 	struct rc_log_queue history;

@@ -121,12 +121,8 @@ bool rc_last_values_put(struct rc_last_values *v, struct rc_pool *pool, uint64_t
 	struct rc_last_value *e = &v->entry[index];
 	v->free_first = e->chain;
 	uint32_t *link = bucket_of(v, key);
-	*e = (struct rc_last_value){.frame = copy,
-		.key = key,
-		.pos = pos,
-		.stamp = stamp,
-		.len = len,
-		.chain = *link};
+	*e = (struct rc_last_value){
+		.frame = copy, .key = key, .pos = pos, .stamp = stamp, .len = len, .chain = *link};
 	*link = index;
 	link_newest(v, index);
 	v->bytes += len;

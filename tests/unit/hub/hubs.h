@@ -234,8 +234,8 @@ static inline bool hubs_fetch(struct hubs_shard *s, uint32_t owner, const struct
 		return rc_owner_fetch(&s->hub, q);
 	if (!hubs_room(s->all, &s->all->asks[s->index][owner], 1))
 		return false;
-	struct hubs_record *r = hubs_put(&s->all->asks[s->index][owner], HUBS_FETCH, RC_STR(""),
-		q->names.ptr, q->names.len);
+	struct hubs_record *r = hubs_put(
+		&s->all->asks[s->index][owner], HUBS_FETCH, RC_STR(""), q->names.ptr, q->names.len);
 	r->fetch = *q;
 	r->fetch.names.ptr = (const char *)r->bytes;
 	return true;

@@ -270,8 +270,8 @@ static void assert_kept(const char *name, uint64_t epoch, uint32_t first, uint32
 			assert_events(0, 0);
 			continue;
 		}
-		assert_int_equal(got.f.verdict,
-			after + 1 < first ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL);
+		assert_int_equal(
+			got.f.verdict, after + 1 < first ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL);
 		assert_int_equal(got.f.next, last);
 		assert_false(got.f.more);
 		uint32_t begin = RC_MAX(after + 1, first);
@@ -389,12 +389,12 @@ static void subscribers_come_and_go_over_a_history(void **state)
 	for (uint32_t n = 6; n <= 60; n++)
 		publish("a", n, 400);
 	assert_kept("a", epoch, 51, 60);
-	assert_true(history_of("a")->log.count_tail - rc_log_count_head(&history_of("a")->log) >=
-		    55);
+	assert_true(
+		history_of("a")->log.count_tail - rc_log_count_head(&history_of("a")->log) >= 55);
 	read_all(late);
 	assert_kept("a", epoch, 51, 60);
-	assert_true(history_of("a")->log.count_tail - rc_log_count_head(&history_of("a")->log) <
-		    30);
+	assert_true(
+		history_of("a")->log.count_tail - rc_log_count_head(&history_of("a")->log) < 30);
 	/* With nobody there the channel idles, and comes to its end with its history. */
 	unsubscribe(2, late);
 	assert_kept("a", epoch, 51, 60);
@@ -544,14 +544,14 @@ static void who_asks_by_the_clock_is_told_of_a_forgotten_life(void **state)
 			.broad = true,
 			.after = since,
 			.names = RC_STR("\1a")}));
-		assert_int_equal(got.f.verdict,
-			since == begin ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL);
+		assert_int_equal(
+			got.f.verdict, since == begin ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL);
 		assert_true(fetch((struct rc_fetch){.how = RC_FETCH_TIME,
 			.broad = true,
 			.after = since,
 			.names = RC_STR("\2**")}));
-		assert_int_equal(got.f.verdict,
-			since == begin ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL);
+		assert_int_equal(
+			got.f.verdict, since == begin ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL);
 	}
 }
 
@@ -869,7 +869,8 @@ static void assert_merged(struct rc_str names, uint64_t after, uint64_t until, u
 		for (uint32_t i = 0; i < got.count; i++) {
 			do
 				stamp++;
-			while (!model_wants(names.ptr, (uint32_t)names.len, model[stamp - 1].channel));
+			while (!model_wants(
+				names.ptr, (uint32_t)names.len, model[stamp - 1].channel));
 			assert_int_equal(got.stamp[i], stamp);
 			assert_string_equal(got.channel[i], model[stamp - 1].channel);
 			assert_int_equal(got.number[i], model[stamp - 1].number);
@@ -882,16 +883,15 @@ static void assert_merged(struct rc_str names, uint64_t after, uint64_t until, u
 	if (after <= end)
 		assert_int_equal(q.after, end);
 	for (stamp++; stamp <= end; stamp++)
-		assert_false(model_wants(
-			names.ptr, (uint32_t)names.len, model[stamp - 1].channel));
+		assert_false(model_wants(names.ptr, (uint32_t)names.len, model[stamp - 1].channel));
 }
 
 static void many_channels_are_merged_in_the_order_of_their_stamps(void **state)
 {
 	static const char *const channels[] = {"a", "b", "a:x", "a:y", "b:x", "c", "$own"};
 	static const struct rc_str questions[] = {RC_STR("\1a\1b"), RC_STR("\3a:*"),
-		RC_STR("\1c\3a:x\4none"), RC_STR("\2**"), RC_STR("\3*:x\1a\2**"),
-		RC_STR("\4none"), RC_STR("\2q*")};
+		RC_STR("\1c\3a:x\4none"), RC_STR("\2**"), RC_STR("\3*:x\1a\2**"), RC_STR("\4none"),
+		RC_STR("\2q*")};
 	uint32_t counts[RC_ARRAY_LEN(channels)] = {0};
 	struct rc_prng prng;
 
@@ -1111,8 +1111,7 @@ static void the_newest_of_each_key_is_given_page_by_page(void **state)
 	h.namespaces[1].first_latest = true;
 	for (uint32_t n = 1; n <= 40; n++)
 		publish_key(n, n % 7);
-	struct rc_fetch q = {
-		.how = RC_FETCH_LATEST, .events_max = 2, .names = RC_STR("keyed:a")};
+	struct rc_fetch q = {.how = RC_FETCH_LATEST, .events_max = 2, .names = RC_STR("keyed:a")};
 	uint32_t number = 34;
 	do {
 		assert_true(fetch(q));

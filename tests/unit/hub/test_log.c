@@ -465,10 +465,9 @@ static void frames_behind_a_stamp_and_since_a_time_are_found(void **state)
 	assert_int_equal(rc_log_since_tick(&log_, 0), 0);
 	/* Several in the same millisecond, and holes between the stamps. */
 	for (uint32_t i = 0; i < 500; i++)
-		assert_true(append_with(1 + i % 50 * 20,
-			(struct rc_log_mark){.tick_ms = i / 3 * 2,
-				.time_ms = 1000 + i / 5,
-				.stamp = 10 + i * 3}));
+		assert_true(append_with(1 + i % 50 * 20, (struct rc_log_mark){.tick_ms = i / 3 * 2,
+								 .time_ms = 1000 + i / 5,
+								 .stamp = 10 + i * 3}));
 	for (int trimmed = 0; trimmed < 2; trimmed++) {
 		uint64_t head = rc_log_count_head(&log_);
 		for (uint64_t stamp = 0; stamp < 10 + 500 * 3 + 5; stamp++) {
@@ -504,9 +503,8 @@ static void clocks_may_wrap_within_a_log(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 400; i++)
-		assert_true(append_with(50,
-			(struct rc_log_mark){
-				.tick_ms = UINT32_MAX - 200 + i, .time_ms = UINT32_MAX - 100 + i}));
+		assert_true(append_with(50, (struct rc_log_mark){.tick_ms = UINT32_MAX - 200 + i,
+						    .time_ms = UINT32_MAX - 100 + i}));
 	for (uint32_t i = 0; i < 400; i++) {
 		assert_int_equal(rc_log_since_tick(&log_, UINT32_MAX - 200 + i), i);
 		assert_int_equal(rc_log_since_time(&log_, UINT32_MAX - 100 + i), i);
