@@ -142,9 +142,10 @@ void rc_replica_tell(struct rc_hub *h, const struct rc_tell *t)
 				if (r->linked_count)
 					rc_stream_follow(h, index, t);
 				append(h, index, t);
-				bool kept = r->owned != RC_NONE; /* else it may go now */
+				/* One that keeps a history outlives its last reader; another may be gone by then. */
+				bool owned = r->owned != RC_NONE;
 				rc_replica_unpin(h, index, pinned);
-				if (used && kept && !rc_replica_used(r))
+				if (used && owned && !rc_replica_used(r))
 					rc_replica_leave(h, index);
 			}
 		}

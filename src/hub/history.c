@@ -281,7 +281,8 @@ static bool forgot_stamp(const struct rc_hub *h, uint64_t stamp)
 
 static bool forgot_time(const struct rc_hub *h, uint32_t time)
 {
-	return h->forgotten_stamp && (int32_t)(h->forgotten_time_ms - time) >= 0;
+	/* What was before this run of the gateway is forgotten too. */
+	return (int32_t)(h->forgotten_time_ms - time) >= 0;
 }
 
 /* ---- of one channel */

@@ -162,7 +162,7 @@ static void answer_http(
 	rc_msg_history_begin(&b, (struct rc_str){NULL, 0}, sv->wall_ms,
 		(struct rc_str){r->channel, r->channel_len});
 	rc_history_write(&b, f, f->verdict == RC_VERDICT_ALL && !r->of_another_run);
-	rc_http_end(sv, call, 200, "Cache-Control: no-store\r\n", "application/json", &b);
+	rc_http_end(sv, call, 200, NULL, "application/json", &b);
 }
 
 /* False: the query is not understood. */

@@ -246,7 +246,9 @@ static bool open_here(const struct rc_serve *sv, const struct rc_conn *c)
 
 	if (open == RC_CONFIG_OPEN_NO || !rc_address_is_loopback(listener(sv, c)))
 		return false;
-	return open == RC_CONFIG_OPEN_YES || !sv->config->admin_token[0];
+	/* Who wrote a configuration says there who may; a port of the API's own says it too. */
+	bool said = sv->config->file[0] && !(c->stage & RC_HTTP_ON_ADMIN_PORT);
+	return open == RC_CONFIG_OPEN_YES || (!sv->config->admin_token[0] && !said);
 }
 
 /* Why a request without the token is not let in, though the port is open; NULL: it is. */

@@ -53,7 +53,8 @@ static enum rc_http_result root(struct rc_serve *sv, struct rc_http_call *call)
 {
 	rc_http_respond(sv, call, 200, NULL, plain,
 		RC_STR("ringcast " RC_VERSION
-		       "\nOpen a WebSocket on /ws, for example /ws?channel=news\n"));
+		       "\nOpen a WebSocket on /ws, for example /ws?channel=news,\n"
+		       "or an event stream on /events?channel=news\n"));
 	return RC_HTTP_DONE;
 }
 

@@ -89,6 +89,10 @@ static enum refusal read_query(struct wish *w, struct rc_str query)
 	char buf[2048];
 	bool since = false;
 
+	while (rc_http_query_next(&rest, &key, &value))
+		w->back |= rc_str_eq(key, RC_STR("lastEventId")) && value.len;
+	rest = query;
+
 	while (rc_http_query_next(&rest, &key, &value)) {
 		bool channel = is_channel_word(key);
 		bool from =
@@ -112,7 +116,6 @@ static enum refusal read_query(struct wish *w, struct rc_str query)
 			if (since || rc_msg_since_text(text, &w->since) < 0)
 				return BAD_REQUEST;
 			since = true;
-			w->back = rc_str_eq(key, RC_STR("lastEventId"));
 		}
 	}
 	return w->count ? NOTHING : BAD_REQUEST;

@@ -11,7 +11,6 @@
 #define LIMIT_MAX      1000u
 #define TOP_STANDARD   20u
 #define JSON           "application/json"
-#define NO_STORE       "Cache-Control: no-store\r\n"
 
 /* ---- what was asked ----------------------------------------------------------------------------- */
 
@@ -172,7 +171,7 @@ static void answer_channels(
 	add_next(&b, "next", set);
 	add_timestamp(sv, &b);
 	rc_textbuf_add_char(&b, '}');
-	rc_http_end(sv, call, 200, NO_STORE, JSON, &b);
+	rc_http_end(sv, call, 200, NULL, JSON, &b);
 }
 
 enum rc_http_result rc_status_channels(struct rc_serve *sv, struct rc_http_call *call)
@@ -199,7 +198,7 @@ static void answer_channel(
 	}
 	struct rc_textbuf b = rc_http_begin(sv, call, bound_of(survey));
 	add_channel(sv, &b, set->at[0]);
-	rc_http_end(sv, call, 200, NO_STORE, JSON, &b);
+	rc_http_end(sv, call, 200, NULL, JSON, &b);
 }
 
 /* As it is written: a slash of the channel's own name is escaped. */
@@ -266,7 +265,7 @@ static void answer_gateway(
 	rc_textbuf_add_char(&b, ',');
 	add_timestamp(sv, &b);
 	rc_textbuf_add_char(&b, '}');
-	rc_http_end(sv, call, 200, NO_STORE, JSON, &b);
+	rc_http_end(sv, call, 200, NULL, JSON, &b);
 }
 
 enum rc_http_result rc_status_gateway(struct rc_serve *sv, struct rc_http_call *call)
@@ -301,7 +300,7 @@ static void answer_laggards(
 	rc_textbuf_add_text(&b, set->more ? "],\"more\":true," : "],\"more\":false,");
 	add_timestamp(sv, &b);
 	rc_textbuf_add_char(&b, '}');
-	rc_http_end(sv, call, 200, NO_STORE, JSON, &b);
+	rc_http_end(sv, call, 200, NULL, JSON, &b);
 }
 
 enum rc_http_result rc_status_laggards(struct rc_serve *sv, struct rc_http_call *call)

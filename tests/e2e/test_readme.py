@@ -26,6 +26,7 @@ import pytest
 import rccompile
 import rccounters
 from deadline import Deadline, eventually
+from rcproxy import Tunnel
 
 ROOT = rccompile.ROOT
 README = os.path.join(ROOT, "README.md")
@@ -207,6 +208,41 @@ def test_the_configuration_in_it_holds(shards, folder):
     assert re.search(r"slow_key = symbol\b", printed.partition("[namespace quotes]")[2]), printed
     found = json.loads(subprocess.run([program, "check", "--json", "--config", path], capture_output=True, text=True, env=env).stdout)
     assert found["config"]["fine"], found["config"]
+
+
+@pytest.mark.deadline(120)
+def test_the_page_comes_back_where_it_was(gateway, publisher, folder):
+    """The lines for a browser, in node: they need nothing but a WebSocket."""
+    node = shutil.which("node")
+    if not node or subprocess.run([node, "--experimental-websocket", "-e", "new WebSocket('ws://127.0.0.1:1').onerror = () => 0"],
+                                  capture_output=True).returncode:
+        pytest.skip("no node that has WebSocket")
+    g = gateway({"namespace.history_size": "10"})
+    p = publisher(g)
+    with Tunnel(g.http) as tunnel:
+        text, = [text for kind, text in blocks() if kind == "js news.js"]
+        assert text.count("127.0.0.1:8080") == 1
+        path = os.path.join(folder, "news.js")
+        with open(path, "w") as f:
+            f.write(text.replace("127.0.0.1:8080", f"127.0.0.1:{tunnel.port}"))
+        page = Terminal([node, "--experimental-websocket", path], "page.log", cwd=folder)
+        try:
+            g.until_counter("subscriptions", 1)
+            p.publish("news", '"first"')
+            page.await_text("first\n")
+            for missed, complaint in ((5, ""), (20, "get the state anew: trimmed\n")):
+                tunnel.cut(stay=True)
+                g.until_counter("clients", 0)
+                for n in range(missed):
+                    p.publish("news", f'"{missed}-{n}"')
+                tunnel.mend()
+                g.until_counter("subscriptions", 1)
+                p.publish("news", f'"after {missed}"')
+                page.await_text(f"after {missed}\n")
+                came = page.said.split("first\n")[1].splitlines(keepends=True)
+                assert "".join(came).endswith((complaint or "".join(f"5-{n}\n" for n in range(5))) + f"after {missed}\n"), page.said
+        finally:
+            page.kill()
 
 
 def test_the_locations_for_nginx_hold(shards, folder):
