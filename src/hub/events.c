@@ -61,7 +61,7 @@ void rc_replica_appended(struct rc_hub *h, uint32_t index, const struct rc_tell 
 
 	if (newest && ns->key.len &&
 		!rc_last_values_put(
-			&r->last, h->pool, t->key, r->log.tail, frame, len, ns->lag_bytes))
+			&r->last, h->pool, t->key, r->log.tail, t->stamp, frame, len, ns->lag_bytes))
 		rc_count(h->counters, RC_C_arena_refused, 1);
 	const struct rc_log_mark mark = {.tick_ms = h->now_ms,
 		.time_ms = (uint32_t)t->time_ms,
@@ -142,9 +142,10 @@ void rc_replica_tell(struct rc_hub *h, const struct rc_tell *t)
 				if (r->linked_count)
 					rc_stream_follow(h, index, t);
 				append(h, index, t);
-				bool kept = r->owned != RC_NONE; /* else it may go now */
+				/* One that keeps a history outlives its last reader; another may be gone by then. */
+				bool owned = r->owned != RC_NONE;
 				rc_replica_unpin(h, index, pinned);
-				if (used && kept && !rc_replica_used(r))
+				if (used && owned && !rc_replica_used(r))
 					rc_replica_leave(h, index);
 			}
 		}

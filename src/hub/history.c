@@ -273,7 +273,35 @@ static bool next_name(struct rc_str *rest, struct rc_str *name)
 	return true;
 }
 
+/* An event after that stamp, or at that time or later, went with a channel that was forgotten. */
+static bool forgot_stamp(const struct rc_hub *h, uint64_t stamp)
+{
+	return h->forgotten_stamp > stamp;
+}
+
+static bool forgot_time(const struct rc_hub *h, uint32_t time)
+{
+	return h->forgotten_stamp && (int32_t)(h->forgotten_time_ms - time) >= 0;
+}
+
 /* ---- of one channel */
+
+/* It is not known here, or not any more. */
+static enum rc_verdict unknown_verdict(const struct rc_hub *h, const struct rc_fetch *q)
+{
+	switch (q->how) {
+	case RC_FETCH_OFFSET:
+		return RC_VERDICT_EPOCH;
+	case RC_FETCH_STAMP:
+		if (q->after > h->stamp)
+			return RC_VERDICT_AHEAD;
+		return forgot_stamp(h, q->after) ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL;
+	case RC_FETCH_TIME:
+		return forgot_time(h, time_bits(q->after)) ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL;
+	default:
+		return RC_VERDICT_ALL;
+	}
+}
 
 static void one_verdict(struct answer *a, const struct rc_fetch *q, const struct rc_owned *o,
 	const struct rc_replica *r, struct bounds b)
@@ -309,7 +337,7 @@ static void one_verdict(struct answer *a, const struct rc_fetch *q, const struct
 		if (q->after > a->h->stamp)
 			a->out.verdict = RC_VERDICT_AHEAD;
 		else if ((r ? b.trimmed_stamp : o->stamp) > q->after ||
-			 (o->born > q->after && a->h->forgotten_stamp > q->after))
+			 (o->born > q->after && forgot_stamp(a->h, q->after)))
 			a->out.verdict = RC_VERDICT_TRIMMED;
 		break;
 	case RC_FETCH_TIME: {
@@ -318,7 +346,9 @@ static void one_verdict(struct answer *a, const struct rc_fetch *q, const struct
 		uint32_t trimmed_time = r ? b.trimmed_time_ms : o->time_ms;
 		from = r ? RC_MAX(rc_log_since_time(&r->log, time), b.ordinal) : 0;
 		a->out.next = r && from < r->log.count_tail ? offset_of(r, from) - 1 : o->offset;
-		if (trimmed && (int32_t)(trimmed_time - time) >= 0)
+		/* Or an earlier life of the channel had it. */
+		if ((trimmed && (int32_t)(trimmed_time - time) >= 0) ||
+			((int32_t)(o->born_ms - time) >= 0 && forgot_time(a->h, time)))
 			a->out.verdict = RC_VERDICT_TRIMMED;
 		break;
 	}
@@ -350,7 +380,7 @@ static void put_latest(struct answer *a, const struct rc_replica *r, uint64_t fr
 		for (uint32_t i = rc_last_values_from(&r->last, from); i != RC_NONE;
 			i = r->last.entry[i].newer) {
 			const struct rc_last_value *v = &r->last.entry[i];
-			f = (struct rc_log_frame){.bytes = v->frame, .len = v->len};
+			f = (struct rc_log_frame){.bytes = v->frame, .len = v->len, .stamp = v->stamp};
 			if (!put(a, &f, 0)) {
 				a->out.more = true;
 				return;
@@ -399,7 +429,7 @@ static void fetch_one(struct answer *a, const struct rc_fetch *q)
 	uint32_t index = rc_owner_find(h, q->names, rc_hub_hash(h, q->names));
 
 	if (index == RC_NONE) {
-		a->out.verdict = q->how == RC_FETCH_OFFSET ? RC_VERDICT_EPOCH : RC_VERDICT_ALL;
+		a->out.verdict = (uint8_t)unknown_verdict(h, q);
 		return;
 	}
 	const struct rc_owned *o = owned_at(h, index);
@@ -461,7 +491,7 @@ static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search
 	const struct rc_owned *o = owned_at(h, index);
 	struct rc_log_frame f;
 
-	if (o->name[0] == '$' ||
+	if (o->name[0] == '$' || o->stamp == 0 ||
 		(s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after))
 		return;
 	if (o->replica == RC_NONE) {
@@ -500,6 +530,11 @@ static bool matches(struct rc_str names, const struct rc_owned *o)
 	return false;
 }
 
+static bool born_since(const struct rc_owned *o, const struct search *s)
+{
+	return s->time ? (int32_t)(o->born_ms - s->at) >= 0 : o->born > s->after;
+}
+
 static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct search *s)
 {
 	struct rc_str rest = q->names, name;
@@ -513,6 +548,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 			s->verdict = RC_VERDICT_TRIMMED;
 		return;
 	}
+	bool forgot = s->time ? forgot_time(h, s->at) : forgot_stamp(h, s->after);
 	if (patterns) {
 		for (uint32_t i = h->recent_first; i != RC_NONE;) {
 			const struct rc_owned *o = owned_at(h, i);
@@ -523,7 +559,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 			i = o->recent_next;
 		}
 		/* What was forgotten may have matched. */
-		if (h->forgotten_stamp > s->after && s->verdict == RC_VERDICT_ALL)
+		if (forgot && s->verdict == RC_VERDICT_ALL)
 			s->verdict = RC_VERDICT_TRIMMED;
 		return;
 	}
@@ -532,10 +568,10 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 		if (rc_hub_owner(h, hash) != h->limits.shard)
 			continue;
 		uint32_t index = rc_owner_find(h, name, hash);
-		bool reborn = index == RC_NONE || owned_at(h, index)->born > s->after;
+		bool reborn = index == RC_NONE || born_since(owned_at(h, index), s);
 		if (index != RC_NONE)
 			add_source(h, q, s, index);
-		if (reborn && h->forgotten_stamp > s->after && s->verdict == RC_VERDICT_ALL)
+		if (reborn && forgot && s->verdict == RC_VERDICT_ALL)
 			s->verdict = RC_VERDICT_TRIMMED;
 	}
 }

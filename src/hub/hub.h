@@ -217,6 +217,7 @@ struct rc_owned {
 	uint64_t stamp;                    /* of the newest event */
 	uint64_t born;                     /* the shard's newest stamp when this life began */
 	uint32_t time_ms;                  /* of the newest event */
+	uint32_t born_ms;                  /* the shard's newest time when this life began */
 	bool idle;
 	bool recent;
 };
@@ -364,9 +365,11 @@ struct rc_hub {
 	uint32_t own_channels; /* the gateway's own */
 
 	uint64_t stamp; /* of the newest event that was ordered here */
+	uint64_t time_ms; /* when it came in; never goes back */
 	uint64_t seen
 		[RC_HUB_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
-	uint64_t forgotten_stamp; /* the newest of channels that were forgotten */
+	uint64_t forgotten_stamp;   /* the newest of channels that were forgotten; 0 = none had any */
+	uint32_t forgotten_time_ms; /* when that event came in */
 	uint32_t recent_first, recent_last;
 	struct rc_log_queue history;
 	unsigned char *fetch; /* frames of an answer */

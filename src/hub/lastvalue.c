@@ -100,7 +100,7 @@ static bool grow(struct rc_last_values *v, struct rc_pool *pool)
 }
 
 bool rc_last_values_put(struct rc_last_values *v, struct rc_pool *pool, uint64_t key, uint64_t pos,
-	const void *frame, uint32_t len, uint64_t limit_bytes)
+	uint64_t stamp, const void *frame, uint32_t len, uint64_t limit_bytes)
 {
 	if (v->size) {
 		uint32_t index = *bucket_of(v, key);
@@ -121,8 +121,12 @@ bool rc_last_values_put(struct rc_last_values *v, struct rc_pool *pool, uint64_t
 	struct rc_last_value *e = &v->entry[index];
 	v->free_first = e->chain;
 	uint32_t *link = bucket_of(v, key);
-	*e = (struct rc_last_value){
-		.frame = copy, .key = key, .pos = pos, .len = len, .chain = *link};
+	*e = (struct rc_last_value){.frame = copy,
+		.key = key,
+		.pos = pos,
+		.stamp = stamp,
+		.len = len,
+		.chain = *link};
 	*link = index;
 	link_newest(v, index);
 	v->bytes += len;

@@ -16,6 +16,7 @@ struct rc_last_value {
 	unsigned char *frame;
 	uint64_t key;
 	uint64_t pos; /* of the frame in the log, even when the log has let go of it */
+	uint64_t stamp;
 	uint32_t len;
 	uint32_t chain; /* next of the same bucket, or the next free entry */
 	uint32_t older, newer;
@@ -35,7 +36,7 @@ void rc_last_values_init(struct rc_last_values *v);
 void rc_last_values_clear(struct rc_last_values *v, struct rc_pool *pool);
 /* False: no memory; the key then has no value, rather than an old one. */
 bool rc_last_values_put(struct rc_last_values *v, struct rc_pool *pool, uint64_t key, uint64_t pos,
-	const void *frame, uint32_t len, uint64_t limit_bytes);
+	uint64_t stamp, const void *frame, uint32_t len, uint64_t limit_bytes);
 /* The oldest entry at or after pos; RC_NONE when there is none. Then follow `newer`. */
 uint32_t rc_last_values_from(const struct rc_last_values *v, uint64_t pos);
 

@@ -106,7 +106,10 @@ static void forget(struct rc_hub *h, uint32_t index)
 	idle_unlink(h, index);
 	recent_unlink(h, index);
 	rc_history_drop(h, index);
-	h->forgotten_stamp = RC_MAX(h->forgotten_stamp, o->stamp);
+	if (o->stamp > h->forgotten_stamp) {
+		h->forgotten_stamp = o->stamp;
+		h->forgotten_time_ms = o->time_ms;
+	}
 	rc_table_remove(&h->owned_table, o->hash, index);
 	h->own_channels -= o->name[0] == '$';
 	rc_pool_put(h->pool, o->name, o->name_len);
@@ -191,6 +194,7 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 	o->hash = hash;
 	o->replica = RC_NONE;
 	o->born = h->stamp;
+	o->born_ms = (uint32_t)h->time_ms;
 	o->epoch = rc_random_secret(&h->random) & (((uint64_t)1 << RC_EPOCH_BITS) - 1);
 	rc_table_add(&h->owned_table, hash, index);
 	h->own_channels += rc_name_reserved(name);
@@ -259,6 +263,9 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 	if (ns->history_size && o->replica == RC_NONE)
 		rc_history_keep(h, index);
 	uint64_t by_pattern = pattern_shards(h, o);
+	/* The shard of its publisher may have looked at the clock earlier than that of the event before: who asks by time
+	 * counts on an order that is the same as that of the stamps. */
+	uint64_t time_ms = RC_MAX(h->time_ms, p->time_ms);
 	uint64_t direct = o->interest;
 	if (o->replica != RC_NONE)
 		direct |= (uint64_t)1 << h->limits.shard;
@@ -288,7 +295,7 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 			.key = key_of(h, ns, p),
 			.taken_ns = p->taken_ns,
 			.stamp = h->stamp + 1,
-			.time_ms = p->time_ms,
+			.time_ms = time_ms,
 			.from = h->limits.shard,
 			.frame = h->scratch,
 			.frame_len = (uint32_t)rc_event_ws_encode(
@@ -306,7 +313,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 	o->stamp = ++h->stamp;
 	h->seen[h->limits.shard] = h->stamp;
 	h->position_len = 0;
-	o->time_ms = (uint32_t)p->time_ms;
+	o->time_ms = (uint32_t)time_ms;
+	h->time_ms = time_ms;
 	if (h->limits.keeps_history)
 		recent_touch(h, index);
 	if (!o->interest)

@@ -7,7 +7,7 @@
 /* A client that has more than this waiting is not read ahead for. */
 #define OUT_ENOUGH 4096u
 /* Replays that a turn goes on with. */
-#define PER_TURN 256u
+#define PER_TURN 64u
 
 static uint32_t replays_max(const struct rc_config *config)
 {
@@ -123,20 +123,19 @@ uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
 
 static void unlist(struct rc_serve *sv, uint32_t index)
 {
-	uint32_t *link = &sv->replay_first;
+	struct rc_replay *p = rc_replay_at(sv, index);
 
-	uint32_t before = RC_NONE;
-
-	if (!rc_replay_at(sv, index)->listed)
+	if (!p->listed)
 		return;
-	while (*link != index) {
-		before = *link;
-		link = &rc_replay_at(sv, *link)->next;
-	}
-	*link = rc_replay_at(sv, index)->next;
-	if (sv->replay_last == index)
-		sv->replay_last = before;
-	rc_replay_at(sv, index)->listed = false;
+	if (p->prev != RC_NONE)
+		rc_replay_at(sv, p->prev)->next = p->next;
+	else
+		sv->replay_first = p->next;
+	if (p->next != RC_NONE)
+		rc_replay_at(sv, p->next)->prev = p->prev;
+	else
+		sv->replay_last = p->prev;
+	p->listed = false;
 	sv->replay_count--;
 }
 
@@ -148,6 +147,7 @@ static void run(struct rc_serve *sv, uint32_t index)
 		return;
 	p->listed = true;
 	p->next = RC_NONE;
+	p->prev = sv->replay_last;
 	if (sv->replay_last != RC_NONE)
 		rc_replay_at(sv, sv->replay_last)->next = index;
 	else
@@ -650,6 +650,14 @@ void rc_replay_start(struct rc_serve *sv, uint32_t index)
 		run(sv, index);
 }
 
+/* Batches that wait to be read must not take what the live events need. */
+static bool memory_is_short(const struct rc_serve *sv)
+{
+	const struct rc_buddy *arena = sv->pool->arena;
+
+	return arena->used_bytes > (uint64_t)arena->units * RC_BUDDY_MIN / 8 * 7;
+}
+
 void rc_replay_turn(struct rc_serve *sv)
 {
 	/* Going on puts some back, behind these. */
@@ -665,6 +673,10 @@ void rc_replay_turn(struct rc_serve *sv)
 			check_more(sv, index, false);
 		} else if (p->due == 0 && c->out_len > OUT_ENOUGH) {
 			c->flags |= RC_CONN_REPLAYING;
+		} else if (p->due == 0 && memory_is_short(sv)) {
+			sv->replay_refused = true;
+			run(sv, index);
+			break;
 		} else if (p->due == 0) {
 			read_more(sv, index);
 		}

@@ -36,7 +36,7 @@ enum rc_replay_what { RC_REPLAY_SINCE, RC_REPLAY_FIRST /* what a new subscriber 
 struct rc_replay {
 	uint32_t conn, sub;
 	uint32_t place;   /* in its request */
-	uint32_t next;    /* of those to go on with */
+	uint32_t next, prev; /* of those to go on with */
 	uint32_t owner;   /* the one, or of FIRST the one that is read now */
 	uint32_t name_at; /* FIRST: which member is read now */
 	uint8_t what, phase, verdict;

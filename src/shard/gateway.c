@@ -243,7 +243,8 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		.shards = g->count,
 		.channels_max = config->max_channels,
 		.owned_max = channels + 16,
-		.replicas_max = channels + config->max_patterns + 16,
+		/* Channels, patterns, and a stream of its own for every client. */
+		.replicas_max = channels + config->max_patterns + g->conns_max + 16,
 		.subs_max = g->conns_max * 2 + channels * 4,
 		.patterns_max = config->max_patterns,
 		.frame_max = (uint32_t)frame_max,

@@ -6,7 +6,9 @@
     sh background      beside it, until then
     sh test            to its end, with status 0 (status=0,1 where the answer may be no)
     sh host            not here: it changes the host, takes too long, or needs tools from elsewhere
-    c NAME, ini NAME   the file of that name
+    c NAME, ini NAME, js NAME
+                       the file of that name
+    nginx              locations of a server, which nginx looks over where it is installed
 
 All runs in a network of its own, where the default ports are free, beside no other gateway, and in a folder with links to everything
 in the tree.
@@ -24,6 +26,7 @@ import pytest
 import rccompile
 import rccounters
 from deadline import Deadline, eventually
+from rcproxy import Tunnel
 
 ROOT = rccompile.ROOT
 README = os.path.join(ROOT, "README.md")
@@ -113,7 +116,7 @@ def counters(folder):
 
 def test_every_block_says_what_it_is(shards):
     kinds = {"sh run", "sh second", "sh background", "sh test", "sh test status=0,1", "sh host", "c hello.c", "ini ringcast.conf",
-             "ini tls.conf", "js"}
+             "ini tls.conf", "js", "js news.js", "nginx"}
     found = [kind for kind, _ in blocks()]
     assert set(found) == kinds, "a block of a new kind, or a kind that is not used any more"
     assert found.count("sh test") >= 5
@@ -137,7 +140,7 @@ def test_it_is_true(shards, folder, namespace):
         if not name.startswith("."):
             os.symlink(os.path.join(ROOT, name), os.path.join(work, name))
     options = {"cwd": work, "env": clean_environment(run)}
-    terminals = []
+    terminals, readers, said = [], [], ""
     try:
         for number, (kind, text) in enumerate(blocks()):
             shell = [*namespace, "bash", "-euc", f"cd {work}\n{text}"]
@@ -150,26 +153,34 @@ def test_it_is_true(shards, folder, namespace):
                 terminals.append(second)
                 second.await_text(" ready\n", 60)
             elif kind == "sh background":
-                reader = Terminal(shell, f"{number}.log", **options)
-                terminals.append(reader)
-                eventually(lambda: counters(run).get("subscriptions"), "the subscriber is there")
+                readers.append(Terminal(shell, f"{number}.log", **options))
+                terminals.append(readers[-1])
+                eventually(lambda: counters(run).get("clients") == len(readers), "the client is there")
             elif kind.startswith("sh test"):
                 done = subprocess.run(shell, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                       timeout=Deadline(60).left(), **options)
                 allowed = {int(n) for n in re.findall(r"\d", kind)} or {0}
                 assert done.returncode in allowed, f"{text}\n{done.returncode}: {done.stdout}"
+                assert '{"error"' not in done.stdout, f"{text}\n{done.stdout}"
+                said += done.stdout
             elif " " in kind and kind != "sh host":
                 with open(os.path.join(work, kind.split(" ", 1)[1]), "w") as f:
                     f.write(text)
 
         # What the text promises of them.
-        reader.await_text('news hello 1 {"n":1}\n')
-        reader.await_text('news added 1001 {"id":1}\n')
-        # One of news, 1,001 of numbers, 1,000 from C; 50 a second for three seconds from the load generator.
-        assert 2002 + 100 <= counters(run)["events_published"] <= 2002 + 200
+        stream, reader = readers
+        stream.await_text('event: hello\ndata: {"type":"event","channel":"news","event":"hello","offset":1,')
+        stream.await_text('"offset":1004,')
+        reader.await_text('news hello 2 {"n":2}\n')
+        reader.await_text('news added 1004 {"id":1}\n')
+        for promised in ('\nnews hello 4 {"n":4}\n', '"results":[{"position":', '"name":"orders"', "ringcast_publish_to_socket_seconds_count"):
+            assert promised in said, promised
+        # Four of news, 1,001 of numbers, 1,000 from C, three of orders; 50 a second for three seconds from the load generator.
+        assert 2008 + 100 <= counters(run)["events_published"] <= 2009 + 200
 
         # The terminal's way of asking: everybody in the foreground gets the signal. The gateway alone has to end well.
-        reader.kill()
+        for t in readers:
+            t.kill()
         told = counters(aside)
         assert told["tls_full"] == 2 and told["events_published"] == 1, told
         assert "listening http " not in second.said and "TLS: " in second.said
@@ -197,6 +208,52 @@ def test_the_configuration_in_it_holds(shards, folder):
     assert re.search(r"slow_key = symbol\b", printed.partition("[namespace quotes]")[2]), printed
     found = json.loads(subprocess.run([program, "check", "--json", "--config", path], capture_output=True, text=True, env=env).stdout)
     assert found["config"]["fine"], found["config"]
+
+
+@pytest.mark.deadline(120)
+def test_the_page_comes_back_where_it_was(gateway, publisher, folder):
+    """The lines for a browser, in node: they need nothing but a WebSocket."""
+    node = shutil.which("node")
+    if not node or subprocess.run([node, "--experimental-websocket", "-e", "new WebSocket('ws://127.0.0.1:1').onerror = () => 0"],
+                                  capture_output=True).returncode:
+        pytest.skip("no node that has WebSocket")
+    g = gateway({"namespace.history_size": "10"})
+    p = publisher(g)
+    with Tunnel(g.http) as tunnel:
+        text, = [text for kind, text in blocks() if kind == "js news.js"]
+        assert text.count("127.0.0.1:8080") == 1
+        path = os.path.join(folder, "news.js")
+        with open(path, "w") as f:
+            f.write(text.replace("127.0.0.1:8080", f"127.0.0.1:{tunnel.port}"))
+        page = Terminal([node, "--experimental-websocket", path], "page.log", cwd=folder)
+        try:
+            g.until_counter("subscriptions", 1)
+            p.publish("news", '"first"')
+            page.await_text("first\n")
+            for missed, complaint in ((5, ""), (20, "get the state anew: trimmed\n")):
+                tunnel.cut(stay=True)
+                g.until_counter("clients", 0)
+                for n in range(missed):
+                    p.publish("news", f'"{missed}-{n}"')
+                tunnel.mend()
+                g.until_counter("subscriptions", 1)
+                p.publish("news", f'"after {missed}"')
+                page.await_text(f"after {missed}\n")
+                came = page.said.split("first\n")[1].splitlines(keepends=True)
+                assert "".join(came).endswith((complaint or "".join(f"5-{n}\n" for n in range(5))) + f"after {missed}\n"), page.said
+        finally:
+            page.kill()
+
+
+def test_the_locations_for_nginx_hold(shards, folder):
+    nginx = shutil.which("nginx")
+    if not nginx:
+        pytest.skip("nginx is not installed")
+    text, = [text for kind, text in blocks() if kind == "nginx"]
+    path = os.path.join(folder, "nginx.conf")
+    with open(path, "w") as f:
+        f.write(f"pid {folder}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\nserver {{\nlisten 127.0.0.1:1;\n{text}}}\n}}\n")
+    rccompile.run([nginx, "-t", "-q", "-p", folder, "-c", path])
 
 
 def test_it_says_what_the_program_does(shards, folder):

@@ -17,7 +17,14 @@
 
 #define HUBS_MAX 3
 
-enum hubs_kind { HUBS_PUBLISH, HUBS_INTEREST, HUBS_EVENT, HUBS_INTEREST_OK };
+enum hubs_kind {
+	HUBS_PUBLISH,
+	HUBS_INTEREST,
+	HUBS_FETCH,
+	HUBS_EVENT,
+	HUBS_INTEREST_OK,
+	HUBS_FETCHED
+};
 
 struct hubs_record {
 	struct hubs_record *next;
@@ -25,9 +32,11 @@ struct hubs_record {
 	struct rc_interest interest;
 	struct rc_interest_ok ok;
 	struct rc_tell tell;
+	struct rc_fetch fetch;
+	struct rc_fetched fetched;
 	uint32_t publish_len;
 	char name[256];
-	unsigned char bytes[];
+	_Alignas(8) unsigned char bytes[];
 };
 
 struct hubs_queue {
@@ -58,7 +67,7 @@ struct hubs {
 	struct hubs_shard shard[HUBS_MAX];
 	struct hubs_queue asks[HUBS_MAX][HUBS_MAX], tells[HUBS_MAX][HUBS_MAX]; /* [from][to] */
 	uint32_t fetch_room;
-	/* What the test does; may be NULL. */
+	/* What the test does; may be NULL. fetched: on the shard that asked. */
 	void (*fetched)(struct hubs_shard *s, const struct rc_fetched *fetched);
 	void (*ready)(struct hubs_shard *s, uint32_t replica, bool taken);
 	void (*overrun)(struct hubs_shard *s, uint32_t replica);
@@ -198,7 +207,8 @@ static inline uint32_t hubs_fetch_room(void *ctx, uint32_t shard)
 {
 	struct hubs_shard *s = ctx;
 
-	(void)shard;
+	if (shard != s->index && !hubs_room(s->all, &s->all->tells[s->index][shard], 1))
+		return 0;
 	return s->all->fetch_room;
 }
 
@@ -206,9 +216,29 @@ static inline void hubs_tell_fetched(void *ctx, uint32_t shard, const struct rc_
 {
 	struct hubs_shard *s = ctx;
 
-	(void)shard;
-	if (s->all->fetched)
-		s->all->fetched(s, fetched);
+	if (shard == s->index) {
+		if (s->all->fetched)
+			s->all->fetched(s, fetched);
+		return;
+	}
+	struct hubs_record *r = hubs_put(&s->all->tells[s->index][shard], HUBS_FETCHED, RC_STR(""),
+		fetched->frames, fetched->frames_len);
+	r->fetched = *fetched;
+	r->fetched.frames = r->bytes;
+}
+
+/* To an owner, as the shard's port does it. */
+static inline bool hubs_fetch(struct hubs_shard *s, uint32_t owner, const struct rc_fetch *q)
+{
+	if (owner == s->index)
+		return rc_owner_fetch(&s->hub, q);
+	if (!hubs_room(s->all, &s->all->asks[s->index][owner], 1))
+		return false;
+	struct hubs_record *r = hubs_put(&s->all->asks[s->index][owner], HUBS_FETCH, RC_STR(""),
+		q->names.ptr, q->names.len);
+	r->fetch = *q;
+	r->fetch.names.ptr = (const char *)r->bytes;
+	return true;
 }
 
 static inline uint32_t hubs_namespace_of(void *ctx, struct rc_str channel)
@@ -330,8 +360,13 @@ static inline bool hubs_take_ask(struct hubs *h, uint32_t from, uint32_t to)
 
 	if (!r)
 		return false;
-	bool done = r->kind == HUBS_INTEREST ? rc_owner_interest(&h->shard[to].hub, &r->interest)
-					     : h->publish(&h->shard[to], r->name, r->publish_len);
+	bool done = false;
+	if (r->kind == HUBS_INTEREST)
+		done = rc_owner_interest(&h->shard[to].hub, &r->interest);
+	else if (r->kind == HUBS_FETCH)
+		done = rc_owner_fetch(&h->shard[to].hub, &r->fetch);
+	else
+		done = h->publish(&h->shard[to], r->name, r->publish_len);
 	if (done)
 		hubs_drop_first(q);
 	return done;
@@ -344,10 +379,15 @@ static inline bool hubs_take_tell(struct hubs *h, uint32_t from, uint32_t to)
 
 	if (!r)
 		return false;
-	if (r->kind == HUBS_EVENT)
+	if (r->kind == HUBS_EVENT) {
 		rc_replica_tell(&h->shard[to].hub, &r->tell);
-	else
+	} else if (r->kind == HUBS_FETCHED) {
+		rc_hub_stamped(&h->shard[to].hub, from, r->fetched.stamp);
+		if (h->fetched)
+			h->fetched(&h->shard[to], &r->fetched);
+	} else {
 		rc_replica_interest_ok(&h->shard[to].hub, &r->ok);
+	}
 	hubs_drop_first(q);
 	return true;
 }

@@ -46,7 +46,7 @@ static bool put(uint64_t key, uint64_t pos, uint32_t len, uint64_t limit)
 
 	assert_true(len <= sizeof(frame));
 	memset(frame, (int)(key ^ pos), len);
-	return rc_last_values_put(&values, &pool, key, pos, frame, len, limit);
+	return rc_last_values_put(&values, &pool, key, pos, pos * 3, frame, len, limit);
 }
 
 static void the_newest_of_each_key_stays_in_the_order_of_the_log(void **state)

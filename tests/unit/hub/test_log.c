@@ -386,6 +386,250 @@ static void when_no_large_chunk_is_left_a_small_one_will_do(void **state)
 		rc_buddy_put(&arena, taken[--count]);
 }
 
+/* ---- what is known of frames -------------------------------------------------------------------- */
+
+static bool append_with(uint32_t len, struct rc_log_mark mark)
+{
+	unsigned char *room = rc_log_reserve(&log_, &arena, len);
+
+	if (!room)
+		return false;
+	memset(room, (int)(log_.count_tail & 0xff), len);
+	rc_log_commit(&log_, len, &mark);
+	rc_log_check(&log_);
+	return true;
+}
+
+static void frames_are_found_by_their_number(void **state)
+{
+	struct rc_log_frame f;
+
+	(void)state;
+	assert_int_equal(rc_log_count_head(&log_), 0);
+	for (uint32_t i = 0; i < 300; i++)
+		assert_true(append(1 + i % 7 * 100));
+	assert_true(log_.first != log_.last);
+	uint64_t pos = 0;
+	for (uint32_t i = 0; i < 300; i++) {
+		rc_log_frame_number(&log_, i, &f);
+		assert_int_equal(f.ordinal, i);
+		assert_int_equal(f.pos, pos);
+		assert_int_equal(f.len, 1 + i % 7 * 100);
+		assert_int_equal(f.stamp, i * 2 + 7);
+		assert_int_equal(f.time_ms, i * 4);
+		assert_int_equal(f.bytes[0], byte_of(i, 0));
+		pos += f.len;
+	}
+	rc_log_frame_last(&log_, &f);
+	assert_int_equal(f.ordinal, 299);
+	/* What was trimmed is counted on. */
+	rc_log_trim(&log_, &arena, log_.tail / 2);
+	uint64_t head = rc_log_count_head(&log_);
+	assert_true(head > 0 && head < 299);
+	rc_log_frame_number(&log_, head, &f);
+	assert_int_equal(f.pos, log_.head);
+	assert_int_equal(f.ordinal, head);
+	rc_log_clear(&log_, &arena);
+	assert_int_equal(rc_log_count_head(&log_), 300);
+	assert_true(append(10));
+	assert_int_equal(rc_log_count_head(&log_), 300);
+	rc_log_frame_number(&log_, 300, &f);
+	assert_int_equal(f.len, 10);
+}
+
+static void the_newest_frame_that_was_trimmed_is_remembered(void **state)
+{
+	struct rc_log_frame f;
+
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++)
+		assert_true(append(100));
+	assert_int_equal(log_.trimmed_stamp, 0);
+	rc_log_trim(&log_, &arena, log_.tail / 2);
+	rc_log_frame_number(&log_, rc_log_count_head(&log_), &f);
+	assert_int_equal(log_.trimmed_stamp, f.stamp - 2);
+	assert_int_equal(log_.trimmed_time_ms, f.time_ms - 4);
+	/* A room that was never used is no frame. */
+	rc_log_clear(&log_, &arena);
+	assert_int_equal(log_.trimmed_stamp, 199 * 2 + 7);
+	assert_non_null(rc_log_reserve(&log_, &arena, 10));
+	rc_log_clear(&log_, &arena);
+	assert_int_equal(log_.trimmed_stamp, 199 * 2 + 7);
+	assert_int_equal(log_.trimmed_time_ms, 199 * 4);
+}
+
+static void frames_behind_a_stamp_and_since_a_time_are_found(void **state)
+{
+	(void)state;
+	assert_int_equal(rc_log_after_stamp(&log_, 0), 0);
+	assert_int_equal(rc_log_since_tick(&log_, 0), 0);
+	/* Several in the same millisecond, and holes between the stamps. */
+	for (uint32_t i = 0; i < 500; i++)
+		assert_true(append_with(1 + i % 50 * 20,
+			(struct rc_log_mark){.tick_ms = i / 3 * 2,
+				.time_ms = 1000 + i / 5,
+				.stamp = 10 + i * 3}));
+	for (int trimmed = 0; trimmed < 2; trimmed++) {
+		uint64_t head = rc_log_count_head(&log_);
+		for (uint64_t stamp = 0; stamp < 10 + 500 * 3 + 5; stamp++) {
+			uint64_t want = head;
+			while (want < 500 && 10 + want * 3 <= stamp)
+				want++;
+			assert_int_equal(rc_log_after_stamp(&log_, stamp), want);
+		}
+		for (uint32_t tick = 0; tick < 340; tick++) {
+			uint64_t want = head;
+			while (want < 500 && want / 3 * 2 < tick)
+				want++;
+			assert_int_equal(rc_log_since_tick(&log_, tick), want);
+		}
+		for (uint32_t time = 990; time < 1110; time++) {
+			uint64_t want = head;
+			while (want < 500 && 1000 + want / 5 < time)
+				want++;
+			assert_int_equal(rc_log_since_time(&log_, time), want);
+		}
+		rc_log_trim(&log_, &arena, log_.tail / 2);
+		assert_true(rc_log_count_head(&log_) > 0);
+	}
+	/* A chunk without frames behind them all. */
+	while (log_.last->count)
+		assert_non_null(rc_log_reserve(&log_, &arena, 300000));
+	assert_int_equal(rc_log_after_stamp(&log_, 10 + 499 * 3), 500);
+	assert_int_equal(rc_log_after_stamp(&log_, 10 + 499 * 3 - 1), 499);
+	assert_int_equal(rc_log_since_time(&log_, 2000), 500);
+}
+
+static void clocks_may_wrap_within_a_log(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 400; i++)
+		assert_true(append_with(50,
+			(struct rc_log_mark){
+				.tick_ms = UINT32_MAX - 200 + i, .time_ms = UINT32_MAX - 100 + i}));
+	for (uint32_t i = 0; i < 400; i++) {
+		assert_int_equal(rc_log_since_tick(&log_, UINT32_MAX - 200 + i), i);
+		assert_int_equal(rc_log_since_time(&log_, UINT32_MAX - 100 + i), i);
+	}
+	assert_int_equal(rc_log_since_tick(&log_, 200), 400);
+	assert_int_equal(rc_log_since_tick(&log_, UINT32_MAX - 300), 0);
+}
+
+static void the_time_never_goes_back_along_a_log(void **state)
+{
+	static const uint32_t times[] = {4000000000u, 4000000005u, 4000000003u, 4000000004u,
+		4000000006u, 3999999000u, 4000000006u};
+	static const uint32_t kept[] = {4000000000u, 4000000005u, 4000000005u, 4000000005u,
+		4000000006u, 4000000006u, 4000000006u};
+	struct rc_log_frame f;
+
+	(void)state;
+	for (uint32_t i = 0; i < RC_ARRAY_LEN(times); i++) {
+		assert_true(append_with(500, (struct rc_log_mark){.time_ms = times[i]}));
+		rc_log_frame_last(&log_, &f);
+		assert_int_equal(f.time_ms, kept[i]);
+	}
+	/* Nor over an emptied one. */
+	rc_log_clear(&log_, &arena);
+	assert_true(append_with(500, (struct rc_log_mark){.time_ms = 4000000001u}));
+	rc_log_frame_last(&log_, &f);
+	assert_int_equal(f.time_ms, 4000000006u);
+}
+
+/* ---- the queue ---------------------------------------------------------------------------------- */
+
+static void assert_queue(const struct rc_log_queue *q, uint32_t chunks, uint64_t bytes)
+{
+	const struct rc_log_chunk *older = NULL;
+	uint64_t sum = 0;
+	uint32_t count = 0;
+
+	for (const struct rc_log_chunk *c = q->first; c; c = c->newer) {
+		assert_ptr_equal(c->older, older);
+		older = c;
+		sum += c->size;
+		count++;
+	}
+	assert_ptr_equal(q->last, older);
+	assert_int_equal(sum, q->bytes);
+	assert_int_equal(q->bytes, bytes);
+	if (chunks != UINT32_MAX)
+		assert_int_equal(count, chunks);
+}
+
+static void a_queue_knows_every_chunk_of_its_logs(void **state)
+{
+	struct rc_log_queue q = {0};
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		assert_true(append(400));
+	assert_queue(&q, 0, 0);
+	/* Those that it has too. */
+	rc_log_enqueue(&log_, &q, 77);
+	assert_queue(&q, UINT32_MAX, log_.held);
+	assert_ptr_equal(q.first, log_.first);
+	assert_ptr_equal(q.last, log_.last);
+	for (int i = 0; i < 40; i++)
+		assert_true(append(400));
+	assert_queue(&q, UINT32_MAX, log_.held);
+	for (const struct rc_log_chunk *c = q.first; c; c = c->newer)
+		assert_int_equal(c->tag, 77);
+	rc_log_trim(&log_, &arena, log_.tail / 2);
+	assert_queue(&q, UINT32_MAX, log_.held);
+	rc_log_clear(&log_, &arena);
+	assert_queue(&q, 0, 0);
+	assert_true(append(400));
+	assert_queue(&q, 1, log_.held);
+	rc_log_dequeue(&log_);
+	assert_queue(&q, 0, 0);
+	rc_log_dequeue(&log_);
+	assert_true(append(4000));
+	assert_queue(&q, 0, 0);
+}
+
+static void chunks_of_several_logs_stand_in_the_order_in_which_they_began(void **state)
+{
+	struct rc_log other = {0}, *logs[2] = {&log_, &other};
+	struct rc_log_queue q = {0};
+	struct rc_prng prng;
+
+	(void)state;
+	rc_prng_seed(&prng, 5);
+	rc_log_enqueue(&log_, &q, 0);
+	rc_log_enqueue(&other, &q, 1);
+	for (int i = 0; i < 3000; i++) {
+		struct rc_log *l = logs[rc_prng_below(&prng, 2)];
+		uint32_t what = rc_prng_below(&prng, 100);
+		if (what < 80) {
+			uint32_t len = 1 + rc_prng_below(&prng, 3000);
+			assert_non_null(rc_log_reserve(l, &arena, len));
+			rc_log_commit(l, len, &(struct rc_log_mark){.stamp = (uint64_t)i});
+		} else if (what < 90) {
+			rc_log_trim(l, &arena, l->tail - RC_MIN(l->tail - l->head, 20000u));
+		} else if (what < 95 && q.first) {
+			struct rc_log_chunk *c = q.first;
+			rc_log_requeue(&q, c);
+			assert_ptr_equal(q.last, c);
+		} else if (what < 97 && q.first) {
+			/* As the budget does it: whose log it is says the tag. */
+			struct rc_log_chunk *c = q.first;
+			uint64_t end = c->pos + c->len;
+			rc_log_trim(logs[c->tag], &arena, end);
+			assert_true(logs[0]->head >= end || logs[1]->head >= end);
+		} else if (what < 98) {
+			rc_log_dequeue(l);
+			rc_log_enqueue(l, &q, l == &other);
+		}
+		rc_log_check(&log_);
+		rc_log_check(&other);
+		assert_queue(&q, UINT32_MAX, log_.held + other.held);
+	}
+	rc_log_clear(&other, &arena);
+	assert_queue(&q, UINT32_MAX, log_.held);
+	rc_log_dequeue(&log_);
+}
+
 /* ---- against a plain array ---------------------------------------------------------------------- */
 
 enum { FRAMES = 6000 };
@@ -479,6 +723,13 @@ int main(void)
 		TEST(a_room_that_was_not_used_does_no_harm),
 		TEST(a_full_arena_refuses_and_leaves_the_log_as_it_was),
 		TEST(when_no_large_chunk_is_left_a_small_one_will_do),
+		TEST(frames_are_found_by_their_number),
+		TEST(the_newest_frame_that_was_trimmed_is_remembered),
+		TEST(frames_behind_a_stamp_and_since_a_time_are_found),
+		TEST(clocks_may_wrap_within_a_log),
+		TEST(the_time_never_goes_back_along_a_log),
+		TEST(a_queue_knows_every_chunk_of_its_logs),
+		TEST(chunks_of_several_logs_stand_in_the_order_in_which_they_began),
 		TEST(a_random_walk_agrees_with_an_array),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
