@@ -104,7 +104,8 @@ void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct r
 	h->fetch_size = (uint32_t)fetch_bytes(l);
 	h->sources = (void *)at[PART_SOURCES];
 	h->recent_first = h->recent_last = RC_NONE;
-	h->forgotten_time_ms = (uint32_t)rc_clock_wall_ms();
+	h->time_ms = rc_clock_wall_ms();
+	h->forgotten_time_ms = (uint32_t)h->time_ms;
 	rc_slab_init(&h->owned, at[PART_OWNED], sizeof(struct rc_owned), l->owned_max);
 	rc_slab_init(&h->replicas, at[PART_REPLICAS], sizeof(struct rc_replica), l->replicas_max);
 	rc_slab_init(&h->subs, at[PART_SUBS], sizeof(struct rc_sub), l->subs_max);

@@ -365,7 +365,7 @@ struct rc_hub {
 	uint32_t own_channels; /* the gateway's own */
 
 	uint64_t stamp;   /* of the newest event that was ordered here */
-	uint64_t time_ms; /* when it came in; never goes back */
+	uint64_t time_ms; /* when it came in, or this run began; never goes back */
 	uint64_t seen
 		[RC_HUB_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
 	uint64_t forgotten_stamp; /* the newest of channels that were forgotten; 0 = none had any */

@@ -95,7 +95,7 @@ static void open_with(const struct rc_hub_limits *limits, size_t arena_bytes)
 	h.namespaces[0].history_bytes = 1u << 20;
 	h.namespaces[0].history_ttl_ms = 1000000;
 	h.namespaces[0].channel_ttl_ms = 10000;
-	wall_ms = rc_clock_wall_ms();
+	wall_ms = rc_clock_wall_ms() + 10;
 	memset(&got, 0, sizeof(got));
 	memset(heads, 0xff, sizeof(heads));
 	overruns = losts = 0;
@@ -1031,7 +1031,7 @@ static void events_are_found_by_the_time_they_came(void **state)
 	}
 	/* Years ago, and years from now. */
 	fetch_one("a", RC_FETCH_TIME, 0, 0);
-	assert_int_equal(got.f.verdict, RC_VERDICT_ALL);
+	assert_int_equal(got.f.verdict, RC_VERDICT_TRIMMED); /* the gateway did not run then */
 	assert_events(1, 4);
 	fetch_one("a", RC_FETCH_TIME, 0, UINT64_MAX);
 	assert_events(0, 0);
@@ -1076,7 +1076,7 @@ static void a_channel_without_events_is_missing_none(void **state)
 	for (uint32_t i = 0; i < 40; i++) {
 		assert_true(fetch((struct rc_fetch){.how = RC_FETCH_TIME,
 			.broad = true,
-			.after = wall_ms - i * 50000000ull,
+			.after = wall_ms + i * 50000000ull,
 			.names = RC_STR("\7keyed:q")}));
 		assert_int_equal(got.f.verdict, RC_VERDICT_ALL);
 	}
