@@ -151,11 +151,13 @@ class SseClient(Stream):
 
     @classmethod
     def greeted(cls, address, path="/events", **options):
-        """With the first block read, which says when to come back and where the stream begins."""
+        """With the first block read, which says when to come back and where the stream begins; the latter not where what was missed can't be
+        given, since a cut behind it would then hide the gap."""
         s = cls.open(address, path, **options)
         try:
             s.first = s.next_block()
-            assert s.first.retry is not None and s.first.id and s.first.data is None, s.first
+            assert s.first.retry is not None and s.first.data is None, s.first
+            assert s.first.id or options.get("last") or "since=" in path or "lastEventId=" in path, s.first
         except BaseException:
             s.drop()
             raise
