@@ -368,7 +368,8 @@ static bool take_events(
 		const struct rc_fetched_frame *head = (const void *)at;
 		uint64_t was = p->broad ? p->stamps[f->from] : 0;
 		/* What is newer than the place where the live events begin comes with those. */
-		bool later = first && p->broad && head->stamp > p->stamps[shards(sv) + f->from];
+		bool later = first && head->stamp > (p->broad ? p->stamps[shards(sv) + f->from]
+							      : p->until);
 		if (p->broad && !first)
 			p->stamps[f->from] = head->stamp;
 		if (!later && !write_event(sv, c, p, r, at + sizeof(*head), head->len)) {
@@ -633,6 +634,11 @@ void rc_replay_start(struct rc_serve *sv, uint32_t index)
 	p->phase = RC_REPLAY_READING;
 	if (p->what == RC_REPLAY_FIRST) {
 		p->after = 0;
+		if (!p->broad) {
+			/* The acknowledgement says where it stands: from there on it gets all. */
+			rc_replica_hold(sv->hub, p->sub);
+			p->until = sv->hub->seen[p->owner];
+		}
 		run(sv, index);
 		return;
 	}
