@@ -118,6 +118,24 @@ def complaint(errors, done, counted, batch, connections):
     return ""
 
 
+def account(one, cpu, waited, batch):
+    """(status, the JSON, "") of a run without a complaint. cpu, waited: the server's meanwhile."""
+    seconds, done = one.result["seconds"], one.result["requests"]
+    each = cpu * 1e9 / done
+    result = {
+        "verdict": "ok", "notes": [],
+        "window": {"seconds": seconds, "requests": done, "requests_per_second": done / seconds, "published_per_second": done * batch / seconds},
+        "server": {"cpu_seconds": cpu, "cpu_ns_per_request": each, "cpu_ns_per_event": each / batch, "waited_seconds": waited},
+        "generator": {"cpu_seconds": one.cpu, "waited_seconds": one.waited},
+        "latency": {key: one.result[key] for key in ("p50", "p99", "p999")},
+    }
+    if one.cpu <= FULL * seconds:
+        return 0, result, ""
+    result["verdict"], result["notes"] = "limited", [f"wrk used {one.cpu / seconds:.0%} of its CPU."]
+    result["limited"] = {key: result["server"][key] for key in ("cpu_ns_per_request", "cpu_ns_per_event")}
+    return 3, result, ""
+
+
 def run(generator, case, server, running):
     """(status, the JSON or None, what it said), as measure.Generator.run()."""
     text, batch = body(case.payload, case.batch), case.batch or 1
@@ -131,21 +149,5 @@ def run(generator, case, server, running):
     one = Run(generator, case, running, max(1, round(case.seconds or generator.seconds)), text)
     cpu, waited = cpu_seconds(pids) - cpu, waited_seconds(pids) - waited
     counted = published(running.port) - before if server.counts_published else None
-    r = one.result
-    seconds, done = r["seconds"], r["requests"]
-    wrong = complaint(r["errors"], done, counted, batch, case.clients)
-    if wrong:
-        return 1, {"verdict": "faulty", "notes": [wrong]}, wrong
-    each = cpu * 1e9 / done
-    result = {
-        "verdict": "ok", "notes": [],
-        "window": {"seconds": seconds, "requests": done, "requests_per_second": done / seconds, "published_per_second": done * batch / seconds},
-        "server": {"cpu_seconds": cpu, "cpu_ns_per_request": each, "cpu_ns_per_event": each / batch, "waited_seconds": waited},
-        "generator": {"cpu_seconds": one.cpu, "waited_seconds": one.waited},
-        "latency": {key: r[key] for key in ("p50", "p99", "p999")},
-    }
-    if one.cpu <= FULL * seconds:
-        return 0, result, ""
-    result["verdict"], result["notes"] = "limited", [f"wrk used {one.cpu / seconds:.0%} of its CPU."]
-    result["limited"] = {key: result["server"][key] for key in ("cpu_ns_per_request", "cpu_ns_per_event")}
-    return 3, result, ""
+    wrong = complaint(one.result["errors"], one.result["requests"], counted, batch, case.clients)
+    return (1, None, wrong) if wrong else account(one, cpu, waited, batch)
