@@ -193,7 +193,7 @@ def take_down(case, server, status, result, said):
     verdict = VERDICTS.get(status, f"status {status}")
     # How much memory a client takes does not depend on how fast the generator was.
     limited = verdict == "limited" and result is not None
-    cpu_alone = limited and (case.tls and case.primary in STILL_HOLDS or case.wrk)
+    cpu_alone = limited and (case.tls and case.primary in STILL_HOLDS or case.group == "http" and not case.away)
     with_ours = limited and case.tls and case.primary == "p99" and waited(result, server)[0] <= DISTURBED
     # When all are back is seen by the server's answers; that a generator was slow has only made it later.
     only_back = limited and case.away

@@ -112,8 +112,8 @@ def complaint(errors, done, counted, batch, connections):
         return f"not every request was answered with 2xx: errors of wrk: {', '.join(wrong)}"
     if done == 0:
         return "no request was answered"
-    # Those that were under way when wrk ended were carried out, too.
-    if counted is not None and not done * batch <= counted <= (done + connections) * batch:
+    # Those that were under way when wrk ended, here and after warming up, were carried out, too.
+    if counted is not None and not done * batch <= counted <= (done + 2 * connections) * batch:
         return f"{done:,} requests were answered, and {counted:,} events published instead of {done * batch:,}"
     return ""
 
