@@ -486,7 +486,15 @@ struct search {
 	uint32_t count;
 	bool time;
 	uint8_t verdict;
+	uint64_t lost; /* the newest stamp of what is missing */
 };
+
+static void missing(struct search *s, enum rc_verdict verdict, uint64_t stamp)
+{
+	if (s->verdict == RC_VERDICT_ALL)
+		s->verdict = (uint8_t)verdict;
+	s->lost = RC_MAX(s->lost, stamp);
+}
 
 static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search *s, uint32_t index)
 {
@@ -498,21 +506,21 @@ static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search
 		return;
 	if (o->replica == RC_NONE) {
 		if (!q->kept)
-			s->verdict = RC_VERDICT_TRIMMED;
+			missing(s, RC_VERDICT_TRIMMED, o->stamp);
 		return;
 	}
 	const struct rc_replica *r = rc_hub_replica(h, o->replica);
 	struct bounds b = q->lenient ? bounds_of_log(r) : bounds_of(h, r);
 	if (s->time ? b.trimmed_stamp && (int32_t)(b.trimmed_time_ms - s->at) >= 0
 		    : b.trimmed_stamp > s->after)
-		s->verdict = RC_VERDICT_TRIMMED;
+		missing(s, RC_VERDICT_TRIMMED, b.trimmed_stamp);
 	uint64_t ordinal =
 		s->time ? rc_log_since_time(&r->log, s->at) : rc_log_after_stamp(&r->log, s->after);
 	ordinal = RC_MAX(ordinal, b.ordinal);
 	if (ordinal == r->log.count_tail)
 		return;
 	if (s->count == RC_FETCH_SOURCES_MAX) {
-		s->verdict = RC_VERDICT_MANY;
+		missing(s, RC_VERDICT_MANY, h->stamp);
 		return;
 	}
 	rc_log_frame_number(&r->log, ordinal, &f);
@@ -547,7 +555,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 	rest = q->names;
 	if (!h->limits.keeps_history) {
 		if (h->stamp > s->after)
-			s->verdict = RC_VERDICT_TRIMMED;
+			missing(s, RC_VERDICT_TRIMMED, h->stamp);
 		return;
 	}
 	bool forgot = s->time ? forgot_time(h, s->at) : forgot_stamp(h, s->after);
@@ -561,8 +569,8 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 			i = o->recent_next;
 		}
 		/* What was forgotten may have matched. */
-		if (forgot && s->verdict == RC_VERDICT_ALL)
-			s->verdict = RC_VERDICT_TRIMMED;
+		if (forgot)
+			missing(s, RC_VERDICT_TRIMMED, h->forgotten_stamp);
 		return;
 	}
 	while (next_name(&rest, &name)) {
@@ -573,8 +581,8 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 		bool reborn = index == RC_NONE || born_since(owned_at(h, index), s);
 		if (index != RC_NONE)
 			add_source(h, q, s, index);
-		if (reborn && forgot && s->verdict == RC_VERDICT_ALL)
-			s->verdict = RC_VERDICT_TRIMMED;
+		if (reborn && forgot)
+			missing(s, RC_VERDICT_TRIMMED, h->forgotten_stamp);
 	}
 }
 
@@ -593,6 +601,7 @@ static void fetch_many(struct answer *a, const struct rc_fetch *q)
 	}
 	find_sources(h, q, &s);
 	a->out.verdict = s.verdict;
+	a->out.lost = s.lost;
 	for (uint32_t i = s.count / 2; i-- > 0;)
 		sift_down(h->sources, s.count, i);
 	if (s.time)

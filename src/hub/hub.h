@@ -162,6 +162,7 @@ struct rc_fetched {
 	uint64_t
 		next; /* what `after` is to be the next time: an offset of one channel, else a stamp */
 	uint64_t next_stamp;         /* of one channel: the same as a stamp */
+	uint64_t lost; /* of several: the newest stamp of what is missing, at least */
 	const unsigned char *frames; /* each behind a struct rc_fetched_frame, padded to 8 bytes */
 	uint32_t frames_len, frames_count;
 };

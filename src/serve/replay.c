@@ -68,7 +68,7 @@ static uint64_t all(const struct rc_serve *sv)
 
 static size_t stamps_bytes(const struct rc_serve *sv)
 {
-	return 2 * shards(sv) * sizeof(uint64_t);
+	return 3 * shards(sv) * sizeof(uint64_t);
 }
 
 uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
@@ -350,9 +350,6 @@ static bool write_event(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 static void tell_gap(struct rc_serve *sv, struct rc_conn *c, struct rc_replay *p, uint64_t missed,
 	uint64_t offset)
 {
-	if (p->gap_told)
-		return;
-	p->gap_told = true;
 	rc_serve_gap(sv, c, replica_of(sv, p), "trimmed", missed, offset);
 }
 
@@ -368,7 +365,8 @@ static bool take_events(
 		const struct rc_fetched_frame *head = (const void *)at;
 		uint64_t was = p->broad ? p->stamps[f->from] : 0;
 		/* What is newer than the place where the live events begin comes with those. */
-		bool later = first && p->broad && head->stamp > p->stamps[shards(sv) + f->from];
+		bool later = first && head->stamp > (p->broad ? p->stamps[shards(sv) + f->from]
+							      : p->until);
 		if (p->broad && !first)
 			p->stamps[f->from] = head->stamp;
 		if (!later && !write_event(sv, c, p, r, at + sizeof(*head), head->len)) {
@@ -491,7 +489,6 @@ static void took_one(struct rc_serve *sv, uint32_t index, const struct rc_fetche
 	uint64_t first = f->first_offset ? f->first_offset : f->offset + 1;
 
 	if (f->verdict != RC_VERDICT_ALL && first > p->after + 1) {
-		p->gap_told = false;
 		tell_gap(sv, c, p, first - 1 - p->after, first - 1);
 		if (c->state != RC_CONN_OPEN)
 			return;
@@ -508,9 +505,10 @@ static void took_many(struct rc_serve *sv, uint32_t index, const struct rc_fetch
 	struct rc_replay *p = rc_replay_at(sv, index);
 	struct rc_conn *c = &sv->conns->at[p->conn];
 
-	if (f->verdict == RC_VERDICT_ALL) {
-		p->gap_told = false;
-	} else if (p->verdict == RC_VERDICT_ALL) { /* else it knows from the beginning */
+	uint64_t *lost = &p->stamps[2 * shards(sv) + f->from];
+
+	if (f->verdict != RC_VERDICT_ALL && f->lost > *lost) {
+		*lost = f->lost;
 		tell_gap(sv, c, p, RC_MSG_NO_COUNT, 0);
 		if (c->state != RC_CONN_OPEN)
 			return;
@@ -559,6 +557,7 @@ static void take_verdict(struct rc_serve *sv, uint32_t index, const struct rc_fe
 	if (p->broad && p->kind == RC_SINCE_POSITION) {
 		p->stamps[f->from] = f->next_stamp;
 	} else if (p->broad) {
+		p->stamps[2 * shards(sv) + f->from] = f->lost;
 		if (p->kind != RC_SINCE_STREAM)
 			p->stamps[f->from] = f->next;
 	} else {
@@ -633,6 +632,11 @@ void rc_replay_start(struct rc_serve *sv, uint32_t index)
 	p->phase = RC_REPLAY_READING;
 	if (p->what == RC_REPLAY_FIRST) {
 		p->after = 0;
+		if (!p->broad) {
+			/* The acknowledgement says where it stands: from there on it gets all. */
+			rc_replica_hold(sv->hub, p->sub);
+			p->until = sv->hub->seen[p->owner];
+		}
 		run(sv, index);
 		return;
 	}

@@ -44,9 +44,9 @@ struct rc_replay {
 	bool broad;   /* several channels or patterns: `stamps` counts, not `after` */
 	bool listed;
 	bool asking; /* an answer may come before the question returns */
-	bool gap_told;
 	bool checked; /* broad, LAST: the verdict was given after the cursor was held */
 	uint64_t epoch;
+	uint64_t until; /* FIRST, of one channel: events behind this stamp come as live ones */
 	uint64_t after; /* offset of the one channel; a time; of FIRST a place */
 	uint64_t *
 		stamps; /* broad: by owner, what the client has; behind them those up to which LAST reads */

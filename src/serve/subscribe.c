@@ -335,7 +335,8 @@ void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken)
 				s->listed_next = RC_NONE;
 			}
 			r->refused |= !taken;
-			if (--r->remaining == 0) {
+			/* One that is refused already waits for nothing but its turn. */
+			if (r->remaining && --r->remaining == 0) {
 				/* A refusal may take the last subscriber and with it the replica. */
 				bool last = rep->count == 1;
 				finish_requests(sv, c);
