@@ -14,6 +14,19 @@ INGEST = {
     "published_per_second": ("window", "published_per_second"),
     "cpu_ns_per_event": ("server", "cpu_ns_per_event"),
 }
+REQUESTS = {
+    "requests_per_second": ("window", "requests_per_second"),
+    "cpu_ns_per_request": ("server", "cpu_ns_per_request"),
+    "p50": ("latency", "p50"),
+    "p99": ("latency", "p99"),
+}
+BATCHES = {**INGEST, "p50": ("latency", "p50"), "p99": ("latency", "p99")}
+RECOVERY = {
+    "back_seconds": ("back", "seconds"),
+    "cpu_seconds_back": ("back", "cpu_seconds"),
+    "p99_before": ("back", "p99_before"),
+    "p99_meanwhile": ("back", "p99_meanwhile"),
+}
 HANDSHAKES = {
     "cpu_ns_per_handshake": ("server", "cpu_ns_per_handshake"),
     "handshakes_per_second": ("window", "handshakes_per_second"),
@@ -21,12 +34,16 @@ HANDSHAKES = {
     "p99": ("latency", "p99"),
 }
 # What holds when the generator was the limit: over TLS it deciphers, and makes half of each handshake, on one core as the server does.
-STILL_HOLDS = {key: ("limited", key) for key in ("cpu_ns_per_delivery", "cpu_ns_per_handshake")}
+STILL_HOLDS = {key: ("limited", key) for key in ("cpu_ns_per_delivery", "cpu_ns_per_handshake", "cpu_ns_per_request", "cpu_ns_per_event")}
 # What is still of use when the generator was late or slow, though not disturbed by others: all servers have it in their latency alike.
 LATENCY_WITH_OURS = {key: ("limited", "latency", key) for key in ("p50", "p99", "p999")}
 EVENTS_A_SECOND = 100  # of the latency case: 100,000 deliveries to 1,000 clients
 EVENTS_OVER_TLS = 40  # which the generator can decipher and have time to spare
+CONNECTIONS = 64  # of wrk
+BATCH = 100  # events in a request
 STORMING = 1000  # clients that make handshakes while others receive
+# The storm of those who come back: a tenth stays, and the rate makes of the time away the events that each of the others misses.
+STAYING, COMING_BACK, MISSED, AWAY_SECONDS, CALM_SECONDS = 1000, 10000, 100, 4, 4
 # Over TLS: records made in user space; by the kernel; the same without TLS
 OURS = ["ringcast", "ringcast-ktls", "ringcast-ws"]
 
@@ -45,7 +62,11 @@ class Case:
     payload: int = 0
     in_flight: int = 0
     rate: int = 0
+    group: str = ""     # "tls", "http": measured, and recorded, apart
     tls: bool = False
+    wrk: bool = False   # makes requests, in place of ringcast-load
+    batch: int = 0      # events in a request of wrk's, as an array
+    away: float = 0     # seconds for which a storm's clients are away
     rsa: bool = False   # the certificate's key; else P-256
     more: tuple = ()    # flags of the generator
     storm: bool = False  # meanwhile others make handshakes, on the generator's CPU, when it has time to spare
@@ -72,7 +93,8 @@ def fan_out(in_flight, payload, clients, floors, tls=False):
     name = f"{'tls-' if tls else ''}fanout-{in_flight}-{payload}"
     return Case(name, title, "ns of server CPU a delivery" if lower else "deliveries/s",
                 "cpu_ns_per_delivery" if lower else "deliveries_per_second", "lower" if lower else "higher",
-                [*(OURS if tls else ["ringcast"]), *floors, *PEERS], FAN_OUT, clients=clients, payload=payload, in_flight=in_flight, tls=tls)
+                [*(OURS if tls else ["ringcast"]), *floors, *PEERS], FAN_OUT, clients=clients, payload=payload, in_flight=in_flight,
+                group="tls" if tls else "", tls=tls)
 
 
 def handshakes(version, rsa, resumed):
@@ -81,16 +103,16 @@ def handshakes(version, rsa, resumed):
     # A version and a key that most clients meet are enough to compare.
     peers = [p for p in PEERS if p != "socket.io"] if version == "1.3" and not rsa else []
     return Case(name, title, "ns of server CPU a handshake", "cpu_ns_per_handshake", "lower", ["ringcast", "floor-tls", *peers], HANDSHAKES,
-                "handshakes", tls=True, rsa=rsa, more=("--tls", version, *(["--resume"] if resumed else [])))
+                "handshakes", group="tls", tls=True, rsa=rsa, more=("--tls", version, *(["--resume"] if resumed else [])))
 
 
 def tls_cases(clients, idle, idle_tls):
     memory = {"rss_per_client": ("server", "rss_per_client")}
-    paced = {"clients": clients, "payload": 128, "rate": EVENTS_OVER_TLS, "tls": True, "polls": False}
+    paced = {"clients": clients, "payload": 128, "rate": EVENTS_OVER_TLS, "group": "tls", "tls": True, "polls": False}
     ours = [*OURS[:2], "floor-tls"]
     title = f"Latency over TLS at {EVENTS_OVER_TLS * clients:,} deliveries/s to {clients:,} clients, 128 B"
     idlers = [Case(name, f"User-space memory for each of {n:,} idle clients over TLS", "bytes", "rss_per_client", "lower",
-                   [*OURS, *PEERS], memory, "idle", clients=n, tls=True, memory=True, rounds=1, seconds=0.5)
+                   [*OURS, *PEERS], memory, "idle", clients=n, group="tls", tls=True, memory=True, rounds=1, seconds=0.5)
               for name, n in (("memory-tls", idle_tls), ("memory-tls-all", idle))]
     return [
         *[fan_out(in_flight, payload, clients, ["floor-tls"], True) for in_flight, payload in ((64, 128), (64, 1024), (1, 128))],
@@ -99,6 +121,24 @@ def tls_cases(clients, idle, idle_tls):
              {**FAN_OUT, "handshakes_per_second": ("storm", "handshakes_per_second")}, storm=True, **paced),
         *(idlers if idle > idle_tls else idlers[:1]),
         *[handshakes(version, rsa, resumed) for version in ("1.3", "1.2") for rsa in (False, True) for resumed in (False, True)],
+    ]
+
+
+def http_cases(clients):
+    ours = ["ringcast", "ringcast-history"]
+    by_wrk = {"clients": CONNECTIONS, "payload": 128, "group": "http", "wrk": True, "polls": False}
+    total, seconds = STAYING + COMING_BACK, 2 * CALM_SECONDS + AWAY_SECONDS + 4
+    storm = ("--recover", "--share", f"{100 * COMING_BACK / total:.6f}", "--channels", "1", "--storm-after", str(CALM_SECONDS), "--storm-away", str(AWAY_SECONDS))
+    return [
+        Case("http-publish", f"POST /api/publish, an event of 128 B a request, {CONNECTIONS} connections; nginx: return 204", "requests/s",
+             "requests_per_second", "higher", [*ours, "nginx"], REQUESTS, "wrk", **by_wrk),
+        Case("http-publish-batch", f"POST /api/publish, {BATCH} events of 128 B a request, {CONNECTIONS} connections", "events/s",
+             "published_per_second", "higher", ours, BATCHES, "wrk", batch=BATCH, **by_wrk),
+        Case("sse-fanout", f"Server-sent events and WebSocket: fan-out to {clients:,} subscribers, 128 B, 64 events in flight", "deliveries/s",
+             "deliveries_per_second", "higher", ["ringcast", "ringcast-sse"], FAN_OUT, clients=clients, payload=128, in_flight=64, group="http"),
+        Case("recovery", f"{COMING_BACK:,} clients drop, come back and get the {MISSED} events of 256 B that they missed; {STAYING:,} stay", "seconds until all are back",
+             "back_seconds", "lower", ["ringcast-history"], RECOVERY, "storm", clients=total, payload=256, rate=MISSED // AWAY_SECONDS, more=storm,
+             group="http", away=AWAY_SECONDS, polls=False, seconds=seconds),
     ]
 
 
@@ -118,6 +158,7 @@ def all_cases(clients, idle, idle_tls):
         Case("startup", "From exec to the first WebSocket", "seconds", "startup_seconds", "lower",
              ["ringcast", *PEERS], {}, scenario=""),
         *tls_cases(clients, idle, idle_tls),
+        *http_cases(clients),
     ]
 
 
@@ -145,6 +186,8 @@ TARGETS = [
     Target("latency", "p99 with two shards about half of that with one", "p99", "ringcast", 0.6, "lower", "ringcast-2-shards"),
     Target("memory", "at most 256 B", "rss_per_client", "", 256, "lower"),
     Target("ingest", "more than NATS takes from one connection", "published_per_second", "nats-server", 1, "higher"),
+    Target("sse-fanout", "at least 90 % of WebSocket's deliveries", "deliveries_per_second", "ringcast", 0.9, "higher", "ringcast-sse"),
+    Target("sse-fanout", "CPU a delivery at most 11 % above WebSocket's", "cpu_ns_per_delivery", "ringcast", 1.11, "lower", "ringcast-sse"),
     Target("tls-fanout-64-128", "CPU a delivery at most 15 % above the floor's", "cpu_ns_per_delivery", "floor-tls", 1.15, "lower"),
     Target("tls-fanout-64-1024", "CPU a delivery at most 15 % above the floor's", "cpu_ns_per_delivery", "floor-tls", 1.15, "lower"),
     Target("tls-fanout-1-128", "CPU a delivery at most 15 % above the floor's", "cpu_ns_per_delivery", "floor-tls", 1.15, "lower"),

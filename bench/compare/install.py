@@ -97,6 +97,12 @@ def shared_objects():
     return ":".join(folders)
 
 
+def environment():
+    """For a program that may have been unpacked."""
+    paths = [p for p in (shared_objects(), os.environ.get("LD_LIBRARY_PATH")) if p]
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(paths)}
+
+
 # ---- npm
 
 def npm_version(package):

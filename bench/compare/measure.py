@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 import time
 
-from cases import LATENCY_WITH_OURS, STILL_HOLDS, STORMING
+import wrk
+from cases import CALM_SECONDS, LATENCY_WITH_OURS, STILL_HOLDS, STORMING
 from servers import Failed, own_terms
 
 # Of the window that server or generator were ready and another had their CPU. A server that makes a thousand sends in one system call
@@ -16,6 +17,7 @@ from servers import Failed, own_terms
 DISTURBED = 0.10
 VERDICTS = {0: "ok", 1: "faulty", 2: "unusable", 3: "limited", 130: "interrupted"}
 LIMITED = "the server's CPU alone holds: "  # before what a limited generator says
+ONLY_BACK = "the time and the server's CPU alone hold: "
 WITH_OURS = "the generator has a part in the latency: "
 STARTS = 3  # of the start-up case, in each round
 
@@ -143,6 +145,23 @@ def figure(result, where):
     return result
 
 
+def add_return(case, result):
+    """Of clients that came back: how long it took after they were away, what the server's CPU did in those seconds, and what it was for
+    those who stayed. A fault, or ""."""
+    seconds, clients = figure(result, ("clients", "storm_seconds")), result["clients"]
+    if seconds is None:
+        return "not all clients came back"
+    if clients["unrecovered"] or clients["recovered"] != clients["dropped"]:
+        return f"{clients['dropped']:,} clients dropped, and {clients['recovered']:,} recovered"
+    begin, end = CALM_SECONDS + case.away, CALM_SECONDS + seconds
+    # Samples are of a second or so; of those at both ends the part that counts.
+    cpu = sum(s["server_cpu"] * max(0, min(end, s["t"] + s["seconds"]) - max(begin, s["t"])) for s in result["timeline"] if s["server_cpu"] is not None)
+    staying = result["groups"][0]
+    result["back"] = {"seconds": seconds - case.away, "cpu_seconds": cpu, "p99_before": figure(staying, ("before_storm", "p99")),
+                      "p99_meanwhile": figure(staying, ("in_storm", "p99"))}
+    return ""
+
+
 def waited(result, server):
     """The larger share of the window that the server or the generator had to wait for its CPU, and which of them it was."""
     seconds = figure(result, ("window", "seconds")) or 1
@@ -174,21 +193,26 @@ def take_down(case, server, status, result, said):
     verdict = VERDICTS.get(status, f"status {status}")
     # How much memory a client takes does not depend on how fast the generator was.
     limited = verdict == "limited" and result is not None
-    cpu_alone = limited and case.tls and case.primary in STILL_HOLDS
+    cpu_alone = limited and (case.tls and case.primary in STILL_HOLDS or case.group == "http" and not case.away)
     with_ours = limited and case.tls and case.primary == "p99" and waited(result, server)[0] <= DISTURBED
-    fit = verdict == "ok" or cpu_alone or with_ours or (limited and case.memory)
+    # When all are back is seen by the server's answers; that a generator was slow has only made it later.
+    only_back = limited and case.away
+    fit = verdict == "ok" or cpu_alone or with_ours or only_back or (limited and case.memory)
     if not fit or result is None:
         notes = (result or {}).get("notes") or [(said.splitlines() or ["the generator said nothing"])[-1]]
         return Outcome({}, f"{verdict}: {notes[0]}", again=verdict == "limited")
     # A loss that the server owns up to is one all the same: the others are set up to lose nothing.
     if figure(result, ("told",)):
         return Outcome({}, f"the server left out {result['told']:,} events and said so")
+    wrong = add_return(case, result) if case.away else ""
+    if wrong:
+        return Outcome({}, f"faulty: {wrong}")
     add_cpu_per_event(result)
     known = {**LATENCY_WITH_OURS, **STILL_HOLDS, "handshakes_per_second": ("storm", "handshakes_per_second")} if with_ours else \
         STILL_HOLDS if cpu_alone else case.figures
     figures = {key: figure(result, where) for key, where in known.items()}
     figures = {key: value for key, value in figures.items() if value is not None}
-    note = (LIMITED if cpu_alone else WITH_OURS if with_ours else "") + " ".join(result["notes"])
+    note = (LIMITED if cpu_alone else WITH_OURS if with_ours else ONLY_BACK if only_back else "") + " ".join(result["notes"])
     return Outcome(figures) if case.memory else Outcome(figures, note, waited(result, server))
 
 
@@ -201,7 +225,7 @@ def once(case, server, generator, cpus, certificate):
         return Outcome({"startup_seconds": statistics.median(times)})
     # Not who polls: it would leave nothing to others.
     with server.start(cpus, certificate, generator.realtime and not case.polls) as running:
-        return take_down(case, server, *generator.run(case, server, running))
+        return take_down(case, server, *(wrk.run if case.wrk else Generator.run)(generator, case, server, running))
 
 
 class Patience:

@@ -7,7 +7,7 @@ for a client, no compression, TCP_NODELAY.
 import os
 
 import install
-from servers import ROOT, Missing, Server
+from servers import ROOT, Failed, Missing, Server, ask
 
 SCRIPTS = os.path.join(ROOT, "bench", "compare", "peers")
 
@@ -24,8 +24,7 @@ class Debian(Server):
         return install.find(self.files[index])
 
     def environment(self, running):
-        path = [p for p in (install.shared_objects(), os.environ.get("LD_LIBRARY_PATH")) if p]
-        return {**os.environ, "LD_LIBRARY_PATH": ":".join(path)}
+        return install.environment()
 
 
 class Nats(Debian):
@@ -124,6 +123,41 @@ http {{
         return [*self.own_mounts, "sh", "-c", script, self.state, *command]
 
 
+class Nginx(Debian):
+    """Answers every request with 204 and nothing else: what HTTP alone costs."""
+    name = "nginx"
+    packages, files = ("nginx",), ("usr/sbin/nginx",)
+
+    def command(self, running):
+        paths = " ".join(f"{name}_temp_path {running.path(name)};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        config = running.write("nginx.conf", f"""
+daemon off;
+{"user root root;" if os.geteuid() == 0 else ""}
+worker_processes 1;
+pid {running.path("pid")};
+error_log {running.path("log")} warn;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  tcp_nodelay on;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  {paths}
+  server {{
+    listen 127.0.0.1:{running.port} backlog=4096;
+    location / {{ return 204; }}
+  }}
+}}
+""")
+        return [self.file(), "-p", running.folder, "-c", config, "-e", running.path("log")]
+
+    def is_up(self, running):
+        try:
+            return ask(running.port, "GET", "/")[0] == 204
+        except Failed:
+            return False
+
+
 class Mosquitto(Debian):
     name = "mosquitto"
     target = "mosquitto"
@@ -182,4 +216,4 @@ class SocketIo(Node):
 
 
 def all_peers():
-    return [Nats(), Nchan(), Mosquitto(), Ws(), SocketIo()]
+    return [Nats(), Nchan(), Mosquitto(), Ws(), SocketIo(), Nginx()]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures in the README at the top: a region between two marks, made from the recorded results alone.
 
-What was measured without TLS and what over TLS are two runs, two files, two tables.
+Each group of cases is a run, a file and a table of its own: those without TLS, those over TLS, those of HTTP.
 """
 import json
 import os
@@ -12,8 +12,13 @@ from servers import ROOT, Failed
 from summary import better, marked, number, unit
 
 README = os.path.join(ROOT, "README.md")
-RECORDED = os.path.join(ROOT, "bench", "compare", "results.json")
-RECORDED_TLS = os.path.join(ROOT, "bench", "compare", "results-tls.json")
+RECORDED = os.path.join(ROOT, "bench", "compare")
+# Group: its file, and what stands above its table.
+GROUPS = {
+    "": ("results.json", ""),
+    "tls": ("results-tls.json", "\n### Over TLS\n\n"),
+    "http": ("results-http.json", "\n### HTTP, server-sent events, recovery\n\n"),
+}
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 
@@ -44,6 +49,9 @@ def columns(result):
 def heading(case, key):
     what = {"deliveries_per_second": "million deliveries a second", "published_per_second": "million events a second",
             "cpu_ns_per_delivery": "server CPU a delivery, µs", "cpu_ns_per_event": "server CPU an event, ns", "startup_seconds": "ms",
+            "requests_per_second": "requests a second", "cpu_ns_per_request": "server CPU a request, µs",
+            "back_seconds": "seconds until all are back", "cpu_seconds_back": "seconds of server CPU meanwhile",
+            "p99_before": "p99 of those who stay, before, ms", "p99_meanwhile": "the same until all are back, ms",
             "cpu_ns_per_handshake": "server CPU a handshake, µs", "handshakes_per_second": "handshakes a second",
             "rss_per_client": "bytes"}.get(key, unit(key))
     return f"{case['title']}: {what}"
@@ -52,10 +60,12 @@ def heading(case, key):
 def keys_of(case):
     """The primary figure, and the other ones that are compared."""
     more = {"deliveries_per_second": ["cpu_ns_per_delivery"], "p99": ["p50"], "published_per_second": ["cpu_ns_per_event"],
+            "requests_per_second": ["cpu_ns_per_request", "p50", "p99"], "back_seconds": ["cpu_seconds_back", "p99_before", "p99_meanwhile"],
             "cpu_ns_per_handshake": ["handshakes_per_second"]}.get(case["primary"], [])
     if case.get("tls"):
         more = {"cpu_ns_per_delivery": ["deliveries_per_second"], "p99": ["p50", "cpu_ns_per_delivery", "handshakes_per_second"]}.get(case["primary"], more)
-    return [case["primary"], *(key for key in more if any(key in r.get("median", {}) for r in case["rows"] if r["server"] == "ringcast"))]
+    ours = [r for r in case["rows"] if r["server"] == "ringcast"] or case["rows"]
+    return [case["primary"], *(key for key in more if any(key in r.get("median", {}) for r in ours))]
 
 
 def cell(r, key):
@@ -74,8 +84,9 @@ def grouped(found, join):
     return "; ".join(join.format(server=server, reason=reason, cases=", ".join(cases)) for (server, reason), cases in together.items())
 
 
-def is_tls(result):
-    return any(case.get("tls") for case in result["cases"])
+def groups_of(result):
+    """Of its cases; files that are older than groups know TLS only."""
+    return {case.get("group", "tls" if case.get("tls") else "") for case in result["cases"]}
 
 
 def text(result):
@@ -115,7 +126,8 @@ def text(result):
     limited = {(case["name"], r["server"], "") for case in result["cases"] for r in case["rows"]
                if any(LIMITED in note for note in r.get("notes", []))}
     if limited:
-        lines += ["", "In these the generator, which deciphers on one core what the server enciphers on one, was the limit or was disturbed in at least one "
+        who = "the generator, which deciphers on one core what the server enciphers on one," if "tls" in groups_of(result) else "the generator"
+        lines += ["", f"In these {who} was the limit or was disturbed in at least one "
                   "round, and of that round only the server's CPU time counts: " + grouped(limited, "{server} in {cases}") + "."]
     ours = [f"{case['name']}, {r['server']}" for case in result["cases"] for r in case["rows"]
             if any(WITH_OURS in note for note in r.get("notes", []))]
@@ -138,29 +150,32 @@ def parts(path):
     return head, region, tail
 
 
-def region(recorded, recorded_tls):
+def region(folder):
     """What stands between the marks."""
-    both = text(load(recorded)) if os.path.exists(recorded) else ""
-    if os.path.exists(recorded_tls):
-        both += "\n### Over TLS\n\n" + text(load(recorded_tls))
-    return both
+    tables = ""
+    for name, title in GROUPS.values():
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            tables += title + text(load(path))
+    return tables
 
 
-def update(results, readme=README, recorded=RECORDED, recorded_tls=RECORDED_TLS):
+def update(results, readme=README, folder=RECORDED):
     """Records the results and makes the region of them."""
     result = load(results)
-    if is_tls(result) and not all(case.get("tls") for case in result["cases"]):
-        raise Failed(f"{results} has cases with and without TLS, which are recorded apart; measure them apart (--tls)")
+    groups = groups_of(result)
+    if len(groups) != 1:
+        raise Failed(f"{results} has cases of several groups, which are recorded apart; measure them apart (--tls, --http)")
     head, _, tail = parts(readme)
     # Of the kernel its version; what a builder adds to it says nothing to others.
     result["host"]["kernel"] = re.match(r"\d*(\.\d+)*", result["host"]["kernel"]).group()
-    with open(recorded_tls if is_tls(result) else recorded, "w", encoding="utf-8") as f:
+    with open(os.path.join(folder, GROUPS[groups.pop()][0]), "w", encoding="utf-8") as f:
         json.dump(result, f, indent=1, ensure_ascii=False)
         f.write("\n")
     with open(readme, "w", encoding="utf-8") as f:
-        f.write(head + BEGIN + region(recorded, recorded_tls) + END + tail)
+        f.write(head + BEGIN + region(folder) + END + tail)
 
 
-def is_true(readme=README, recorded=RECORDED, recorded_tls=RECORDED_TLS):
+def is_true(readme=README, folder=RECORDED):
     """The region is what the recorded results give."""
-    return parts(readme)[1] == region(recorded, recorded_tls)
+    return parts(readme)[1] == region(folder)

@@ -10,8 +10,10 @@ import tempfile
 import time
 
 import cases as cases_of
+import install
 import measure
 import summary
+import wrk
 from servers import Missing
 
 LIMIT_SECONDS, LIMIT_TLS, LIMIT_QUICK = 840, 1500, 165
@@ -39,6 +41,7 @@ class Comparison:
         self.limit = LIMIT_QUICK if o.quick else LIMIT_TLS if any(case.tls for case in cases) else LIMIT_SECONDS
         self.patience = measure.Patience(o.patience, self.limit / 8)
         self.folder = tempfile.mkdtemp(prefix="rc-compare-")
+        self.no_wrk = ""        # why it is not to be had
         self.certificates = {}  # by whether the key is RSA's
 
     def took(self):
@@ -58,6 +61,11 @@ class Comparison:
             except Missing as missing:
                 self.missing[name] = str(missing)
         self.say("")
+        if any(case.wrk for case in self.cases):
+            try:
+                install.debian(wrk.PACKAGES, wrk.FILES, not self.o.no_install)
+            except Missing as missing:
+                self.no_wrk = str(missing)
         for rsa in {case.rsa for case in self.cases if case.tls}:
             self.make_certificate(rsa)
 
@@ -83,6 +91,8 @@ class Comparison:
         """Why the server has no row of figures in this case; None when it has."""
         if server.name in self.missing:
             return self.missing[server.name]
+        if case.wrk and self.no_wrk:
+            return self.no_wrk
         if case.tls and server.no_tls:
             return server.no_tls
         if case.tls and case.rsa not in self.certificates:
@@ -135,7 +145,7 @@ class Comparison:
         cases = []
         for case in self.cases:
             entry = {key: getattr(case, key) for key in
-                     ("name", "title", "unit", "primary", "better", "clients", "payload", "in_flight", "rate", "tls")}
+                     ("name", "title", "unit", "primary", "better", "clients", "payload", "in_flight", "rate", "tls", "group")}
             entry["rows"] = list(self.rows(case))
             if entry["rows"]:
                 summary.add_ratios(entry)

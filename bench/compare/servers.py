@@ -5,6 +5,7 @@ Server is what all have in common; ringcast and the floors are here, the peers i
 every run, in a folder of its own that goes away with it.
 """
 import ctypes
+import http.client
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 START_SECONDS = 15
 STOP_SECONDS = 5
 STARTS = 3  # a port that was free may be taken before the server has it
+HISTORY_EVENTS = 1000  # kept of each channel, where history is measured
 PR_SET_PDEATHSIG = 1
 TCP_ULP = 31
 LIBC = ctypes.CDLL(None)
@@ -96,6 +98,19 @@ def upgraded(port, path, protocol, tls):
     return bool(answer)
 
 
+def ask(port, method, path, text=None):
+    """One request: (status, body)"""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as e:
+        raise Failed(f"{method} {path}: {e}") from None
+    finally:
+        connection.close()
+
+
 class Running:
     """One start of a server. Ends with the `with` block that it was started in."""
 
@@ -125,16 +140,15 @@ class Running:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=self.server.environment(self), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True, preexec_fn=own_terms(self.cpus, self.realtime))
-        path = self.server.path.replace("{channel}", "startup")
         while time.monotonic() < began + START_SECONDS:
-            if upgraded(self.port, path, self.server.protocol, self.tls):
+            if self.server.is_up(self):
                 self.startup_seconds = time.monotonic() - began
                 return True
             if self.process.poll() is not None:
                 self.ended = f"status {self.process.returncode}"
                 return False
             time.sleep(0.0005)
-        raise Failed(f"{self.server.name} took no WebSocket in {START_SECONDS} s:\n{self.said()}")
+        raise Failed(f"{self.server.name} was not ready in {START_SECONDS} s:\n{self.said()}")
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -156,7 +170,7 @@ class Running:
         return children(self.process.pid)
 
     def subscribe_url(self):
-        return f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self.port}{self.server.path}"
+        return f"{self.server.scheme}{'s' if self.tls else ''}://127.0.0.1:{self.port}{self.server.clients_path or self.server.path}"
 
     def publish_url(self):
         """Publishers come without TLS, wherever the server has a port of its own for them."""
@@ -193,6 +207,8 @@ class Server:
     target = ""         # the generator's profile
     version = ""        # known after prepare()
     path = "/"          # of the WebSocket; {channel} may stand in it
+    clients_path = ""   # where clients go, when not there
+    scheme = "ws"       # of their URL, without the s of TLS
     protocol = ""       # Sec-WebSocket-Protocol
     publish_scheme = "tcp"
     publish_port = True  # publishers have a port of their own
@@ -200,6 +216,7 @@ class Server:
     no_tls = ""         # why there is no TLS
     plain = False       # measured without it, beside others that have it
     cpus_needed = 1
+    counts_published = False  # /metrics says how many events it published
     threads_meet = False  # it has several threads, which wait for each other on its one CPU
 
     def prepare(self, install):
@@ -215,6 +232,10 @@ class Server:
     def environment(self, running):
         return dict(os.environ)
 
+    def is_up(self, running):
+        """It takes its clients. Asked again and again, until it does."""
+        return upgraded(running.port, self.path.replace("{channel}", "startup"), self.protocol, running.tls)
+
     def start(self, cpus, certificate=None, realtime=False):
         """cpus: a set, as many as cpus_needed. certificate: (key, certificate), two files; then it speaks TLS."""
         return Running(self, cpus, certificate, realtime)
@@ -225,6 +246,8 @@ class Ringcast(Server):
     target = "ringcast"
     path = "/ws"
     publish_scheme = "ingest"
+    counts_published = True
+    settings = ()
 
     def __init__(self, build, arguments=(), shards=1, tls="user"):
         self.program, self.arguments = os.path.join(build, "ringcast"), list(arguments)
@@ -252,12 +275,30 @@ class Ringcast(Server):
         cpus = ",".join(str(n) for n in sorted(running.cpus))
         return [self.program, "serve", *self.listeners(running),
                 "--ingest", f"127.0.0.1:{running.publish_port}", "--shards", str(self.shards), "--cpus", cpus,
-                "--set", "heartbeat=1h", "--set", "max_clients=15000", *self.arguments]
+                "--set", "heartbeat=1h", "--set", "max_clients=15000", *self.settings, *self.arguments]
 
     def environment(self, running):
         """Without settings of whoever calls, and its counters are beside nobody else's."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RINGCAST_")}
         return {**kept, "RUNTIME_DIRECTORY": running.folder}
+
+
+class RingcastHistory(Ringcast):
+    """Keeps a history of the generators' channels."""
+    settings = ("--set", f"namespace.load.history_size={HISTORY_EVENTS}")
+
+    def __init__(self, build, arguments=()):
+        super().__init__(build, arguments)
+        self.name = "ringcast-history"
+
+
+class RingcastSse(Ringcast):
+    """Its clients get server-sent events."""
+    scheme, clients_path = "http", "/events?channel={channel}"
+
+    def __init__(self, build, arguments=()):
+        super().__init__(build, arguments)
+        self.name = "ringcast-sse"
 
 
 class Floor(Server):

@@ -6,6 +6,12 @@ import statistics
 SHOWN = {
     "deliveries_per_second": ("million/s", 1e6, 3),
     "published_per_second": ("million/s", 1e6, 3),
+    "requests_per_second": ("requests/s", 1, 0),
+    "cpu_ns_per_request": ("CPU µs", 1e3, 2),
+    "back_seconds": ("s", 1, 2),
+    "cpu_seconds_back": ("CPU s", 1, 2),
+    "p99_before": ("p99 before", 1e6, 2),
+    "p99_meanwhile": ("meanwhile", 1e6, 2),
     "cpu_ns_per_delivery": ("CPU µs", 1e3, 3),
     "cpu_ns_per_event": ("CPU ns", 1, 0),
     "cpu_ns_per_handshake": ("CPU µs", 1e3, 1),
@@ -16,7 +22,7 @@ SHOWN = {
     "rss_per_client": ("bytes", 1, 0),
     "startup_seconds": ("ms", 1e-3, 1),
 }
-HIGHER = ("deliveries_per_second", "published_per_second", "handshakes_per_second")  # is better; of the others lower is
+HIGHER = ("deliveries_per_second", "published_per_second", "requests_per_second", "handshakes_per_second")  # is better; of the others lower is
 
 
 def unit(key):

@@ -372,6 +372,8 @@ class StreamClient(Client):
                 for name in self.names:
                     self.widen(name)
             self.begun = True
+            if block.data is None:
+                self.heard.append(repr(block))
             if block.data is not None:
                 m = block.json()
                 self.heard.append(f"{m['channel']} {m['data']['n']} {block.id}" if m["type"] == "event" else repr(block))
@@ -381,7 +383,8 @@ class StreamClient(Client):
                 else:
                     self.got(next(n for n in self.names if matches(n, m["channel"])), m)
             if block.id:
-                assert not self.last or self.last.partition("~")[0] != block.id.partition("~")[0] or not_before(block.id, self.last), block
+                assert not self.last or self.last.partition("~")[0] != block.id.partition("~")[0] or not_before(block.id, self.last), \
+                    f"{self.ident}: went back from {self.last} to {block}"
                 self.last = block.id
 
     def gap(self, m):

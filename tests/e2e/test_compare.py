@@ -126,6 +126,7 @@ def rows(result, case="fanout-64-128"):
     (("--only", "natz"), "nats-server"),
     (("--cases", "fan-out"), "fanout-64-128"),
     (("--rounds", "0"), "1 to 100"),
+    (("--tls", "--http"), "two runs"),
     (("--server-cpu", "0", "--client-cpu", "0"), "--client-cpu"),
     (("--build", "/nonexistent"), "make compare"),
     (("--json", "/nonexistent/folder/x.json", "--build", RELEASE), "folder"),
@@ -355,13 +356,13 @@ RECORDED = {
 
 
 def test_the_table_says_what_was_recorded(folder):
-    results, page, recorded = (os.path.join(folder, n) for n in ("in.json", "README.md", "recorded.json"))
+    results, page, recorded = (os.path.join(folder, n) for n in ("in.json", "README.md", "recorded"))
+    os.mkdir(recorded)
     with open(results, "w") as f:
         json.dump(RECORDED, f)
     with open(page, "w") as f:
         f.write("before\n" + readme.BEGIN + "old\n" + readme.END + "after\n")
-    recorded_tls = os.path.join(folder, "recorded-tls.json")
-    readme.update(results, page, recorded, recorded_tls)
+    readme.update(results, page, recorded)
     with open(page) as f:
         text = f.read()
     assert text.startswith("before\n" + readme.BEGIN) and text.endswith(readme.END + "after\n") and "old" not in text
@@ -369,22 +370,23 @@ def test_the_table_says_what_was_recorded(folder):
     assert "| Memory: bytes | 200 | 5,000 (25×) |\n" in text
     assert "| Memory: at most 256 B | 200 | met |" in text
     assert "Not measured: nchan in memory: no network." in text
-    assert readme.is_true(page, recorded, recorded_tls)
+    assert readme.is_true(page, recorded)
     # What was measured over TLS is recorded apart, and stands below.
     over = copy.deepcopy(RECORDED)
     over["cases"][0].update(name="memory-tls", title="Memory over TLS", tls=True)
     over["targets"][0]["case"], over["host"]["kernel"] = "memory-tls", "6.1.5-somebody's-9"
     with open(results, "w") as f:
         json.dump(over, f)
-    readme.update(results, page, recorded, recorded_tls)
+    readme.update(results, page, recorded)
     with open(page) as f:
         both = f.read()
     assert both.startswith(text[:text.index(readme.END)]) and "### Over TLS" in both and "| Memory over TLS: bytes | 200 |" in both
     assert "Linux 6.1.5;" in both and "somebody" not in both
-    assert readme.is_true(page, recorded, recorded_tls) and not readme.is_true(page, recorded, "/nonexistent")
+    assert sorted(os.listdir(recorded)) == ["results-tls.json", "results.json"]
+    assert readme.is_true(page, recorded) and not readme.is_true(page, "/nonexistent")
     with open(page, "w") as f:
         f.write(both.replace("5,000", "6,000"))
-    assert not readme.is_true(page, recorded, recorded_tls)
+    assert not readme.is_true(page, recorded)
 
 
 def test_results_with_and_without_tls_in_one_are_not_recorded(folder):
@@ -395,8 +397,8 @@ def test_results_with_and_without_tls_in_one_are_not_recorded(folder):
     with open(page, "w") as f:
         f.write(readme.BEGIN + readme.END)
     with pytest.raises(servers.Failed, match="recorded apart"):
-        readme.update(results, page, os.path.join(folder, "recorded.json"), os.path.join(folder, "recorded-tls.json"))
-    assert not os.path.exists(os.path.join(folder, "recorded.json"))
+        readme.update(results, page, folder)
+    assert not os.path.exists(os.path.join(folder, "results.json"))
 
 
 def test_a_page_without_the_marks_is_left_alone(folder):
@@ -406,8 +408,8 @@ def test_a_page_without_the_marks_is_left_alone(folder):
     with open(page, "w") as f:
         f.write("no marks\n")
     with pytest.raises(servers.Failed, match="put the two lines back"):
-        readme.update(results, page, os.path.join(folder, "recorded.json"))
-    assert not os.path.exists(os.path.join(folder, "recorded.json"))
+        readme.update(results, page, folder)
+    assert not os.path.exists(os.path.join(folder, "results.json"))
 
 
 def test_the_figures_in_the_readme_are_the_recorded_ones(folder):

@@ -6,6 +6,13 @@
 const FIGURES = {
 	deliveries_per_second: { name: "Deliveries a second", unit: "short_rate", better: "higher" },
 	published_per_second: { name: "Published a second", unit: "short_rate", better: "higher" },
+	requests_per_second: { name: "Requests", unit: "rate", better: "higher" },
+	cpu_ns_per_request: { name: "Server CPU per request", unit: "ns", better: "lower" },
+	cpu_ns_per_event: { name: "Server CPU per event", unit: "ns", better: "lower" },
+	back_seconds: { name: "Until all are back", unit: "seconds", better: "lower" },
+	cpu_seconds_back: { name: "Server CPU meanwhile", unit: "seconds", better: "lower" },
+	p99_before: { name: "p99 of those who stayed, before", unit: "ns", better: "lower" },
+	p99_meanwhile: { name: "p99 of those who stayed, meanwhile", unit: "ns", better: "lower" },
 	cpu_ns_per_handshake: { name: "Server CPU per handshake", unit: "ns", better: "lower" },
 	handshakes_per_second: { name: "Handshakes", unit: "rate", better: "higher" },
 	cpu_ns_per_delivery: { name: "Server CPU per delivery", unit: "ns", better: "lower" },
