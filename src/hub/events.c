@@ -93,6 +93,7 @@ static void append(struct rc_hub *h, uint32_t index, const struct rc_tell *t)
 		} else if (r->owned != RC_NONE) {
 			/* The history has a hole; it begins behind it. */
 			r->log.trimmed_stamp = t->stamp;
+			r->log.trimmed_when = ++h->history.losses;
 			r->log.trimmed_time_ms = (uint32_t)t->time_ms;
 		}
 	}

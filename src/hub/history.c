@@ -56,6 +56,7 @@ void rc_history_keep(struct rc_hub *h, uint32_t index)
 	r->offset = o->offset;
 	r->owned = index;
 	r->log.trimmed_stamp = o->stamp;
+	r->log.trimmed_when = o->lost_when;
 	r->log.trimmed_time_ms = o->time_ms;
 	rc_log_enqueue(&r->log, &h->history, replica);
 	o->replica = replica;
@@ -486,14 +487,14 @@ struct search {
 	uint32_t count;
 	bool time;
 	uint8_t verdict;
-	uint64_t lost; /* the newest stamp of what is missing */
+	uint64_t lost; /* when what is missing was let go, the last of it */
 };
 
-static void missing(struct search *s, enum rc_verdict verdict, uint64_t stamp)
+static void missing(struct search *s, enum rc_verdict verdict, uint64_t when)
 {
 	if (s->verdict == RC_VERDICT_ALL)
 		s->verdict = (uint8_t)verdict;
-	s->lost = RC_MAX(s->lost, stamp);
+	s->lost = RC_MAX(s->lost, when);
 }
 
 static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search *s, uint32_t index)
@@ -506,21 +507,21 @@ static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search
 		return;
 	if (o->replica == RC_NONE) {
 		if (!q->kept)
-			missing(s, RC_VERDICT_TRIMMED, o->stamp);
+			missing(s, RC_VERDICT_TRIMMED, o->lost_when);
 		return;
 	}
 	const struct rc_replica *r = rc_hub_replica(h, o->replica);
 	struct bounds b = q->lenient ? bounds_of_log(r) : bounds_of(h, r);
 	if (s->time ? b.trimmed_stamp && (int32_t)(b.trimmed_time_ms - s->at) >= 0
 		    : b.trimmed_stamp > s->after)
-		missing(s, RC_VERDICT_TRIMMED, b.trimmed_stamp);
+		missing(s, RC_VERDICT_TRIMMED, r->log.trimmed_when);
 	uint64_t ordinal =
 		s->time ? rc_log_since_time(&r->log, s->at) : rc_log_after_stamp(&r->log, s->after);
 	ordinal = RC_MAX(ordinal, b.ordinal);
 	if (ordinal == r->log.count_tail)
 		return;
 	if (s->count == RC_FETCH_SOURCES_MAX) {
-		missing(s, RC_VERDICT_MANY, h->stamp);
+		missing(s, RC_VERDICT_MANY, ++h->history.losses);
 		return;
 	}
 	rc_log_frame_number(&r->log, ordinal, &f);
@@ -555,7 +556,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 	rest = q->names;
 	if (!h->limits.keeps_history) {
 		if (h->stamp > s->after)
-			missing(s, RC_VERDICT_TRIMMED, h->stamp);
+			missing(s, RC_VERDICT_TRIMMED, h->history.losses);
 		return;
 	}
 	bool forgot = s->time ? forgot_time(h, s->at) : forgot_stamp(h, s->after);
@@ -570,7 +571,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 		}
 		/* What was forgotten may have matched. */
 		if (forgot)
-			missing(s, RC_VERDICT_TRIMMED, h->forgotten_stamp);
+			missing(s, RC_VERDICT_TRIMMED, h->forgotten_when);
 		return;
 	}
 	while (next_name(&rest, &name)) {
@@ -582,7 +583,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 		if (index != RC_NONE)
 			add_source(h, q, s, index);
 		if (reborn && forgot)
-			missing(s, RC_VERDICT_TRIMMED, h->forgotten_stamp);
+			missing(s, RC_VERDICT_TRIMMED, h->forgotten_when);
 	}
 }
 
@@ -641,7 +642,8 @@ bool rc_owner_fetch(struct rc_hub *h, const struct rc_fetch *q)
 			.slot = q->slot,
 			.generation = q->generation,
 			.check = q->check,
-			.stamp = h->stamp},
+			.stamp = h->stamp,
+			.losses = h->history.losses},
 	};
 
 	if (room == 0)

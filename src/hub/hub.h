@@ -161,8 +161,10 @@ struct rc_fetched {
 	uint64_t stamp; /* the owner's newest */
 	uint64_t
 		next; /* what `after` is to be the next time: an offset of one channel, else a stamp */
-	uint64_t next_stamp;         /* of one channel: the same as a stamp */
-	uint64_t lost; /* of several: the newest stamp of what is missing, at least */
+	uint64_t next_stamp; /* of one channel: the same as a stamp */
+	uint64_t
+		losses; /* how often the owner has let something go, and when it did what is missing of several */
+	uint64_t lost;
 	const unsigned char *frames; /* each behind a struct rc_fetched_frame, padded to 8 bytes */
 	uint32_t frames_len, frames_count;
 };
@@ -219,6 +221,7 @@ struct rc_owned {
 	uint64_t born;                     /* the shard's newest stamp when this life began */
 	uint32_t time_ms;                  /* of the newest event */
 	uint32_t born_ms;                  /* the shard's newest time when this life began */
+	uint64_t lost_when; /* the losses with its newest event, when that was not kept */
 	bool idle;
 	bool recent;
 };
@@ -371,6 +374,7 @@ struct rc_hub {
 		[RC_HUB_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
 	uint64_t forgotten_stamp; /* the newest of channels that were forgotten; 0 = none had any */
 	uint32_t forgotten_time_ms; /* when that event came in */
+	uint64_t forgotten_when;    /* the losses with the one that was forgotten last */
 	uint32_t recent_first, recent_last;
 	struct rc_log_queue history;
 	unsigned char *fetch; /* frames of an answer */

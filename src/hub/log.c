@@ -286,6 +286,8 @@ static void drop_first(struct rc_log *log, struct rc_buddy *arena)
 	if (c->count) {
 		log->trimmed_stamp = entry(c, c->count - 1)->stamp;
 		log->trimmed_time_ms = entry(c, c->count - 1)->time_ms;
+		if (log->queue)
+			log->trimmed_when = ++log->queue->losses;
 	}
 	if (log->queue)
 		dequeue(log->queue, c);

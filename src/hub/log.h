@@ -36,6 +36,7 @@ struct rc_log_queue {
 	struct rc_log_chunk *first, *last;
 	struct rc_log_chunk *swept; /* where who looks through them goes on; NULL = at the first */
 	uint64_t bytes;             /* of their blocks */
+	uint64_t losses;            /* how often something was let go that somebody may want */
 };
 
 struct rc_log_chunk {
@@ -69,6 +70,7 @@ struct rc_log {
 	uint32_t tag;
 	uint32_t trimmed_time_ms; /* of the newest frame that was trimmed */
 	uint64_t trimmed_stamp;   /* the same; 0 = none was */
+	uint64_t trimmed_when;    /* the queue's losses with that one */
 	uint32_t time_ms;         /* of the newest frame */
 };
 

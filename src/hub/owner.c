@@ -106,6 +106,8 @@ static void forget(struct rc_hub *h, uint32_t index)
 	idle_unlink(h, index);
 	recent_unlink(h, index);
 	rc_history_drop(h, index);
+	if (o->stamp)
+		h->forgotten_when = ++h->history.losses;
 	if (o->stamp > h->forgotten_stamp) {
 		h->forgotten_stamp = o->stamp;
 		h->forgotten_time_ms = o->time_ms;
@@ -314,6 +316,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 	h->seen[h->limits.shard] = h->stamp;
 	h->position_len = 0;
 	o->time_ms = (uint32_t)time_ms;
+	if (o->replica == RC_NONE)
+		o->lost_when = ++h->history.losses;
 	h->time_ms = time_ms;
 	if (h->limits.keeps_history)
 		recent_touch(h, index);

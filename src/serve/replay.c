@@ -365,8 +365,8 @@ static bool take_events(
 		const struct rc_fetched_frame *head = (const void *)at;
 		uint64_t was = p->broad ? p->stamps[f->from] : 0;
 		/* What is newer than the place where the live events begin comes with those. */
-		bool later = first && head->stamp > (p->broad ? p->stamps[shards(sv) + f->from]
-							      : p->until);
+		bool later = first &&
+			     head->stamp > (p->broad ? p->stamps[shards(sv) + f->from] : p->until);
 		if (p->broad && !first)
 			p->stamps[f->from] = head->stamp;
 		if (!later && !write_event(sv, c, p, r, at + sizeof(*head), head->len)) {
@@ -505,10 +505,10 @@ static void took_many(struct rc_serve *sv, uint32_t index, const struct rc_fetch
 	struct rc_replay *p = rc_replay_at(sv, index);
 	struct rc_conn *c = &sv->conns->at[p->conn];
 
-	uint64_t *lost = &p->stamps[2 * shards(sv) + f->from];
+	uint64_t *told = &p->stamps[2 * shards(sv) + f->from];
 
-	if (f->verdict != RC_VERDICT_ALL && f->lost > *lost) {
-		*lost = f->lost;
+	if (f->verdict != RC_VERDICT_ALL && f->lost > *told) {
+		*told = f->losses;
 		tell_gap(sv, c, p, RC_MSG_NO_COUNT, 0);
 		if (c->state != RC_CONN_OPEN)
 			return;
@@ -557,7 +557,7 @@ static void take_verdict(struct rc_serve *sv, uint32_t index, const struct rc_fe
 	if (p->broad && p->kind == RC_SINCE_POSITION) {
 		p->stamps[f->from] = f->next_stamp;
 	} else if (p->broad) {
-		p->stamps[2 * shards(sv) + f->from] = f->lost;
+		p->stamps[2 * shards(sv) + f->from] = f->losses;
 		if (p->kind != RC_SINCE_STREAM)
 			p->stamps[f->from] = f->next;
 	} else {

@@ -43,15 +43,15 @@ struct rc_replay {
 	uint8_t kind; /* enum rc_since_kind */
 	bool broad;   /* several channels or patterns: `stamps` counts, not `after` */
 	bool listed;
-	bool asking; /* an answer may come before the question returns */
+	bool asking;  /* an answer may come before the question returns */
 	bool checked; /* broad, LAST: the verdict was given after the cursor was held */
 	uint64_t epoch;
 	uint64_t until; /* FIRST, of one channel: events behind this stamp come as live ones */
 	uint64_t after; /* offset of the one channel; a time; of FIRST a place */
 	uint64_t *
-		stamps; /* broad: by owner, what the client has; behind them those up to which LAST reads */
-	uint64_t due;  /* owners whose answer has not come */
-	uint64_t left; /* owners that are still to be asked */
+		stamps; /* broad: by owner, what the client has; behind them those up to which LAST reads, and of which losses it knows */
+	uint64_t due;   /* owners whose answer has not come */
+	uint64_t left;  /* owners that are still to be asked */
 };
 
 size_t rc_replay_bytes(const struct rc_config *config);
