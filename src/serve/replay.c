@@ -570,6 +570,11 @@ static void take_verdict(struct rc_serve *sv, uint32_t index, const struct rc_fe
 	}
 	if (p->left || p->due)
 		return;
+	/* By now all that the owners had sequenced is here: the client may come from a shard that was further than this one. */
+	if (p->broad && !rc_replay_wanted(p)) {
+		rc_replica_pause(sv->hub, p->sub);
+		hold(sv, p);
+	}
 	p->phase = RC_REPLAY_ANSWERED;
 	if (!p->asking)
 		rc_serve_replay_answered(sv, &sv->conns->at[p->conn], index);

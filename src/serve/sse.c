@@ -186,6 +186,9 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
 	bool missing = p && p->what == RC_REPLAY_SINCE && p->verdict != RC_VERDICT_ALL;
 	struct rc_str position = p ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub);
+	/* The gap has the id then: who is cut between the two must not come back as if nothing were missing. */
+	if (missing)
+		position = (struct rc_str){NULL, 0};
 	size_t len = rc_sse_hello(hello, RETRY_MS + rc_prng_below(&sv->prng, RETRY_MS), position);
 
 	if (!write_all(sv, c, hello, len))
