@@ -245,24 +245,24 @@ static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 static enum rc_http_result refuse(struct rc_serve *sv, struct rc_http_call *call, enum refusal why)
 {
 	static const struct {
-		int status;
 		const char *code, *message;
+		int status;
 		enum rc_counter counted;
 	} answers[] = {
-		[BAD_REQUEST] = {400, "bad_request",
+		[BAD_REQUEST] = {"bad_request",
 			"bad_request: name channels, and since, lastEventId and format as documented",
-			RC_C_http_bad},
-		[BAD_CHANNEL] = {400, "bad_channel",
-			"bad_channel: that is not the name of a channel or a pattern",
+			400, RC_C_http_bad},
+		[BAD_CHANNEL] = {"bad_channel",
+			"bad_channel: that is not the name of a channel or a pattern", 400,
 			RC_C_subscribe_refused_bad_name},
-		[FORBIDDEN] = {403, "forbidden",
-			"forbidden: channels that begin with $ are the gateway's own",
+		[FORBIDDEN] = {"forbidden",
+			"forbidden: channels that begin with $ are the gateway's own", 403,
 			RC_C_subscribe_refused_forbidden},
-		[TOO_MANY] = {403, "limit_exceeded",
-			"limit_exceeded: more channels than one client may have",
+		[TOO_MANY] = {"limit_exceeded",
+			"limit_exceeded: more channels than one client may have", 403,
 			RC_C_subscribe_refused_limit},
-		[NOT_ACCEPTABLE] = {406, "not_acceptable",
-			"not_acceptable: this is text/event-stream", RC_C_http_bad},
+		[NOT_ACCEPTABLE] = {"not_acceptable", "not_acceptable: this is text/event-stream",
+			406, RC_C_http_bad},
 	};
 	struct rc_str nothing = {NULL, 0};
 
