@@ -106,11 +106,11 @@ def show_case(case):
         name = f"{r['server']} {r['version']}".strip()
         if "skipped" in r:
             print(f"  {name:<22} skipped: {r['skipped']}")
-        elif primary not in r["median"]:
+        elif not r["median"]:
             print(f"  {name:<22} no figure: {(r['notes'] or ['it was not measured'])[0]}")
         else:
             mark = " *" if marked(r) else ""
-            cells = [number(primary, r["median"][primary]) + spread(r, primary), better(r, primary)]
+            cells = [number(primary, r["median"].get(primary)) + spread(r, primary), better(r, primary)]
             cells += [number(k, r["median"].get(k)) for k in keys[1:]]
             print(line.format(name, *cells) + mark)
 

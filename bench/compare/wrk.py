@@ -38,7 +38,10 @@ def body(payload, batch):
 
 def cpu_seconds(pids):
     """The CPU clocks of the processes, all threads: what clock_getcpuclockid() would name."""
-    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+    try:
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+    except OSError:
+        raise Failed("a process of the server ended") from None
 
 
 def waited_seconds(pids):

@@ -37,6 +37,9 @@ def pytest_generate_tests(metafunc):
         if metafunc.definition.get_closest_marker("one_shard"):
             # Belongs to the run with one shard; the run with two alone leaves it out.
             counts = [n for n in counts if n == 1]
+        elif getattr(metafunc.module, "TWO_SHARDS", False):
+            # What one shard shows is shown elsewhere.
+            counts = [n for n in counts if n != 1]
         metafunc.parametrize("shards", counts, ids=[f"{n}shard{'s' * (n > 1)}" for n in counts], scope="session")
     if "tls" in metafunc.fixturenames and getattr(metafunc.module, "OVER_TLS", False):
         paths = ["user"] if metafunc.definition.get_closest_marker("one_path") else ["user", "kernel"]

@@ -115,6 +115,12 @@ def test_a_server_that_others_kept_waiting_is_marked():
     assert outcome.figures["requests_per_second"] == 500
 
 
+def test_a_server_that_ended_has_no_cpu_time():
+    assert wrk.cpu_seconds([os.getpid()]) > 0
+    with pytest.raises(servers.Failed, match="ended"):
+        wrk.cpu_seconds([2 ** 22 + 1])
+
+
 def test_nginx_answers_204_and_nothing_else(folder):
     nginx = peers.Nginx()
     try:
@@ -166,11 +172,12 @@ def test_server_sent_events_are_held_against_websocket(fake, folder):  # noqa: F
     assert "at least 90 % of WebSocket's" in done.stdout
 
 
-def test_a_disturbed_reader_of_events_leaves_the_servers_cpu():
+def test_a_disturbed_reader_of_events_leaves_the_servers_cpu(fake, folder):  # noqa: F811
     bound = changed(verdict="limited", notes=["it was disturbed."], latency=None)
     bound["limited"] = {"cpu_ns_per_delivery": 321.0}
-    outcome = measure.take_down(CASES["sse-fanout"], servers.RingcastSse(""), 3, bound, "")
-    assert outcome.figures == {"cpu_ns_per_delivery": 321.0} and outcome.note == measure.LIMITED + "it was disturbed."
+    done = run(folder, "--build", fake(ringcast=[answer(bound, 3)]), "--no-install", "--cases", "sse-fanout", "--rounds", 1, "--clients", 10, "--idle", 10)
+    assert len([line for line in done.stdout.splitlines() if "0.321" in line and line.split()[0] in ("ringcast", "ringcast-sse")]) == 2
+    assert "no figure" not in done.stdout and measure.LIMITED + "it was disturbed." in done.stdout
 
 
 # ---- those who come back

@@ -102,6 +102,9 @@ def test_the_other_forms_of_since_serve_here_too(gateway, publisher, sse):
     fill(p, "keep:a", 4, first=2)
     for since, first in ((f"{epoch}@2", 3), ("beginning", 1), (1_000_000, 1), ("2020-01-01T00:00:00Z", 1), ("2020-01-01T00:00:00.5%2B02:00", 1)):
         s = sse(g, url("keep:a", since=since))
+        if first == 1 and since != "beginning":
+            # There was no such gateway then, so it can't say what is missing.
+            gap(s, "trimmed")
         assert take(s, 6 - first) == {"keep:a": list(range(first, 6))}
         s.drop()
     s = sse(g, url("keep:a", "keep:b"), last="beginning")

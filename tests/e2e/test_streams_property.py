@@ -6,6 +6,7 @@ RINGCAST_SEED repeats a run, RINGCAST_STEPS makes it longer."""
 import json
 import os
 import random
+import select
 import signal
 import time
 
@@ -27,7 +28,7 @@ PATTERNS = [[], ["keep:*"], ["small:*", "skip:*"], ["*:a"], ["**"], ["disc:*", "
 
 
 def settings():
-    out = {"heartbeat": "1s", "drain_timeout": "500ms", "max_message": "16KiB", "close_timeout": "200ms"}
+    out = {"heartbeat": "2s", "drain_timeout": "500ms", "max_message": "16KiB", "close_timeout": "200ms"}
     for name, more in NAMESPACES.items():
         out |= kept(name, lag_bytes="128KiB", lag_time="0", **more)
     return out | {"namespace.lag_bytes": "128KiB", "namespace.lag_time": "0", "namespace.none.lag_bytes": "128KiB"}
@@ -65,8 +66,14 @@ class Play:
         self.world.reborn()
         self.p = Publisher.greeted(self.g.ingest)
 
+    def tend(self):
+        """Answers the gateway's pings to the publisher, who is idle at times."""
+        while select.select([self.p.sock], [], [], 0)[0] or self.p.buffered():
+            self.p.take()
+
     def publish(self, channel=None, count=None, pad=None):
         rng, w = self.rng, self.world
+        self.tend()
         channel = channel or rng.choice(CHANNELS)
         count = count or rng.choice((1, 1, 2, 5, 20, 60))
         first = w.count(channel)
@@ -211,6 +218,7 @@ class Play:
             for step in range(steps):
                 if step in restarts:
                     self.note("restart", self.restart(restarts[step]))
+                self.tend()
                 action = rng.choices(list(actions), list(actions.values()))[0]
                 self.note(action.__name__, action())
             self.finish()
@@ -237,6 +245,7 @@ class Play:
             for channel in CHANNELS:
                 self.publish(channel, 1)
             while all(c.connected for c in self.clients):
+                self.tend()
                 for c in self.clients:
                     c.pull()
                 if all(c.complete() for c in self.clients):

@@ -8,6 +8,7 @@ import test_sse
 import test_sse_recovery
 
 OVER_TLS = True
+TWO_SHARDS = True
 
 # They take long, or look at what lies below the records.
 LEFT_OUT = {"test_a_replay_takes_no_more_memory_than_its_share", "test_histories_of_channels_that_nobody_reads_go_with_their_time",
