@@ -92,6 +92,10 @@ void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct r
 	}
 	memset(h, 0, sizeof(*h));
 	h->limits = *l;
+	/* Only logs can make histories give way: what connections need must be there, and with three quarters of the arena in use
+	 * all that lag are pressed. */
+	h->limits.history_bytes_max =
+		RC_MIN(l->history_bytes_max, (uint64_t)arena->units * RC_BUDDY_MIN / 8 * 5);
 	h->port = *port;
 	h->namespaces = namespaces;
 	h->key = *key;

@@ -920,6 +920,24 @@ static void without_memory_a_replay_waits_and_goes_on_where_it_was(void **state)
 	}
 }
 
+static void histories_leave_memory_for_those_who_read_them(void **state)
+{
+	(void)state;
+	history_size = 100000;
+	for (uint32_t name = 0; name < NAMES; name++) {
+		begin(2, (size_t)1 << 20, 64u << 20, name);
+		for (uint32_t n = 0; n < 1200; n++)
+			publish(n % CHANNELS, 1500);
+		settle();
+		struct client *k = one_who_missed(name, 10, 1500);
+		subscribe(k, &name, 1, "");
+		assert_all_is_read();
+		assert_int_equal(recovered_read, 1);
+		assert_int_equal(gaps_read, 0);
+		(void)teardown(NULL);
+	}
+}
+
 static void what_is_trimmed_under_a_reader_is_told(void **state)
 {
 	uint64_t gaps = 0;
@@ -1193,6 +1211,7 @@ int main(void)
 		TEST(a_client_that_does_not_read_is_not_read_ahead_for),
 		TEST(an_owner_without_room_is_asked_again),
 		TEST(without_memory_a_replay_waits_and_goes_on_where_it_was),
+		TEST(histories_leave_memory_for_those_who_read_them),
 		TEST(what_is_trimmed_under_a_reader_is_told),
 		TEST(the_newest_event_comes_first_and_all_that_follow_it),
 		TEST(answers_keep_the_order_of_the_questions),
