@@ -303,9 +303,9 @@ const struct rc_option rc_options[] = {
 		.help = "a file whose first line is the token",
 		.why = "Readable by the gateway's user only."},
 	{ADMIN("open_on_loopback", open_on_loopback), ONE_OF(open_words), STANDARD("auto"),
-		.help = "whether /api needs no token on a port of the loopback; auto = while there is neither a token nor a configuration file, and on listen of [admin] while there is no token",
-		.why = "Pages of other origins are kept out, and what says that a proxy passed it on. A proxy on this host that does not say so opens it "
-		       "to everybody; and so do people who can log in."},
+		.help = "whether /api needs no token on a loopback port; auto = with neither a token nor a configuration file",
+		.why = "auto holds for listen of [admin] with a configuration file too. Pages of other origins are kept out, and what says that a "
+		       "proxy passed it on; a proxy on this host that does not say so opens it to everybody, and so do people who can log in."},
 
 	{ECHO("enabled", echo), .type = RC_OPTION_BOOL, STANDARD("no"),
 		.help = "the echo endpoint, which sends every message back; also `echo = yes` in [server]",
