@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the files of the replica's side share among themselves: replica.c (subscribers and their cursors), interest.c (asking the
- * owners), events.c (what the owners tell), history.c (what stays), stream.c (replicas that follow others).
+ * owners), events.c (what the owners tell), history.c (what stays), fetch.c (what of it others get), stream.c (replicas that follow others).
  */
 #ifndef RC_HUB_REPLICA_H
 #define RC_HUB_REPLICA_H
@@ -53,6 +53,29 @@ static inline void rc_replica_unpin(struct rc_hub *h, uint32_t index, bool was)
 	r->pinned = was;
 	if (!was && !rc_replica_used(r) && r->owned == RC_NONE && r->state != RC_REPLICA_LEAVING)
 		rc_replica_leave(h, index);
+}
+
+/* ---- history.c */
+
+struct rc_history_bounds {
+	uint64_t ordinal; /* of the oldest that is kept; count_tail: none is */
+	uint64_t trimmed_stamp;
+	uint32_t trimmed_time_ms;
+};
+
+/* What the namespace lets it keep; and all that is there, whatever that is. */
+struct rc_history_bounds rc_history_bounds(const struct rc_hub *h, const struct rc_replica *r);
+struct rc_history_bounds rc_history_bounds_of_log(const struct rc_replica *r);
+
+/* The log's frames are the channel's last events without a hole. */
+static inline uint64_t rc_history_offset(const struct rc_replica *r, uint64_t ordinal)
+{
+	return r->offset - (r->log.count_tail - 1 - ordinal);
+}
+
+static inline uint64_t rc_history_ordinal(const struct rc_replica *r, uint64_t offset)
+{
+	return r->log.count_tail - 1 - (r->offset - offset);
 }
 
 /* ---- interest.c */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/replay.h"
+#include "serve/replayread.h"
 
 #include "proto/event.h"
-#include "proto/sse.h"
 
 /* A client that has more than this waiting is not read ahead for. */
 #define OUT_ENOUGH 4096u
@@ -44,31 +43,11 @@ uint32_t rc_replay_of(const struct rc_serve *sv, uint32_t sub)
 	return s->flags & RC_SUB_REPLAYING ? s->listed_next : RC_NONE;
 }
 
-static struct rc_replica *replica_of(const struct rc_serve *sv, const struct rc_replay *p)
-{
-	return rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica);
-}
-
-static uint32_t shards(const struct rc_serve *sv)
-{
-	return sv->hub->limits.shards;
-}
-
-static uint64_t bit(uint32_t shard)
-{
-	return (uint64_t)1 << shard;
-}
-
-static uint64_t all(const struct rc_serve *sv)
-{
-	return shards(sv) == 64 ? UINT64_MAX : bit(shards(sv)) - 1;
-}
-
 /* ---- coming and going --------------------------------------------------------------------------- */
 
 static size_t stamps_bytes(const struct rc_serve *sv)
 {
-	return 3 * shards(sv) * sizeof(uint64_t);
+	return 3 * rc_replay_shards(sv) * sizeof(uint64_t);
 }
 
 uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
@@ -106,10 +85,11 @@ uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
 		if (since->kind == RC_SINCE_STREAM) {
 			/* Of another run of the gateway, which may have had other shards. */
 			if (since->epoch != sv->hub->limits.stream_epoch ||
-				since->count != shards(sv))
+				since->count != rc_replay_shards(sv))
 				p->verdict = RC_VERDICT_EPOCH;
 			else if (p->broad)
-				memcpy(p->stamps, since->stamps, shards(sv) * sizeof(uint64_t));
+				memcpy(p->stamps, since->stamps,
+					rc_replay_shards(sv) * sizeof(uint64_t));
 			else
 				p->after = since->stamps[p->owner];
 		} else if (since->kind == RC_SINCE_BEGINNING) {
@@ -139,7 +119,7 @@ static void unlist(struct rc_serve *sv, uint32_t index)
 	sv->replay_count--;
 }
 
-static void run(struct rc_serve *sv, uint32_t index)
+void rc_replay_run(struct rc_serve *sv, uint32_t index)
 {
 	struct rc_replay *p = rc_replay_at(sv, index);
 
@@ -172,24 +152,25 @@ void rc_replay_close(struct rc_serve *sv, uint32_t index)
 /* ---- asking ------------------------------------------------------------------------------------- */
 
 /* From here on the log keeps what comes, and the owners are to be read up to what had come. */
-static void hold(struct rc_serve *sv, const struct rc_replay *p)
+void rc_replay_hold(struct rc_serve *sv, const struct rc_replay *p)
 {
 	rc_replica_hold(sv->hub, p->sub);
-	memcpy(p->stamps + shards(sv), sv->hub->seen, shards(sv) * sizeof(uint64_t));
+	memcpy(p->stamps + rc_replay_shards(sv), sv->hub->seen,
+		rc_replay_shards(sv) * sizeof(uint64_t));
 }
 
-static void read_the_last(struct rc_serve *sv, struct rc_replay *p)
+void rc_replay_read_the_last(struct rc_serve *sv, struct rc_replay *p)
 {
 	p->phase = RC_REPLAY_LAST;
 	p->left = 0;
-	for (uint32_t i = 0; i < shards(sv); i++) {
-		if (p->stamps[i] < p->stamps[shards(sv) + i])
-			p->left |= bit(i);
+	for (uint32_t i = 0; i < rc_replay_shards(sv); i++) {
+		if (p->stamps[i] < p->stamps[rc_replay_shards(sv) + i])
+			p->left |= rc_replay_bit(i);
 	}
 }
 
 /* A batch of so many events from one owner. False: no room, or not needed. */
-static bool ask(struct rc_serve *sv, uint32_t index, uint32_t owner, struct rc_fetch *q,
+bool rc_replay_ask(struct rc_serve *sv, uint32_t index, uint32_t owner, struct rc_fetch *q,
 	struct rc_str names)
 {
 	struct rc_replay *p = rc_replay_at(sv, index);
@@ -202,16 +183,16 @@ static bool ask(struct rc_serve *sv, uint32_t index, uint32_t owner, struct rc_f
 	q->bytes_max = RC_FETCH_BYTES;
 	if (q->events_max == 0)
 		q->events_max = UINT32_MAX;
-	p->due |= bit(owner);
+	p->due |= rc_replay_bit(owner);
 	if (sv->port.fetch(sv->port.ctx, owner, q))
 		return true;
-	p->due &= ~bit(owner);
+	p->due &= ~rc_replay_bit(owner);
 	sv->replay_refused = true;
-	run(sv, index);
+	rc_replay_run(sv, index);
 	return false;
 }
 
-static struct rc_str member_names(const struct rc_replica *r, char buf[RC_CHANNEL_MAX + 1])
+struct rc_str rc_replay_names(const struct rc_replica *r, char buf[RC_CHANNEL_MAX + 1])
 {
 	if (r->rendition != RC_RENDITION_WS)
 		return (struct rc_str){r->name + 1, r->name_len - 1u};
@@ -242,9 +223,9 @@ static void check_more(struct rc_serve *sv, uint32_t index, bool silent)
 	p->asking = true;
 	while (p->left) {
 		struct rc_fetch q = {.how = (uint8_t)how_of(p), .check = true, .until = UINT64_MAX};
-		const struct rc_replica *r = replica_of(sv, p);
+		const struct rc_replica *r = rc_replay_replica(sv, p);
 		char buf[RC_CHANNEL_MAX + 1];
-		struct rc_str names = member_names(r, buf);
+		struct rc_str names = rc_replay_names(r, buf);
 		uint32_t owner = (uint32_t)__builtin_ctzll(p->left);
 		q.epoch = p->epoch;
 		q.after = p->after;
@@ -256,9 +237,9 @@ static void check_more(struct rc_serve *sv, uint32_t index, bool silent)
 			names.ptr++;
 			names.len--;
 		}
-		p->left &= ~bit(owner);
-		if (!ask(sv, index, owner, &q, names)) {
-			p->left |= bit(owner);
+		p->left &= ~rc_replay_bit(owner);
+		if (!rc_replay_ask(sv, index, owner, &q, names)) {
+			p->left |= rc_replay_bit(owner);
 			break;
 		}
 	}
@@ -273,19 +254,19 @@ bool rc_replay_check(struct rc_serve *sv, uint32_t index)
 
 	p->phase = RC_REPLAY_CHECKING;
 	if (p->broad)
-		hold(sv, p);
+		rc_replay_hold(sv, p);
 	if (p->what == RC_REPLAY_FIRST || p->verdict != RC_VERDICT_ALL) {
 		p->phase = RC_REPLAY_ANSWERED;
 		return false;
 	}
-	p->left = p->broad ? all(sv) : bit(p->owner);
+	p->left = p->broad ? rc_replay_all(sv) : rc_replay_bit(p->owner);
 	if (p->broad && p->kind == RC_SINCE_POSITION) {
 		/* The position of a channel, for a stream of this one channel. */
-		const struct rc_replica *r = replica_of(sv, p);
+		const struct rc_replica *r = rc_replay_replica(sv, p);
 		struct rc_str name = {r->name + 2, r->name_len - 2u};
 		p->owner = rc_hub_owner(sv->hub, rc_hub_hash(sv->hub, name));
-		p->left = bit(p->owner);
-		memcpy(p->stamps, sv->hub->seen, shards(sv) * sizeof(uint64_t));
+		p->left = rc_replay_bit(p->owner);
+		memcpy(p->stamps, sv->hub->seen, rc_replay_shards(sv) * sizeof(uint64_t));
 	}
 	check_more(sv, index, true);
 	return p->phase == RC_REPLAY_CHECKING;
@@ -297,9 +278,9 @@ struct rc_str rc_replay_position(struct rc_serve *sv, const struct rc_replay *p,
 {
 	bool past = p->what == RC_REPLAY_SINCE && rc_replay_wanted(p);
 
-	return (struct rc_str){
-		out, rc_stream_text(sv->hub->limits.stream_epoch,
-			     past ? p->stamps : p->stamps + shards(sv), shards(sv), out)};
+	return (struct rc_str){out, rc_stream_text(sv->hub->limits.stream_epoch,
+					    past ? p->stamps : p->stamps + rc_replay_shards(sv),
+					    rc_replay_shards(sv), out)};
 }
 
 const char *rc_replay_reason(enum rc_verdict verdict)
@@ -316,238 +297,6 @@ const char *rc_replay_reason(enum rc_verdict verdict)
 	}
 }
 
-/* Makes the client's own rendition of an event. False: no memory now. */
-static bool write_event(struct rc_serve *sv, struct rc_conn *c, const struct rc_replay *p,
-	const struct rc_replica *r, const unsigned char *frame, uint32_t len)
-{
-	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
-	struct rc_str position = {NULL, 0};
-	bool bare = r->rendition == RC_RENDITION_SSE_BARE;
-	size_t bound = len;
-
-	if (p->broad)
-		position = rc_replay_position(sv, p, text);
-	if (r->rendition != RC_RENDITION_WS)
-		bound = rc_sse_bound(frame, len, position, bare);
-	else if (p->broad)
-		bound = RC_EVENT_POSITION_BOUND(len, position.len);
-	if (bound == 0)
-		return true;
-	unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound, UINT32_MAX);
-	if (!room)
-		return false;
-	if (r->rendition != RC_RENDITION_WS) {
-		len = (uint32_t)rc_sse_encode(room, frame, len, position, bare);
-	} else if (p->broad) {
-		len = (uint32_t)rc_event_ws_position(room, frame, len, position);
-	} else {
-		memcpy(room, frame, len);
-	}
-	rc_conn_commit(sv->conns, c, len);
-	return true;
-}
-
-static void tell_gap(struct rc_serve *sv, struct rc_conn *c, struct rc_replay *p, uint64_t missed,
-	uint64_t offset)
-{
-	rc_serve_gap(sv, c, replica_of(sv, p), "trimmed", missed, offset);
-}
-
-/* The events of an answer. False: not all found room; the replay stands behind those that did. */
-static bool take_events(
-	struct rc_serve *sv, struct rc_conn *c, struct rc_replay *p, const struct rc_fetched *f)
-{
-	const struct rc_replica *r = replica_of(sv, p);
-	const unsigned char *at = f->frames;
-	bool first = p->what == RC_REPLAY_FIRST;
-
-	for (uint32_t i = 0; i < f->frames_count; i++) {
-		const struct rc_fetched_frame *head = (const void *)at;
-		uint64_t was = p->broad ? p->stamps[f->from] : 0;
-		/* What is newer than the place where the live events begin comes with those. */
-		bool later = first &&
-			     head->stamp > (p->broad ? p->stamps[shards(sv) + f->from] : p->until);
-		if (p->broad && !first)
-			p->stamps[f->from] = head->stamp;
-		if (!later && !write_event(sv, c, p, r, at + sizeof(*head), head->len)) {
-			if (p->broad)
-				p->stamps[f->from] = was;
-			rc_count(sv->counters, RC_C_arena_refused, 1);
-			return false;
-		}
-		if (!p->broad && !first)
-			p->after = head->offset;
-		if (!later) {
-			rc_count(sv->counters, RC_C_deliveries, 1);
-			rc_count(sv->counters, RC_C_events_replayed, 1);
-		}
-		at += sizeof(*head) + rc_align_up(head->len, 8);
-	}
-	return true;
-}
-
-/* ---- reading ------------------------------------------------------------------------------------ */
-
-/* Its live events begin. */
-static void go_live(struct rc_serve *sv, uint32_t index)
-{
-	const struct rc_replay *p = rc_replay_at(sv, index);
-	struct rc_conn *c = &sv->conns->at[p->conn];
-	struct rc_sub *s = rc_hub_sub(sv->hub, p->sub);
-	uint32_t sub = p->sub;
-
-	rc_replay_close(sv, index);
-	if (s->flags & RC_SUB_PAUSED) {
-		rc_replica_resume(sv->hub, sub);
-		return;
-	}
-	s->flags &= ~(uint32_t)RC_SUB_HELD;
-	rc_serve_list(sv, c, sub);
-	rc_conn_ready(sv->conns, c);
-}
-
-static bool is_pattern(struct rc_str name)
-{
-	return memchr(name.ptr, '*', name.len) != NULL;
-}
-
-/* The next member of a stream of which a new subscriber gets the newest event; false when there is none. */
-static bool next_first(struct rc_serve *sv, struct rc_replay *p, struct rc_str *name)
-{
-	const struct rc_replica *r = replica_of(sv, p);
-
-	if (r->rendition == RC_RENDITION_WS) {
-		*name = rc_replica_name(r);
-		return !r->pattern && p->name_at == 0;
-	}
-	while (p->name_at + 1 < r->name_len) {
-		const char *at = r->name + 1 + p->name_at;
-		*name = (struct rc_str){at + 1, (unsigned char)at[0]};
-		uint32_t ns = sv->hub->port.namespace_of(sv->hub->port.ctx, *name);
-		if (!is_pattern(*name) && sv->hub->namespaces[ns].first_latest)
-			return true;
-		p->name_at += 1 + (uint32_t)name->len;
-		p->after = 0;
-	}
-	return false;
-}
-
-static void read_first(struct rc_serve *sv, uint32_t index)
-{
-	struct rc_replay *p = rc_replay_at(sv, index);
-	struct rc_fetch q = {.how = RC_FETCH_LATEST, .after = p->after};
-	struct rc_str name;
-
-	if (!next_first(sv, p, &name)) {
-		go_live(sv, index);
-		return;
-	}
-	p->owner = rc_hub_owner(sv->hub, rc_hub_hash(sv->hub, name));
-	q.after = p->after;
-	(void)ask(sv, index, p->owner, &q, name);
-}
-
-static void read_more(struct rc_serve *sv, uint32_t index)
-{
-	struct rc_replay *p = rc_replay_at(sv, index);
-	const struct rc_replica *r = replica_of(sv, p);
-	struct rc_fetch q = {.how = RC_FETCH_OFFSET, .epoch = p->epoch, .after = p->after};
-	char buf[RC_CHANNEL_MAX + 1];
-	struct rc_str names = member_names(r, buf);
-
-	if (p->what == RC_REPLAY_FIRST) {
-		read_first(sv, index);
-		return;
-	}
-	if (!p->broad) {
-		(void)ask(sv, index, p->owner, &q, rc_replica_name(r));
-		return;
-	}
-	if (p->left == 0 && p->phase == RC_REPLAY_READING) {
-		hold(sv, p);
-		p->checked = false;
-		read_the_last(sv, p);
-	}
-	if (p->left == 0) {
-		go_live(sv, index);
-		return;
-	}
-	uint32_t owner = (uint32_t)__builtin_ctzll(p->left);
-	q.how = RC_FETCH_STAMP;
-	q.broad = true;
-	q.kept = p->checked;
-	q.after = p->stamps[owner];
-	q.until = p->phase == RC_REPLAY_LAST ? p->stamps[shards(sv) + owner] : UINT64_MAX;
-	(void)ask(sv, index, owner, &q, names);
-}
-
-static void took_one(struct rc_serve *sv, uint32_t index, const struct rc_fetched *f)
-{
-	struct rc_replay *p = rc_replay_at(sv, index);
-	struct rc_conn *c = &sv->conns->at[p->conn];
-
-	uint64_t first = f->first_offset ? f->first_offset : f->offset + 1;
-
-	if (f->verdict != RC_VERDICT_ALL && first > p->after + 1) {
-		tell_gap(sv, c, p, first - 1 - p->after, first - 1);
-		if (c->state != RC_CONN_OPEN)
-			return;
-		p->after = first - 1;
-	}
-	if (take_events(sv, c, p, f) && !f->more)
-		go_live(sv, index);
-	else
-		run(sv, index);
-}
-
-static void took_many(struct rc_serve *sv, uint32_t index, const struct rc_fetched *f)
-{
-	struct rc_replay *p = rc_replay_at(sv, index);
-	struct rc_conn *c = &sv->conns->at[p->conn];
-
-	uint64_t *told = &p->stamps[2 * shards(sv) + f->from];
-
-	if (f->verdict != RC_VERDICT_ALL && f->lost > *told) {
-		*told = f->losses;
-		tell_gap(sv, c, p, RC_MSG_NO_COUNT, 0);
-		if (c->state != RC_CONN_OPEN)
-			return;
-	}
-	if (take_events(sv, c, p, f) && !f->more) {
-		p->stamps[f->from] = RC_MAX(p->stamps[f->from], f->next);
-		p->left &= ~bit(f->from);
-	} else if (p->phase == RC_REPLAY_LAST && p->checked) {
-		/* It is much, and would keep the log from being trimmed for long. */
-		rc_replica_pause(sv->hub, p->sub);
-		p->checked = false;
-		p->phase = RC_REPLAY_READING;
-		p->left = all(sv);
-	}
-	run(sv, index);
-}
-
-static void took_first(struct rc_serve *sv, uint32_t index, const struct rc_fetched *f)
-{
-	struct rc_replay *p = rc_replay_at(sv, index);
-	struct rc_conn *c = &sv->conns->at[p->conn];
-
-	/* For want of memory it begins without. */
-	(void)take_events(sv, c, p, f);
-	p->after = f->next;
-	if (f->more) {
-		run(sv, index);
-		return;
-	}
-	if (!p->broad) {
-		go_live(sv, index);
-		return;
-	}
-	const struct rc_replica *r = replica_of(sv, p);
-	p->name_at += 1 + (uint32_t)(unsigned char)r->name[1 + p->name_at];
-	p->after = 0;
-	run(sv, index);
-}
-
 static void take_verdict(struct rc_serve *sv, uint32_t index, const struct rc_fetched *f)
 {
 	struct rc_replay *p = rc_replay_at(sv, index);
@@ -557,7 +306,7 @@ static void take_verdict(struct rc_serve *sv, uint32_t index, const struct rc_fe
 	if (p->broad && p->kind == RC_SINCE_POSITION) {
 		p->stamps[f->from] = f->next_stamp;
 	} else if (p->broad) {
-		p->stamps[2 * shards(sv) + f->from] = f->losses;
+		p->stamps[2 * rc_replay_shards(sv) + f->from] = f->losses;
 		if (p->kind != RC_SINCE_STREAM)
 			p->stamps[f->from] = f->next;
 	} else {
@@ -570,6 +319,11 @@ static void take_verdict(struct rc_serve *sv, uint32_t index, const struct rc_fe
 	}
 	if (p->left || p->due)
 		return;
+	/* By now all that the owners had sequenced is here: the client may come from a shard that was further than this one. */
+	if (p->broad && !rc_replay_wanted(p)) {
+		rc_replica_pause(sv->hub, p->sub);
+		rc_replay_hold(sv, p);
+	}
 	p->phase = RC_REPLAY_ANSWERED;
 	if (!p->asking)
 		rc_serve_replay_answered(sv, &sv->conns->at[p->conn], index);
@@ -584,15 +338,15 @@ void rc_replay_fetched(struct rc_serve *sv, const struct rc_fetched *f)
 	if (sv->replay_generation[f->slot] != f->generation)
 		return;
 	struct rc_replay *p = rc_replay_at(sv, f->slot);
-	p->due &= ~bit(f->from);
+	p->due &= ~rc_replay_bit(f->from);
 	if (p->phase == RC_REPLAY_CHECKING)
 		take_verdict(sv, f->slot, f);
 	else if (p->what == RC_REPLAY_FIRST)
-		took_first(sv, f->slot, f);
+		rc_replay_took_first(sv, f->slot, f);
 	else if (p->broad)
-		took_many(sv, f->slot, f);
+		rc_replay_took_many(sv, f->slot, f);
 	else
-		took_one(sv, f->slot, f);
+		rc_replay_took_one(sv, f->slot, f);
 }
 
 bool rc_replay_wanted(const struct rc_replay *p)
@@ -611,7 +365,7 @@ static bool set_back(struct rc_serve *sv, uint32_t index)
 {
 	const struct rc_replay *p = rc_replay_at(sv, index);
 	struct rc_conn *c = &sv->conns->at[p->conn];
-	const struct rc_replica *r = replica_of(sv, p);
+	const struct rc_replica *r = rc_replay_replica(sv, p);
 	uint32_t sub = p->sub;
 	uint64_t pos, missed = r->offset - p->after;
 
@@ -637,21 +391,21 @@ void rc_replay_start(struct rc_serve *sv, uint32_t index)
 			rc_replica_hold(sv->hub, p->sub);
 			p->until = sv->hub->seen[p->owner];
 		}
-		run(sv, index);
+		rc_replay_run(sv, index);
 		return;
 	}
 	rc_count(sv->counters,
 		p->verdict == RC_VERDICT_ALL ? RC_C_recoveries : RC_C_recoveries_failed, 1);
 	if (!rc_replay_wanted(p) || (!p->broad && is_held(sv, p))) {
-		go_live(sv, index);
+		rc_replay_go_live(sv, index);
 		return;
 	}
 	if (p->broad) {
 		p->checked = true;
-		read_the_last(sv, p);
+		rc_replay_read_the_last(sv, p);
 	}
 	if (!set_back(sv, index))
-		run(sv, index);
+		rc_replay_run(sv, index);
 }
 
 /* Batches that wait to be read must not take what the live events need. */
@@ -679,10 +433,10 @@ void rc_replay_turn(struct rc_serve *sv)
 			c->flags |= RC_CONN_REPLAYING;
 		} else if (p->due == 0 && memory_is_short(sv)) {
 			sv->replay_refused = true;
-			run(sv, index);
+			rc_replay_run(sv, index);
 			break;
 		} else if (p->due == 0) {
-			read_more(sv, index);
+			rc_replay_read(sv, index);
 		}
 	}
 }
@@ -693,6 +447,6 @@ void rc_replay_drained(struct rc_serve *sv, struct rc_conn *c)
 	for (uint32_t sub = c->subs; sub != RC_NONE; sub = rc_hub_sub(sv->hub, sub)->next) {
 		uint32_t index = rc_replay_of(sv, sub);
 		if (index != RC_NONE && rc_replay_at(sv, index)->phase >= RC_REPLAY_READING)
-			run(sv, index);
+			rc_replay_run(sv, index);
 	}
 }

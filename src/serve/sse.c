@@ -186,6 +186,9 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
 	bool missing = p && p->what == RC_REPLAY_SINCE && p->verdict != RC_VERDICT_ALL;
 	struct rc_str position = p ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub);
+	/* The gap has the id then: who is cut between the two must not come back as if nothing were missing. */
+	if (missing)
+		position = (struct rc_str){NULL, 0};
 	size_t len = rc_sse_hello(hello, RETRY_MS + rc_prng_below(&sv->prng, RETRY_MS), position);
 
 	if (!write_all(sv, c, hello, len))
@@ -242,24 +245,24 @@ static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 static enum rc_http_result refuse(struct rc_serve *sv, struct rc_http_call *call, enum refusal why)
 {
 	static const struct {
-		int status;
 		const char *code, *message;
+		int status;
 		enum rc_counter counted;
 	} answers[] = {
-		[BAD_REQUEST] = {400, "bad_request",
+		[BAD_REQUEST] = {"bad_request",
 			"bad_request: name channels, and since, lastEventId and format as documented",
-			RC_C_http_bad},
-		[BAD_CHANNEL] = {400, "bad_channel",
-			"bad_channel: that is not the name of a channel or a pattern",
+			400, RC_C_http_bad},
+		[BAD_CHANNEL] = {"bad_channel",
+			"bad_channel: that is not the name of a channel or a pattern", 400,
 			RC_C_subscribe_refused_bad_name},
-		[FORBIDDEN] = {403, "forbidden",
-			"forbidden: channels that begin with $ are the gateway's own",
+		[FORBIDDEN] = {"forbidden",
+			"forbidden: channels that begin with $ are the gateway's own", 403,
 			RC_C_subscribe_refused_forbidden},
-		[TOO_MANY] = {403, "limit_exceeded",
-			"limit_exceeded: more channels than one client may have",
+		[TOO_MANY] = {"limit_exceeded",
+			"limit_exceeded: more channels than one client may have", 403,
 			RC_C_subscribe_refused_limit},
-		[NOT_ACCEPTABLE] = {406, "not_acceptable",
-			"not_acceptable: this is text/event-stream", RC_C_http_bad},
+		[NOT_ACCEPTABLE] = {"not_acceptable", "not_acceptable: this is text/event-stream",
+			406, RC_C_http_bad},
 	};
 	struct rc_str nothing = {NULL, 0};
 
