@@ -58,10 +58,13 @@ void rc_replica_appended(struct rc_hub *h, uint32_t index, const struct rc_tell 
 	struct rc_replica *r = rc_hub_replica(h, index);
 	const struct rc_hub_namespace *ns = &h->namespaces[r->ns];
 	bool newest = ns->policy == RC_SLOW_LATEST || (ns->first_latest && r->owned != RC_NONE);
+	/* Two channels may have the same key, and each has a newest event of it. */
+	bool several = r->pattern || r->rendition != RC_RENDITION_WS;
+	uint64_t key = several ? rc_hash_u64(&h->key, t->key + ((uint64_t)t->hash << 32)) : t->key;
 
 	if (newest && ns->key.len &&
-		!rc_last_values_put(&r->last, h->pool, t->key, r->log.tail, t->stamp, frame, len,
-			ns->lag_bytes))
+		!rc_last_values_put(
+			&r->last, h->pool, key, r->log.tail, t->stamp, frame, len, ns->lag_bytes))
 		rc_count(h->counters, RC_C_arena_refused, 1);
 	const struct rc_log_mark mark = {.tick_ms = h->now_ms,
 		.time_ms = (uint32_t)t->time_ms,

@@ -471,6 +471,20 @@ static void positions_say_what_came_of_every_owner(void **state)
 	hub->position_len = 0;
 }
 
+static void the_newest_of_a_key_is_that_of_each_channel(void **state)
+{
+	(void)state;
+	h.namespaces[0].policy = RC_SLOW_LATEST;
+	h.namespaces[0].key = RC_STR("k");
+	struct client *c = come(0, 3);
+	for (int i = 0; i < 3; i++) {
+		publish(1, 10);
+		publish(2, 10);
+	}
+	assert_int_equal(stream_of(c)->last.count, 2);
+	read_everybody();
+}
+
 static void an_owner_that_has_no_room_refuses_the_whole_stream(void **state)
 {
 	struct rc_hub_limits tight = roomy;
@@ -780,6 +794,7 @@ int main(void)
 		THREE(an_event_that_several_members_bring_comes_once),
 		ONE(channels_are_read_by_streams_and_sockets_alike),
 		THREE(positions_say_what_came_of_every_owner),
+		ONE(the_newest_of_a_key_is_that_of_each_channel),
 		THREE(an_owner_that_has_no_room_refuses_the_whole_stream),
 		THREE(members_that_are_asked_again_begin_once),
 		ONE(streams_may_end_while_they_are_told),

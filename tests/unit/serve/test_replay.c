@@ -50,10 +50,31 @@ struct wish {
 	struct thread thread[CHANNELS];
 };
 
+/* A stream of server-sent events knows one position for all its names. */
+struct stream {
+	uint32_t wish; /* in streams */
+	bool head, hello;
+	char id[200]; /* "" = none */
+	struct thread thread[CHANNELS];
+};
+
 struct client {
 	struct rc_conn *c;
+	bool sse;
+	struct stream stream;
 	struct wish wish[NAMES];
 	uint32_t questions, answers; /* that carry the id Q */
+};
+
+static const struct {
+	const char *query;
+	uint32_t names[3]; /* NAMES: none */
+} streams[] = {
+	{"channel=a", {0, NAMES, NAMES}},
+	{"channel=a&channel=a:*&channel=b", {0, 6, 2}},
+	{"channel=**", {7, NAMES, NAMES}},
+	{"channel=keyed:p&channel=b", {4, 2, NAMES}},
+	{"channel=keyed:q&channel=keyed:*&channel=c:x", {5, 8, 3}},
 };
 
 static struct client clients[CONNS];
@@ -104,6 +125,13 @@ static bool fetch(void *ctx, uint32_t shard, const struct rc_fetch *q)
 {
 	(void)ctx;
 	return hubs_fetch(&h.shard[0], shard, q);
+}
+
+static uint64_t no_sum(void *ctx, enum rc_counter counter)
+{
+	(void)ctx;
+	(void)counter;
+	return 0;
 }
 
 /* The arena is full: all are sent away, as the policy `disconnect` has it. */
@@ -212,6 +240,8 @@ static void begin(uint32_t shards, size_t arena_bytes, uint64_t history_max, uin
 	sv.pool = &h.shard[0].pool;
 	sv.counters = &h.shard[0].counters;
 	sv.port.fetch = fetch;
+	sv.port.sum = no_sum;
+	rc_prng_seed(&sv.prng, seed);
 	sv.wall_ms = rc_clock_wall_ms() + 10;
 	serve_memory = calloc(1, rc_serve_bytes(&config));
 	assert_true(table && serve_memory);
@@ -233,6 +263,7 @@ static struct client *open_client(void)
 	peers[slot] = fd[1];
 	sv.clients++;
 	clients[slot].c = c;
+	clients[slot].sse = false;
 	clients[slot].questions = clients[slot].answers = 0;
 	return &clients[slot];
 }
@@ -243,6 +274,34 @@ static void reclaim(void)
 
 	while ((next = rc_conn_next_ready(&conns)) != NULL)
 		rc_conn_reclaim(&conns, next);
+}
+
+/* Where it was, when it was there before. */
+static struct client *open_stream(uint32_t wish, const char *id, const struct stream *was)
+{
+	char text[512];
+	int fd[2];
+
+	ring_pair(fd);
+	struct rc_conn *c = rc_conn_open(&conns, fd[0], RC_CONN_HTTP);
+	assert_non_null(c);
+	uint32_t slot = rc_conn_slot(&conns, c);
+	struct client *k = &clients[slot];
+	struct stream st = {.wish = wish};
+	if (was)
+		st = *was;
+	st.head = st.hello = false;
+	peers[slot] = fd[1];
+	k->c = c;
+	k->sse = true;
+	k->questions = k->answers = 0;
+	k->stream = st;
+	memset(k->wish, 0, sizeof(k->wish));
+	int len = snprintf(text, sizeof(text), "GET /events?%s HTTP/1.1\r\nHost: x\r\n%s%s%s\r\n",
+		streams[wish].query, id[0] ? "Last-Event-ID: " : "", id, id[0] ? "\r\n" : "");
+	rc_http_input(&sv, c, (unsigned char *)text, (uint32_t)len);
+	hubs_check(&h);
+	return k;
 }
 
 /* What the client knows stays: another connection may go on with it. */
@@ -497,10 +556,85 @@ static void take_text(struct client *k, const char *text)
 	k->answers += strstr(text, "\"id\":\"Q\"") != NULL;
 }
 
+static bool streams_channel(const struct client *k, uint32_t channel)
+{
+	for (uint32_t i = 0; i < 3; i++) {
+		uint32_t name = streams[k->stream.wish].names[i];
+		if (name < NAMES && covers(name, channel))
+			return true;
+	}
+	return false;
+}
+
+static void take_block(struct client *k, const char *text)
+{
+	struct stream *st = &k->stream;
+	const char *id = strstr(text, "\nid: "), *mark = strstr(text, "\"#");
+	unsigned channel;
+	unsigned long n;
+
+	if (strncmp(text, "retry: ", 7) == 0) {
+		assert_false(st->hello);
+		st->hello = true;
+		for (uint32_t i = 0; i < CHANNELS && st->id[0] == 0; i++)
+			st->thread[i] = (struct thread){.least = channels[i].count + 1};
+	} else if (strncmp(text, "event: gap\n", 11) == 0) {
+		memset(st->thread, 0, sizeof(st->thread));
+		gaps_read++;
+	} else if (mark) {
+		assert_true(st->hello && id > mark);
+		assert_int_equal(sscanf(mark, "\"#%u|%lu|", &channel, &n), 2);
+		struct thread *t = &st->thread[channel];
+		assert_true(channel < CHANNELS && streams_channel(k, channel));
+		if (n <= t->last || (t->next && n != t->next) ||
+			(!t->next && t->least && n > t->least)) {
+			print_message("stream %d (%s, %s) does not expect %.150s, but next %lu "
+				      "least %lu last %lu\n",
+				(int)(k - clients), streams[st->wish].query, st->id, text,
+				(unsigned long)t->next, (unsigned long)t->least,
+				(unsigned long)t->last);
+			fail();
+		}
+		t->last = n;
+		t->next = n + 1;
+		events_read++;
+	}
+	if (id) {
+		(void)snprintf(st->id, sizeof(st->id), "%s", id + 5);
+		*strchr(st->id, '\n') = 0;
+	}
+}
+
+static void take_stream(struct client *k, const unsigned char *bytes, uint32_t len)
+{
+	static char text[120000];
+
+	while (len > 0) {
+		const char *end_mark = k->stream.head ? "\n\n" : "\r\n\r\n";
+		const unsigned char *end = memmem(bytes, len, end_mark, strlen(end_mark));
+		assert_non_null(end);
+		size_t n = (size_t)(end - bytes) + strlen(end_mark);
+		assert_true(n < sizeof(text));
+		memcpy(text, bytes, n);
+		text[n] = 0;
+		if (k->stream.head)
+			take_block(k, text);
+		else
+			assert_memory_equal(text, "HTTP/1.1 200 ", 13);
+		k->stream.head = true;
+		bytes += n;
+		len -= (uint32_t)n;
+	}
+}
+
 static void take_frames(struct client *k, const unsigned char *f, uint32_t len)
 {
 	static char text[120000];
 
+	if (k->sse) {
+		take_stream(k, f, len);
+		return;
+	}
 	while (len > 0) {
 		uint32_t head = f[1] < 126 ? 2 : f[1] == 126 ? 4 : 10;
 		uint64_t size = f[1];
@@ -710,6 +844,13 @@ static void assert_all_is_read(void)
 			continue;
 		assert_int_equal(k->answers, k->questions);
 		assert_int_equal(k->c->requests, RC_NONE);
+		for (uint32_t c = 0; c < CHANNELS && k->sse; c++) {
+			const struct thread *t = &k->stream.thread[c];
+			assert_true(k->stream.hello);
+			if (streams_channel(k, c) && (t->next || t->least))
+				assert_int_equal(
+					t->next ? t->next : t->least, channels[c].count + 1);
+		}
 		for (uint32_t n = 0; n < NAMES; n++) {
 			assert_int_equal(k->wish[n].live, k->wish[n].asked);
 			for (uint32_t c = 0; c < CHANNELS && k->wish[n].live; c++) {
@@ -938,6 +1079,39 @@ static void histories_leave_memory_for_those_who_read_them(void **state)
 	}
 }
 
+static void a_stream_goes_on_where_it_was(void **state)
+{
+	(void)state;
+	history_size = 1000;
+	for (uint32_t round = 0; round < 3 * RC_ARRAY_LEN(streams); round++) {
+		uint32_t wish = round / 3;
+		begin(1 + round % 3, (size_t)8 << 20, 1u << 22, round);
+		for (uint32_t steps = 0; steps < 60; steps += 1 + steps / 9) {
+			struct client *k = open_stream(wish, "", NULL);
+			for (uint32_t c = 0; c < CHANNELS; c++)
+				publish(c, 200);
+			assert_all_is_read();
+			/* It drops again and again, each time somewhere else. */
+			for (uint32_t again = 0; again < 3; again++) {
+				struct stream was = k->stream;
+				end_client(k);
+				for (uint32_t n = 0; n < 4 * CHANNELS; n++)
+					publish(n % CHANNELS, 4000);
+				k = open_stream(wish, was.id, &was);
+				for (uint32_t n = 0; n < steps; n++) {
+					happen(n);
+					if (n % 9 == 0)
+						publish(n % CHANNELS, 300);
+				}
+			}
+			assert_all_is_read();
+			end_client(k);
+		}
+		assert_int_equal(gaps_read, 0);
+		(void)teardown(NULL);
+	}
+}
+
 static void what_is_trimmed_under_a_reader_is_told(void **state)
 {
 	uint64_t gaps = 0;
@@ -1095,8 +1269,18 @@ static void step(bool trims)
 	uint32_t name = rc_prng_below(p, NAMES), list[2] = {name, rc_prng_below(p, NAMES)};
 	uint32_t from = rc_prng_below(p, h.count), to = rc_prng_below(p, h.count);
 
-	if (!k->c && what < 40) {
+	if (!k->c && what < 20) {
 		(void)open_client();
+	} else if (!k->c && what < 40) {
+		(void)open_stream(rc_prng_below(p, RC_ARRAY_LEN(streams)), "", NULL);
+	} else if (k->c && k->sse && what < 4) {
+		/* It comes back, with what it has read. */
+		struct stream was = k->stream;
+		end_client(k);
+		if (was.id[0])
+			(void)open_stream(was.wish, was.id, &was);
+	} else if (k->c && k->sse && what < 20) {
+		return;
 	} else if (what < 12) {
 		/* One who has two patterns for a channel can't tell whose an event is. */
 		for (uint32_t i = 0; i < 2; i++) {
@@ -1212,6 +1396,7 @@ int main(void)
 		TEST(an_owner_without_room_is_asked_again),
 		TEST(without_memory_a_replay_waits_and_goes_on_where_it_was),
 		TEST(histories_leave_memory_for_those_who_read_them),
+		TEST(a_stream_goes_on_where_it_was),
 		TEST(what_is_trimmed_under_a_reader_is_told),
 		TEST(the_newest_event_comes_first_and_all_that_follow_it),
 		TEST(answers_keep_the_order_of_the_questions),
