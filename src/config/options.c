@@ -142,7 +142,7 @@ const struct rc_option rc_options[] = {
 		.why = "Reserved at start, divided evenly between the shards. When it is used up new work is refused, "
 		       "and nothing else is harmed."},
 	{SERVER("history_memory", history_memory), BYTES(64 * KIB, 1 * TIB), .zero = true, STANDARD("0"),
-		.help = "what the histories of all channels may hold of memory; 0 = half of it",
+		.help = "what the histories of all channels may hold of memory, five eighths of it at most; 0 = half of it",
 		.why = "When it is used up the oldest events go first, whatever their namespace allows; who asks for them is told."},
 	{SERVER("ring_bytes", ring_bytes), BYTES(64 * KIB, 256 * MIB), .zero = true, .pow2 = true,
 		STANDARD("0"), .help = "each ring between two shards; 0 = sized from max_message",

@@ -28,7 +28,7 @@ PATTERNS = [[], ["keep:*"], ["small:*", "skip:*"], ["*:a"], ["**"], ["disc:*", "
 
 
 def settings():
-    out = {"heartbeat": "2s", "drain_timeout": "500ms", "max_message": "16KiB", "close_timeout": "200ms"}
+    out = {"heartbeat": "10s", "drain_timeout": "500ms", "max_message": "16KiB", "close_timeout": "200ms"}
     for name, more in NAMESPACES.items():
         out |= kept(name, lag_bytes="128KiB", lag_time="0", **more)
     return out | {"namespace.lag_bytes": "128KiB", "namespace.lag_time": "0", "namespace.none.lag_bytes": "128KiB"}
