@@ -62,6 +62,17 @@ static const char *const word_names[] = {
 	[RC_WORD_ROOM] = "room",
 };
 
+bool rc_msg_word_named(struct rc_str name, enum rc_msg_word *word)
+{
+	for (size_t i = 0; i < RC_ARRAY_LEN(word_names); i++) {
+		if (rc_str_eq(name, rc_str_of(word_names[i]))) {
+			*word = (enum rc_msg_word)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static const char *const type_names[] = {
 	[RC_MSG_SUBSCRIBE] = "subscribe",
 	[RC_MSG_UNSUBSCRIBE] = "unsubscribe",

@@ -43,6 +43,9 @@ enum rc_msg_word {
 	RC_WORD_ROOM
 };
 
+/* Whether a name, of a field or in a query, is one of these. */
+bool rc_msg_word_named(struct rc_str name, enum rc_msg_word *word);
+
 /* Values that the message did not have are of kind RC_JSON_NONE. Which fields a type needs is the caller's to say. */
 struct rc_msg {
 	enum rc_msg_type type;

@@ -32,18 +32,6 @@ struct wish {
 	struct rc_since since;
 };
 
-static bool is_channel_word(struct rc_str key)
-{
-	static const char *const words[] = {
-		"channel", "channels", "category", "categories", "room", "rooms"};
-
-	for (size_t i = 0; i < RC_ARRAY_LEN(words); i++) {
-		if (rc_str_eq(key, rc_str_of(words[i])))
-			return true;
-	}
-	return false;
-}
-
 /* Why a request does not become a stream. */
 enum refusal { NOTHING, BAD_REQUEST, BAD_CHANNEL, FORBIDDEN, TOO_MANY, NOT_ACCEPTABLE, FULL, STOP };
 
@@ -87,6 +75,7 @@ static enum refusal read_query(struct wish *w, struct rc_str query)
 {
 	struct rc_str rest = query, key, value;
 	char buf[2048];
+	enum rc_msg_word word;
 	bool since = false;
 
 	while (rc_http_query_next(&rest, &key, &value))
@@ -94,7 +83,7 @@ static enum refusal read_query(struct wish *w, struct rc_str query)
 	rest = query;
 
 	while (rc_http_query_next(&rest, &key, &value)) {
-		bool channel = is_channel_word(key);
+		bool channel = rc_msg_word_named(key, &word);
 		bool from =
 			rc_str_eq(key, RC_STR("since")) || rc_str_eq(key, RC_STR("lastEventId"));
 		bool format = rc_str_eq(key, RC_STR("format"));

@@ -177,29 +177,6 @@ void rc_ws_subscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg
 	rc_request_append(sv, c, r);
 }
 
-static bool is_channel_word(struct rc_str key, enum rc_msg_word *word)
-{
-	static const struct {
-		struct rc_str key;
-		enum rc_msg_word word;
-	} words[] = {
-		{RC_STR("channel"), RC_WORD_CHANNEL},
-		{RC_STR("channels"), RC_WORD_CHANNELS},
-		{RC_STR("category"), RC_WORD_CATEGORY},
-		{RC_STR("categories"), RC_WORD_CATEGORIES},
-		{RC_STR("room"), RC_WORD_ROOM},
-		{RC_STR("rooms"), RC_WORD_ROOMS},
-	};
-
-	for (size_t i = 0; i < RC_ARRAY_LEN(words); i++) {
-		if (rc_str_eq(key, words[i].key)) {
-			*word = words[i].word;
-			return true;
-		}
-	}
-	return false;
-}
-
 void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 {
 	struct rc_str rest = query, key, value, none = {NULL, 0};
@@ -218,7 +195,7 @@ void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 		}
 		if (!understood)
 			break;
-		if (!is_channel_word(key, &seen))
+		if (!rc_msg_word_named(key, &seen))
 			continue;
 		int len = rc_http_unescape(value, true, buf, sizeof(buf));
 		struct rc_str name = {buf, len < 0 ? 0 : (size_t)len};
@@ -245,7 +222,7 @@ void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 	}
 	rest = query;
 	while (rc_http_query_next(&rest, &key, &value)) {
-		if (!is_channel_word(key, &seen))
+		if (!rc_msg_word_named(key, &seen))
 			continue;
 		int len = rc_http_unescape(value, true, buf, sizeof(buf));
 		struct rc_str name = {buf, (size_t)len};
