@@ -143,11 +143,13 @@ static void check_sizes(const struct rc_config *c, struct rc_config_report *r)
 				"history_size to 1 at least",
 				i ? " " : "", ns->name);
 	}
-	if (c->history_memory > c->memory) {
+	/* The rest is for what goes out, and for those who are behind. */
+	if (c->history_memory > c->memory / 8 * 5) {
 		bytes_text(c->history_memory, have);
 		bytes_text(c->memory, need);
 		rc_config_report_error(r,
-			"history_memory = %s is more than the whole memory = %s, of which it is a part",
+			"history_memory = %s is more than five eighths of memory = %s: set it lower, or "
+			"memory higher",
 			have, need);
 	}
 	if (c->http_body_memory && c->http_body_memory < c->http_body_max) {

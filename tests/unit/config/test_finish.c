@@ -96,6 +96,26 @@ static void sizes_must_fit_into_each_other(void **state)
 	expect_error("16MiB");
 }
 
+static void history_leaves_memory_to_what_goes_out(void **state)
+{
+	(void)state;
+	set("memory", "256MiB");
+	set("history_memory", "160MiB");
+	expect_fine();
+	reset(NULL);
+	set("memory", "256MiB");
+	set("history_memory", "161MiB");
+	expect_error("history_memory = 161MiB is more than five eighths of memory = 256MiB");
+
+	set("namespace.price.on_subscribe", "latest");
+	expect_error("[namespace price] on_subscribe = latest needs a history");
+	set("namespace.price.on_subscribe", "latest");
+	set("namespace.price.history_size", "1");
+	set("namespace.price.slow_key", "symbol");
+	expect_fine();
+	assert_int_equal(report.warnings, 0);
+}
+
 static void memory_must_suffice_for_the_shards(void **state)
 {
 	(void)state;
@@ -480,6 +500,7 @@ int main(void)
 		cmocka_unit_test_setup(
 			namespace_of_a_channel_is_what_stands_before_the_first_colon, reset),
 		cmocka_unit_test_setup(sizes_must_fit_into_each_other, reset),
+		cmocka_unit_test_setup(history_leaves_memory_to_what_goes_out, reset),
 		cmocka_unit_test_setup(memory_must_suffice_for_the_shards, reset),
 		cmocka_unit_test_setup(cpus_must_suffice_for_the_shards, reset),
 		cmocka_unit_test_setup(useless_settings_are_warned_of, reset),
