@@ -123,7 +123,7 @@ static uint32_t advance(
 	return used;
 }
 
-/* The time of what it waits for now. */
+/* How long it may wait, by what it waits for. */
 static void settle(struct rc_serve *sv, struct rc_conn *c)
 {
 	if (!rc_http_alive(c) || c->ext || (c->stage & RC_HTTP_GOES_ON))

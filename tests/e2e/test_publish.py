@@ -101,6 +101,8 @@ REFUSED = {
     "an event of 129 bytes": (f'{{"channel":"a","event":"{"e" * 129}","data":1}}', 400, "bad_event"),
     "an event that is null": ('{"channel":"a","event":null,"data":1}', 400, "bad_event"),
     "an event with a line end": ('{"channel":"a","event":"a\\nb","data":1}', 400, "bad_event"),
+    "an event with a carriage return": ('{"channel":"a","event":"a\\rb","data":1}', 400, "bad_event"),
+    "an event with a NUL": ('{"channel":"a","event":"a\\u0000b","data":1}', 400, "bad_event"),
     "a timestamp that is text": ('{"channel":"a","data":1,"timestamp":"now"}', 400, "bad_request"),
     "a timestamp with a fraction": ('{"channel":"a","data":1,"timestamp":1.5}', 400, "bad_request"),
     "a negative timestamp": ('{"channel":"a","data":1,"timestamp":-1}', 400, "bad_request"),
