@@ -7,16 +7,6 @@
 
 #include "base/clock.h"
 
-static struct rc_owned *owned_at(const struct rc_hub *h, uint32_t index)
-{
-	return rc_slab_at(&h->owned, index);
-}
-
-static struct rc_str owned_name(const struct rc_owned *o)
-{
-	return (struct rc_str){o->name, o->name_len};
-}
-
 struct answer {
 	struct rc_hub *h;
 	struct rc_fetched out;
@@ -50,11 +40,6 @@ static uint32_t time_bits(uint64_t wall_ms)
 	uint64_t now = rc_clock_wall_ms();
 
 	return (uint32_t)RC_MIN(RC_MAX(wall_ms, now - far), now + far);
-}
-
-static bool is_pattern(struct rc_str name)
-{
-	return memchr(name.ptr, '*', name.len) != NULL;
 }
 
 /* The next of the names, each behind its length. */
@@ -233,7 +218,7 @@ static void fetch_one(struct answer *a, const struct rc_fetch *q)
 		a->out.verdict = (uint8_t)unknown_verdict(h, q);
 		return;
 	}
-	const struct rc_owned *o = owned_at(h, index);
+	const struct rc_owned *o = rc_hub_owned(h, index);
 	const struct rc_replica *r = o->replica == RC_NONE ? NULL : rc_hub_replica(h, o->replica);
 	struct rc_history_bounds b = {0};
 	a->out.known = true;
@@ -297,7 +282,7 @@ static void missing(struct search *s, enum rc_verdict verdict, uint64_t when)
 
 static void add_source(struct rc_hub *h, const struct rc_fetch *q, struct search *s, uint32_t index)
 {
-	const struct rc_owned *o = owned_at(h, index);
+	const struct rc_owned *o = rc_hub_owned(h, index);
 	struct rc_log_frame f;
 
 	if (o->name[0] == '$' || o->stamp == 0 ||
@@ -333,8 +318,8 @@ static bool matches(struct rc_str names, const struct rc_owned *o)
 	struct rc_str name;
 
 	while (next_name(&names, &name)) {
-		if (is_pattern(name) ? rc_pattern_match(name, owned_name(o))
-				     : rc_str_eq(name, owned_name(o)))
+		if (rc_name_is_pattern(name) ? rc_pattern_match(name, rc_owned_name(o))
+					     : rc_str_eq(name, rc_owned_name(o)))
 			return true;
 	}
 	return false;
@@ -351,7 +336,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 	bool patterns = false;
 
 	while (next_name(&rest, &name))
-		patterns |= is_pattern(name);
+		patterns |= rc_name_is_pattern(name);
 	rest = q->names;
 	if (!h->limits.keeps_history) {
 		if (h->stamp > s->after)
@@ -361,7 +346,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 	bool forgot = s->time ? forgot_time(h, s->at) : forgot_stamp(h, s->after);
 	if (patterns) {
 		for (uint32_t i = h->recent_first; i != RC_NONE;) {
-			const struct rc_owned *o = owned_at(h, i);
+			const struct rc_owned *o = rc_hub_owned(h, i);
 			if (s->time ? (int32_t)(o->time_ms - s->at) < 0 : o->stamp <= s->after)
 				break;
 			if (matches(q->names, o))
@@ -378,7 +363,7 @@ static void find_sources(struct rc_hub *h, const struct rc_fetch *q, struct sear
 		if (rc_hub_owner(h, hash) != h->limits.shard)
 			continue;
 		uint32_t index = rc_owner_find(h, name, hash);
-		bool reborn = index == RC_NONE || born_since(owned_at(h, index), s);
+		bool reborn = index == RC_NONE || born_since(rc_hub_owned(h, index), s);
 		if (index != RC_NONE)
 			add_source(h, q, s, index);
 		if (reborn && forgot)

@@ -12,28 +12,18 @@
 
 #define YIELD_TRIES 256u
 
-static struct rc_owned *owned_at(const struct rc_hub *h, uint32_t index)
-{
-	return rc_slab_at(&h->owned, index);
-}
-
-static struct rc_str owned_name(const struct rc_owned *o)
-{
-	return (struct rc_str){o->name, o->name_len};
-}
-
 /* ---- keeping ------------------------------------------------------------------------------------ */
 
 void rc_history_keep(struct rc_hub *h, uint32_t index)
 {
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 
 	if (o->replica != RC_NONE || h->namespaces[o->ns].history_size == 0)
 		return;
-	uint32_t replica = rc_replica_named(h, owned_name(o), o->hash);
+	uint32_t replica = rc_replica_named(h, rc_owned_name(o), o->hash);
 	struct rc_replica *r;
 	if (replica == RC_NONE) {
-		replica = rc_replica_create(h, owned_name(o), o->hash, false);
+		replica = rc_replica_create(h, rc_owned_name(o), o->hash, false);
 		if (replica == RC_NONE)
 			return;
 		r = rc_hub_replica(h, replica);
@@ -62,7 +52,7 @@ void rc_history_keep(struct rc_hub *h, uint32_t index)
 
 void rc_history_drop(struct rc_hub *h, uint32_t index)
 {
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 
 	if (o->replica == RC_NONE)
 		return;

@@ -491,6 +491,16 @@ static inline struct rc_sub *rc_hub_sub(const struct rc_hub *h, uint32_t index)
 	return rc_slab_at(&h->subs, index);
 }
 
+static inline struct rc_owned *rc_hub_owned(const struct rc_hub *h, uint32_t index)
+{
+	return rc_slab_at(&h->owned, index);
+}
+
+static inline struct rc_str rc_owned_name(const struct rc_owned *o)
+{
+	return (struct rc_str){o->name, o->name_len};
+}
+
 static inline struct rc_replica *rc_hub_replica(const struct rc_hub *h, uint32_t index)
 {
 	return rc_slab_at(&h->replicas, index);

@@ -9,15 +9,10 @@ struct name_probe {
 	struct rc_str name;
 };
 
-static struct rc_owned *owned_at(const struct rc_hub *h, uint32_t index)
-{
-	return rc_slab_at(&h->owned, index);
-}
-
 static bool same_name(const void *ctx, uint32_t index)
 {
 	const struct name_probe *p = ctx;
-	const struct rc_owned *o = owned_at(p->hub, index);
+	const struct rc_owned *o = rc_hub_owned(p->hub, index);
 
 	return rc_str_eq((struct rc_str){o->name, o->name_len}, p->name);
 }
@@ -26,18 +21,18 @@ static bool same_name(const void *ctx, uint32_t index)
 
 static void idle_unlink(struct rc_hub *h, uint32_t index)
 {
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 
 	if (!o->idle)
 		return;
 	if (h->sweep_at == index)
 		h->sweep_at = o->idle_next;
 	if (o->idle_prev != RC_NONE)
-		owned_at(h, o->idle_prev)->idle_next = o->idle_next;
+		rc_hub_owned(h, o->idle_prev)->idle_next = o->idle_next;
 	else
 		h->idle_first = o->idle_next;
 	if (o->idle_next != RC_NONE)
-		owned_at(h, o->idle_next)->idle_prev = o->idle_prev;
+		rc_hub_owned(h, o->idle_next)->idle_prev = o->idle_prev;
 	else
 		h->idle_last = o->idle_prev;
 	o->idle = false;
@@ -46,7 +41,7 @@ static void idle_unlink(struct rc_hub *h, uint32_t index)
 /* A channel without subscribers goes to the end of the line; those that were used longest ago stand at its head. */
 static void idle_touch(struct rc_hub *h, uint32_t index)
 {
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 
 	o->used_s = h->now_s;
 	idle_unlink(h, index);
@@ -56,7 +51,7 @@ static void idle_touch(struct rc_hub *h, uint32_t index)
 	o->idle_next = RC_NONE;
 	o->idle_prev = h->idle_last;
 	if (h->idle_last != RC_NONE)
-		owned_at(h, h->idle_last)->idle_next = index;
+		rc_hub_owned(h, h->idle_last)->idle_next = index;
 	else
 		h->idle_first = index;
 	h->idle_last = index;
@@ -66,16 +61,16 @@ static void idle_touch(struct rc_hub *h, uint32_t index)
 
 static void recent_unlink(struct rc_hub *h, uint32_t index)
 {
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 
 	if (!o->recent)
 		return;
 	if (o->recent_prev != RC_NONE)
-		owned_at(h, o->recent_prev)->recent_next = o->recent_next;
+		rc_hub_owned(h, o->recent_prev)->recent_next = o->recent_next;
 	else
 		h->recent_first = o->recent_next;
 	if (o->recent_next != RC_NONE)
-		owned_at(h, o->recent_next)->recent_prev = o->recent_prev;
+		rc_hub_owned(h, o->recent_next)->recent_prev = o->recent_prev;
 	else
 		h->recent_last = o->recent_prev;
 	o->recent = false;
@@ -84,7 +79,7 @@ static void recent_unlink(struct rc_hub *h, uint32_t index)
 /* So that who asks for what happened since a stamp looks through those channels only that had an event since. */
 static void recent_touch(struct rc_hub *h, uint32_t index)
 {
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 
 	if (h->recent_first == index)
 		return;
@@ -93,7 +88,7 @@ static void recent_touch(struct rc_hub *h, uint32_t index)
 	o->recent_prev = RC_NONE;
 	o->recent_next = h->recent_first;
 	if (h->recent_first != RC_NONE)
-		owned_at(h, h->recent_first)->recent_prev = index;
+		rc_hub_owned(h, h->recent_first)->recent_prev = index;
 	else
 		h->recent_last = index;
 	h->recent_first = index;
@@ -101,7 +96,7 @@ static void recent_touch(struct rc_hub *h, uint32_t index)
 
 static void forget(struct rc_hub *h, uint32_t index)
 {
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 
 	idle_unlink(h, index);
 	recent_unlink(h, index);
@@ -140,7 +135,7 @@ void rc_owner_sweep(struct rc_hub *h, uint32_t budget)
 			index = h->idle_first;
 		if (index == RC_NONE)
 			break;
-		const struct rc_owned *o = owned_at(h, index);
+		const struct rc_owned *o = rc_hub_owned(h, index);
 		uint32_t next = o->idle_next;
 		const struct rc_hub_namespace *ns = &h->namespaces[o->ns];
 		uint32_t ttl_ms = ns->channel_ttl_ms;
@@ -188,7 +183,7 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 		return RC_NONE;
 	}
 	memcpy(text, name.ptr, name.len);
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 	memset(o, 0, sizeof(*o));
 	o->name = text;
 	o->name_len = (uint16_t)name.len;
@@ -208,7 +203,7 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 /* This shard's own subscribers of a channel whose history lies here come and go without asking. */
 void rc_owner_local(struct rc_hub *h, uint32_t index, bool on)
 {
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 	uint64_t bit = (uint64_t)1 << h->limits.shard;
 
 	o->interest = on ? o->interest | bit : o->interest & ~bit;
@@ -260,7 +255,7 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 		out->nack = RINGCAST_NACK_OVER_CAPACITY;
 		return true;
 	}
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 	const struct rc_hub_namespace *ns = &h->namespaces[o->ns];
 	if (ns->history_size && o->replica == RC_NONE)
 		rc_history_keep(h, index);
@@ -341,7 +336,7 @@ bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 		.stamp = h->stamp};
 	uint64_t bit = (uint64_t)1 << ask->shard;
 
-	if (memchr(ask->name.ptr, '*', ask->name.len)) {
+	if (rc_name_is_pattern(ask->name)) {
 		if (!ask->on)
 			return rc_trie_hold(&h->trie, ask->name, ask->shard, false);
 		ok.taken = rc_trie_hold(&h->trie, ask->name, ask->shard, true);
@@ -354,7 +349,7 @@ bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 	if (!ask->on) {
 		uint32_t index = rc_owner_find(h, ask->name, hash);
 		if (index != RC_NONE) {
-			owned_at(h, index)->interest &= ~bit;
+			rc_hub_owned(h, index)->interest &= ~bit;
 			idle_touch(h, index);
 		}
 		return true;
@@ -364,7 +359,7 @@ bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 		ok.taken = false;
 		return h->port.tell_interest(h->port.ctx, ask->shard, &ok);
 	}
-	struct rc_owned *o = owned_at(h, index);
+	struct rc_owned *o = rc_hub_owned(h, index);
 	ok.epoch = o->epoch;
 	ok.offset = o->offset;
 	if (!h->port.tell_interest(h->port.ctx, ask->shard, &ok)) {

@@ -86,7 +86,7 @@ static bool add_member(struct rc_hub *h, uint32_t stream, struct rc_str name)
 	bool fresh = member == RC_NONE;
 
 	if (fresh)
-		member = rc_replica_create(h, name, hash, memchr(name.ptr, '*', name.len) != NULL);
+		member = rc_replica_create(h, name, hash, rc_name_is_pattern(name));
 	if (member == RC_NONE)
 		return false;
 	struct rc_replica *s = rc_hub_replica(h, stream);

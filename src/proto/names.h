@@ -26,6 +26,12 @@ static inline bool rc_name_reserved(struct rc_str name)
 	return name.len > 0 && name.ptr[0] == '$';
 }
 
+/* Of a name that is known to be either. */
+static inline bool rc_name_is_pattern(struct rc_str name)
+{
+	return memchr(name.ptr, '*', name.len) != NULL;
+}
+
 /*
  * The matcher that every faster one must agree with. '*' takes exactly one level, '**' takes one or more: "agent:**"
  * means "agent:1" and "agent:1:x" but not "agent". A wildcard in the first level never takes a reserved channel, so that

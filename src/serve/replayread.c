@@ -3,6 +3,7 @@
 
 #include "proto/event.h"
 #include "proto/message.h"
+#include "proto/names.h"
 #include "proto/sse.h"
 
 /* Makes the client's own rendition of an event. False: no memory now. */
@@ -96,11 +97,6 @@ void rc_replay_go_live(struct rc_serve *sv, uint32_t index)
 	rc_conn_ready(sv->conns, c);
 }
 
-static bool is_pattern(struct rc_str name)
-{
-	return memchr(name.ptr, '*', name.len) != NULL;
-}
-
 /* The next member of a stream of which a new subscriber gets the newest event; false when there is none. */
 static bool next_first(struct rc_serve *sv, struct rc_replay *p, struct rc_str *name)
 {
@@ -114,7 +110,7 @@ static bool next_first(struct rc_serve *sv, struct rc_replay *p, struct rc_str *
 		const char *at = r->name + 1 + p->name_at;
 		*name = (struct rc_str){at + 1, (unsigned char)at[0]};
 		uint32_t ns = sv->hub->port.namespace_of(sv->hub->port.ctx, *name);
-		if (!is_pattern(*name) && sv->hub->namespaces[ns].first_latest)
+		if (!rc_name_is_pattern(*name) && sv->hub->namespaces[ns].first_latest)
 			return true;
 		p->name_at += 1 + (uint32_t)name->len;
 		p->after = 0;
