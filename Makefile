@@ -41,7 +41,8 @@ endif
 CPPFLAGS_ALL := -D_GNU_SOURCE -DRC_VERSION='"$(VERSION)"' -Isrc -Iinclude -Ibench $(CPPFLAGS)
 CFLAGS_ALL   := -std=gnu11 $(WARN) -g -pthread -fno-strict-aliasing -fno-common
 LDFLAGS_ALL  := -pthread $(LDFLAGS)
-LDLIBS_ALL   := -luring -linih -lssl -lcrypto $(LDLIBS)
+# zlib and not libdeflate: windows of 9 to 15 bits, flushes as RFC 7692 has them, and output that stops at a bound.
+LDLIBS_ALL   := -luring -linih -lssl -lcrypto -lz $(LDLIBS)
 
 # src/mem/seal.h: a data-path thread that allocates after start ends the process.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
@@ -74,9 +75,10 @@ CFLAGS_ALL += $(CFLAGS)
 
 # ---- what is built ------------------------------------------------------------------------------
 
-LAYERS := base mem sync io tls proto config ops conn hub serve shard
+LAYERS := base mem sync io tls proto config ops auth conn hub serve shard
 CORE_SRC   := $(sort $(foreach d,$(LAYERS),$(wildcard src/$(d)/*.c)))
 CLIENT_SRC := $(sort $(wildcard src/client/*.c))
+EXAMPLE_SRC := $(sort $(wildcard src/client/examples/*.c))
 PROG_SRC   := $(sort $(wildcard src/main.c src/cli/*.c))
 UNIT_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -102,14 +104,15 @@ CORE_LIB   := $(BUILD)/libcore.a
 CLIENT_LIB := $(BUILD)/libringcast.a
 CLIENT_SO  := $(BUILD)/libringcast.so
 PROGRAM    := $(BUILD)/ringcast
+EXAMPLES   := $(patsubst src/client/examples/%.c,$(BUILD)/examples/%,$(EXAMPLE_SRC))
 LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test test-vm check debug asan tsan bench bench-instructions compare fuzz install clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test test-vm test-attacks check debug asan tsan bench bench-instructions compare fuzz install clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
-all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO)
+all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO) $(EXAMPLES)
 
 ## load     build the load generator, ringcast-load
 load: $(LOAD)
@@ -126,6 +129,10 @@ test: deps
 ## test-vm  all tests of tests/vm: other kernels, the kernel's TLS, aarch64, in QEMU (up to an hour)
 test-vm: deps
 	@RINGCAST_VM=all scripts/test vm
+
+## test-attacks  what is tried against the gateway from outside: tokens, names, floods, slowness, the way in (a minute)
+test-attacks: deps
+	@scripts/test attacks
 
 ## check    style and structure: formatting, import direction, cppcheck, clang-tidy
 check: deps
@@ -201,6 +208,11 @@ $(CLIENT_LIB): $(CLIENT_OBJ)
 	@rm -f $@
 	$(SAY) "  AR   $@"
 	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/examples/%: $(BUILD)/obj/src/client/examples/%.o $(CLIENT_LIB)
+	@mkdir -p $(@D)
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl -lcrypto
 
 $(LOAD): $(LOAD_MAIN) $(LOAD_LIB) $(CORE_LIB)
 	$(SAY) "  CC   $@"

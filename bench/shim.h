@@ -30,7 +30,8 @@ struct micro_case {
 /* clang-format off */
 #define MICRO_TABLES(X) \
 	X(spsc) X(cores) X(log) X(flush) X(memory) X(channels) X(patterns) X(wheel) X(hist) X(hash) \
-	X(utf8) X(text) X(json) X(http) X(websocket) X(mask) X(ingest) X(tls)
+	X(utf8) X(text) X(json) X(schema) X(http) X(websocket) X(mask) X(ingest) X(tls) X(token) X(users) \
+	X(filters)
 /* clang-format on */
 
 #define MICRO_DECLARE(name) extern const struct micro_case micro_##name[];

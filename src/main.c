@@ -15,9 +15,14 @@ static const struct {
 } commands[] = {
 	{"serve", rc_cli_serve, "run the gateway"},
 	{"publish", rc_cli_publish, "publish an event, or one per line of standard input"},
+	{"send", rc_cli_send, "send a message to a user or a session"},
+	{"disconnect", rc_cli_disconnect, "end the connections of a user, or a session"},
 	{"subscribe", rc_cli_subscribe, "print the events of channels as they come"},
+	{"command", rc_cli_command,
+		"send a command to a backend, as a client does, and print its answer"},
 	{"stat", rc_cli_stat, "print the counters of a running gateway"},
 	{"check", rc_cli_check, "hold this host and a configuration against what a gateway needs"},
+	{"token", rc_cli_token, "make a token for development, or look at one"},
 };
 
 static void usage(FILE *out)

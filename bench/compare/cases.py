@@ -27,6 +27,13 @@ RECOVERY = {
     "p99_before": ("back", "p99_before"),
     "p99_meanwhile": ("back", "p99_meanwhile"),
 }
+COMMANDS = {
+    "commands_per_second": ("window", "deliveries_per_second"),
+    "cpu_ns_per_command": ("server", "cpu_ns_per_delivery"),
+    "rtt_p50": ("latency", "p50"),
+    "rtt_p99": ("latency", "p99"),
+    "rtt_p999": ("latency", "p999"),
+}
 HANDSHAKES = {
     "cpu_ns_per_handshake": ("server", "cpu_ns_per_handshake"),
     "handshakes_per_second": ("window", "handshakes_per_second"),
@@ -35,10 +42,12 @@ HANDSHAKES = {
 }
 # What holds when the generator was the limit: over TLS it deciphers, and makes half of each handshake, on one core as the server does.
 STILL_HOLDS = {key: ("limited", key) for key in ("cpu_ns_per_delivery", "cpu_ns_per_handshake", "cpu_ns_per_request", "cpu_ns_per_event")}
+COMMANDS_STILL_HOLD = {"cpu_ns_per_command": ("limited", "cpu_ns_per_delivery")}
 # What is still of use when the generator was late or slow, though not disturbed by others: all servers have it in their latency alike.
 LATENCY_WITH_OURS = {key: ("limited", "latency", key) for key in ("p50", "p99", "p999")}
 EVENTS_A_SECOND = 100  # of the latency case: 100,000 deliveries to 1,000 clients
 EVENTS_OVER_TLS = 40  # which the generator can decipher and have time to spare
+COMMANDS_A_SECOND = 10000  # of the case in which they come at a rate, which both servers have time for
 CONNECTIONS = 64  # of wrk
 BATCH = 100  # events in a request
 STORMING = 1000  # clients that make handshakes while others receive
@@ -62,7 +71,7 @@ class Case:
     payload: int = 0
     in_flight: int = 0
     rate: int = 0
-    group: str = ""     # "tls", "http": measured, and recorded, apart
+    group: str = ""     # "tls", "http", "commands": measured, and recorded, apart
     tls: bool = False
     wrk: bool = False   # makes requests, in place of ringcast-load
     batch: int = 0      # events in a request of wrk's, as an array
@@ -142,6 +151,28 @@ def http_cases(clients):
     ]
 
 
+def command_cases(clients):
+    both = {"scenario": "command", "group": "commands", "polls": False}
+
+    def case(name, title, unit, primary, better, **more):
+        payload = more.get("payload", 128)
+        return Case(name, title, unit, primary, better, ["ringcast", "nats-server"], COMMANDS, payload=payload,
+                    more=("--reply-size", str(payload), *more.pop("flags", ())), **{k: v for k, v in more.items() if k != "payload"}, **both)
+
+    size = "128 B each way"
+    return [
+        case("command-1", f"Command and answer, {size}: one client, one in flight", "ns, p50", "rtt_p50", "lower", clients=1, in_flight=1),
+        case("command-100", f"Commands and answers, {size}: 100 clients, each with one in flight", "commands/s", "commands_per_second", "higher",
+             clients=100, in_flight=1),
+        case("command", f"Commands and answers, {size}: {clients:,} clients, each with one in flight", "commands/s", "commands_per_second", "higher",
+             clients=clients, in_flight=1),
+        case("command-rate", f"Commands and answers, {size}: {COMMANDS_A_SECOND:,} a second of {clients:,} clients", "ns, p99", "rtt_p99", "lower",
+             clients=clients, rate=COMMANDS_A_SECOND),
+        case("command-1024", f"Commands and answers, 1 KiB each way: {clients:,} clients, each with one in flight", "commands/s", "commands_per_second",
+             "higher", clients=clients, payload=1024, in_flight=1),
+    ]
+
+
 def all_cases(clients, idle, idle_tls):
     memory = {"rss_per_client": ("server", "rss_per_client")}
     return [
@@ -159,6 +190,7 @@ def all_cases(clients, idle, idle_tls):
              ["ringcast", *PEERS], {}, scenario=""),
         *tls_cases(clients, idle, idle_tls),
         *http_cases(clients),
+        *command_cases(clients),
     ]
 
 

@@ -101,13 +101,13 @@ static void obey(int fd, const struct rc_ingest_frame *frame, uint64_t *last)
 		floor_send_all(fd, out, rc_ingest_welcome_encode(out, sizeof(out), &welcome));
 		return;
 	case RINGCAST_FRAME_PUBLISH:
-		if (rc_ingest_publish_parse(frame->body, &event))
+		if (rc_ingest_publish_parse(frame->body, frame->flags, &event))
 			floor_die("a PUBLISH can't be read");
 		floor_ring_append(&event);
 		*last = event.sequence;
 		return;
 	case RINGCAST_FRAME_BATCH:
-		if (rc_ingest_batch_begin(frame->body, &batch))
+		if (rc_ingest_batch_begin(frame->body, frame->flags, &batch))
 			floor_die("a BATCH can't be read");
 		while (rc_ingest_batch_next(&batch, &event) > 0)
 			floor_ring_append(&event);

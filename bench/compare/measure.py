@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import wrk
-from cases import CALM_SECONDS, LATENCY_WITH_OURS, STILL_HOLDS, STORMING
+from cases import CALM_SECONDS, COMMANDS_STILL_HOLD, LATENCY_WITH_OURS, STILL_HOLDS, STORMING
 from servers import Failed, own_terms
 
 # Of the window that server or generator were ready and another had their CPU. A server that makes a thousand sends in one system call
@@ -193,7 +193,7 @@ def take_down(case, server, status, result, said):
     verdict = VERDICTS.get(status, f"status {status}")
     # How much memory a client takes does not depend on how fast the generator was.
     limited = verdict == "limited" and result is not None
-    cpu_alone = limited and (case.tls and case.primary in STILL_HOLDS or case.group == "http" and not case.away)
+    cpu_alone = limited and (case.tls and case.primary in STILL_HOLDS or case.group == "http" and not case.away or case.group == "commands")
     with_ours = limited and case.tls and case.primary == "p99" and waited(result, server)[0] <= DISTURBED
     # When all are back is seen by the server's answers; that a generator was slow has only made it later.
     only_back = limited and case.away
@@ -209,7 +209,7 @@ def take_down(case, server, status, result, said):
         return Outcome({}, f"faulty: {wrong}")
     add_cpu_per_event(result)
     known = {**LATENCY_WITH_OURS, **STILL_HOLDS, "handshakes_per_second": ("storm", "handshakes_per_second")} if with_ours else \
-        STILL_HOLDS if cpu_alone else case.figures
+        COMMANDS_STILL_HOLD if cpu_alone and case.group == "commands" else STILL_HOLDS if cpu_alone else case.figures
     figures = {key: figure(result, where) for key, where in known.items()}
     figures = {key: value for key, value in figures.items() if value is not None}
     note = (LIMITED if cpu_alone else WITH_OURS if with_ours else ONLY_BACK if only_back else "") + " ".join(result["notes"])

@@ -18,6 +18,7 @@ GROUPS = {
     "": ("results.json", ""),
     "tls": ("results-tls.json", "\n### Over TLS\n\n"),
     "http": ("results-http.json", "\n### HTTP, server-sent events, recovery\n\n"),
+    "commands": ("results-commands.json", "\n### Commands and their answers\n\n"),
 }
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
@@ -49,6 +50,7 @@ def columns(result):
 def heading(case, key):
     what = {"deliveries_per_second": "million deliveries a second", "published_per_second": "million events a second",
             "cpu_ns_per_delivery": "server CPU a delivery, µs", "cpu_ns_per_event": "server CPU an event, ns", "startup_seconds": "ms",
+            "commands_per_second": "commands a second", "cpu_ns_per_command": "server CPU a command, µs",
             "requests_per_second": "requests a second", "cpu_ns_per_request": "server CPU a request, µs",
             "back_seconds": "seconds until all are back", "cpu_seconds_back": "seconds of server CPU meanwhile",
             "p99_before": "p99 of those who stay, before, ms", "p99_meanwhile": "the same until all are back, ms",
@@ -62,6 +64,8 @@ def keys_of(case):
     more = {"deliveries_per_second": ["cpu_ns_per_delivery"], "p99": ["p50"], "published_per_second": ["cpu_ns_per_event"],
             "requests_per_second": ["cpu_ns_per_request", "p50", "p99"], "back_seconds": ["cpu_seconds_back", "p99_before", "p99_meanwhile"],
             "cpu_ns_per_handshake": ["handshakes_per_second"]}.get(case["primary"], [])
+    if case.get("group") == "commands":
+        more = [key for key in ("rtt_p50", "rtt_p99", "commands_per_second", "cpu_ns_per_command") if key != case["primary"]]
     if case.get("tls"):
         more = {"cpu_ns_per_delivery": ["deliveries_per_second"], "p99": ["p50", "cpu_ns_per_delivery", "handshakes_per_second"]}.get(case["primary"], more)
     ours = [r for r in case["rows"] if r["server"] == "ringcast"] or case["rows"]
@@ -106,7 +110,8 @@ def text(result):
         rows = {r["server"]: r for r in case["rows"]}
         for key in keys_of(case):
             lines.append("| " + " | ".join([heading(case, key), *(cell(rows.get(s), key) for s in servers)]) + " |")
-    lines += ["", "| what it must reach | measured | |", "| --- | ---: | --- |"]
+    if result["targets"]:
+        lines += ["", "| what it must reach | measured | |", "| --- | ---: | --- |"]
     titles = {case["name"]: case["title"] for case in result["cases"]}
     for t in result["targets"]:
         value = "" if t["value"] is None else f"{t['value']:.2f}" if t["unit"] == "ratio" else number(t["unit"], t["value"])
@@ -165,7 +170,7 @@ def update(results, readme=README, folder=RECORDED):
     result = load(results)
     groups = groups_of(result)
     if len(groups) != 1:
-        raise Failed(f"{results} has cases of several groups, which are recorded apart; measure them apart (--tls, --http)")
+        raise Failed(f"{results} has cases of several groups, which are recorded apart; measure them apart (--tls, --http, --commands)")
     head, _, tail = parts(readme)
     # Of the kernel its version; what a builder adds to it says nothing to others.
     result["host"]["kernel"] = re.match(r"\d*(\.\d+)*", result["host"]["kernel"]).group()

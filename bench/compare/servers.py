@@ -275,7 +275,7 @@ class Ringcast(Server):
         cpus = ",".join(str(n) for n in sorted(running.cpus))
         return [self.program, "serve", *self.listeners(running),
                 "--ingest", f"127.0.0.1:{running.publish_port}", "--shards", str(self.shards), "--cpus", cpus,
-                "--set", "heartbeat=1h", "--set", "max_clients=15000", *self.settings, *self.arguments]
+                "--set", "heartbeat=1h", "--set", "max_clients=15000", "--set", "auth.allow_command=anyone", *self.settings, *self.arguments]
 
     def environment(self, running):
         """Without settings of whoever calls, and its counters are beside nobody else's."""

@@ -13,6 +13,11 @@ SHOWN = {
     "p99_before": ("p99 before", 1e6, 2),
     "p99_meanwhile": ("meanwhile", 1e6, 2),
     "cpu_ns_per_delivery": ("CPU µs", 1e3, 3),
+    "commands_per_second": ("commands/s", 1, 0),
+    "cpu_ns_per_command": ("CPU µs", 1e3, 2),
+    "rtt_p50": ("p50 µs", 1e3, 0),
+    "rtt_p99": ("p99 µs", 1e3, 0),
+    "rtt_p999": ("p99.9 µs", 1e3, 0),
     "cpu_ns_per_event": ("CPU ns", 1, 0),
     "cpu_ns_per_handshake": ("CPU µs", 1e3, 1),
     "handshakes_per_second": ("handshakes/s", 1, 0),
@@ -22,7 +27,7 @@ SHOWN = {
     "rss_per_client": ("bytes", 1, 0),
     "startup_seconds": ("ms", 1e-3, 1),
 }
-HIGHER = ("deliveries_per_second", "published_per_second", "requests_per_second", "handshakes_per_second")  # is better; of the others lower is
+HIGHER = ("deliveries_per_second", "published_per_second", "requests_per_second", "handshakes_per_second", "commands_per_second")  # is better; of the others lower is
 
 
 def unit(key):

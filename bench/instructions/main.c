@@ -11,7 +11,7 @@
 #include "path.h"
 
 static const struct path *const tables[] = {
-	path_turn, path_delivery, path_publish, path_client, path_text};
+	path_turn, path_delivery, path_publish, path_client, path_text, path_users};
 
 __attribute__((noinline)) void counted(void (*body)(void *ctx), void *ctx)
 {

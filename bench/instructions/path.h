@@ -20,7 +20,8 @@ struct path {
 	void (*run)(uint32_t times, uint32_t crowd);
 };
 
-extern const struct path path_turn[], path_delivery[], path_publish[], path_client[], path_text[];
+extern const struct path path_turn[], path_delivery[], path_publish[], path_client[], path_text[],
+	path_users[];
 
 /* callgrind collects from its beginning to its end. Not from inside itself. */
 void counted(void (*body)(void *ctx), void *ctx);

@@ -43,6 +43,7 @@ void load_client_deinit(struct load_worker *w, struct load_client *c)
 		load_tls_close(c->extra->tls);
 		free(c->extra->out);
 		free(c->extra->head);
+		free(c->extra->commands);
 		free(c->extra);
 	}
 	if (c->fd >= 0)
@@ -77,6 +78,7 @@ void load_client_drop_extra(struct load_worker *w, struct load_client *c)
 	w->extra_bytes -= sizeof(*x) + x->out_cap;
 	free(x->out);
 	free(x->head);
+	free(x->commands);
 	free(x);
 	c->extra = NULL;
 }
@@ -94,7 +96,7 @@ void load_client_spare(struct load_worker *w, struct load_client *c)
 	free(x->head);
 	x->out = x->head = NULL;
 	x->out_pos = x->out_len = x->out_cap = x->head_len = 0;
-	if (!x->tls && !g->echo && g->reading == LOAD_READS)
+	if (!x->tls && !load_group_asks(g) && g->reading == LOAD_READS)
 		load_client_drop_extra(w, c);
 }
 

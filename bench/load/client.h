@@ -8,7 +8,7 @@
  *                                                       the server closed: GONE, for good ◀──┘
  *
  * An open plain client costs its struct and nothing else. Extra memory is there while it is on the way, while output could not
- * be sent, and always for TLS, slow readers, and echo.
+ * be sent, and always for TLS, slow readers, echo, and commands.
  */
 #ifndef LOAD_CLIENT_H
 #define LOAD_CLIENT_H
@@ -19,6 +19,7 @@
 
 struct load_worker;
 struct load_extra;
+struct load_commands;
 
 enum load_client_state {
 	LOAD_AWAY,
@@ -64,13 +65,14 @@ struct load_extra {
 	uint32_t out_pos, out_len, out_cap;
 	char *head; /* of the server's HTTP answer, so far */
 	uint32_t head_len;
-	uint32_t acknowledged; /* subscriptions, of this connection */
-	char key[24];          /* Sec-WebSocket-Key */
-	uint64_t begun_ns;     /* connect() */
-	uint64_t allowance_ns; /* slow: the time up to which its bytes were reckoned */
-	uint64_t allowance;    /* slow: bytes that it may read now */
-	uint64_t sent;         /* echo: the last sequence */
-	uint64_t returned;     /* echo: events that came back */
+	uint32_t acknowledged;          /* subscriptions, of this connection */
+	char key[24];                   /* Sec-WebSocket-Key */
+	uint64_t begun_ns;              /* connect() */
+	uint64_t allowance_ns;          /* slow: the time up to which its bytes were reckoned */
+	uint64_t allowance;             /* slow: bytes that it may read now */
+	uint64_t sent;                  /* echo: the last sequence */
+	uint64_t returned;              /* echo: events that came back */
+	struct load_commands *commands; /* that it has sent; command.c */
 	short tls_want;
 };
 

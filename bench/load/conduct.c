@@ -42,9 +42,9 @@ static void look_at_plan(struct load_conductor *c)
 
 	for (uint32_t i = 0; i < c->plan->groups; i++) {
 		const struct load_group *g = &c->plan->group[i];
-		bool sends = g->publishers > 0 || (g->echo && g->clients > 0);
+		bool sends = g->publishers > 0 || (load_group_asks(g) && g->clients > 0);
 
-		c->wanted += g->clients + g->publishers;
+		c->wanted += g->clients + load_group_links(g);
 		c->publishes |= sends || g->handshakes;
 		c->closed_loop |= sends && g->in_flight > 0;
 		c->acks |= g->publishers > 0 &&

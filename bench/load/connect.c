@@ -169,6 +169,10 @@ void load_client_opened(struct load_worker *w, struct load_client *c)
 		load_echo_opened(w, c);
 		return;
 	}
+	if (m->group->command) {
+		load_command_opened(w, c);
+		return;
+	}
 	if (m->group->reading == LOAD_READS_SLOWLY)
 		c->extra->allowance_ns = w->now_ns;
 	if (m->group->reading == LOAD_READS_NEVER && c->flags & LOAD_WATCHED) {

@@ -17,7 +17,8 @@ struct reading {
 	uint64_t uncounted; /* 1: nobody expected deliveries to this client */
 	bool awaited;       /* a closed loop may wait for them */
 	const char *broken;
-	bool echo, gone; /* the server said goodbye */
+	bool asks; /* it sent what it awaits */
+	bool gone; /* the server said goodbye */
 };
 
 static struct load_faulty_channel *faulty(struct load_worker_stats *stats, uint32_t channel)
@@ -126,8 +127,11 @@ static void on_event(void *ctx, const struct load_event *event, struct rc_str be
 	struct load_client *c = r->c;
 	struct load_sub *sub = &c->sub;
 
-	if (RC_UNLIKELY(r->echo)) {
-		load_echo_event(r->w, c, event);
+	if (RC_UNLIKELY(r->asks)) {
+		if (r->m->group->command)
+			load_command_event(r->w, c, event, before);
+		else
+			load_echo_event(r->w, c, event);
 		return;
 	}
 	if (RC_UNLIKELY(sub->channel != event->channel))
@@ -193,10 +197,10 @@ void load_deliver(struct load_worker *w, struct load_client *c, unsigned char *b
 	struct reading r = {.w = w,
 		.c = c,
 		.m = m,
-		.echo = m->group->echo,
+		.asks = load_group_asks(m->group),
 		.uncounted = !(c->flags & LOAD_COUNTED) && !m->group->may_lose,
 		.awaited = (c->flags & LOAD_COUNTED) && !m->group->may_lose};
-	bool sse = !r.echo && (scheme == LOAD_SSE || scheme == LOAD_SSES);
+	bool sse = !r.asks && (scheme == LOAD_SSE || scheme == LOAD_SSES);
 	uint64_t kept = load_stream_memory(&c->stream);
 
 	w->fed = c;
@@ -220,7 +224,9 @@ void load_deliver(struct load_worker *w, struct load_client *c, unsigned char *b
 		load_client_lost(w, c, r.broken);
 	} else if (r.gone) {
 		load_client_lost(w, c, w->goodbye);
-	} else if (r.echo && c->state == LOAD_OPEN) {
+	} else if (m->group->command) {
+		load_command_more(w, c);
+	} else if (r.asks && c->state == LOAD_OPEN) {
 		load_echo_more(w, c);
 	}
 }

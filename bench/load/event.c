@@ -22,13 +22,21 @@ static char table[2 * TABLE];
 
 __attribute__((constructor)) static void fill_table(void)
 {
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	/* Records as JSON has them, for what deflates: names that come again, and values that do not. 0: a digit, ?: a letter. */
+	static const char record[] =
+		"SkuQ??00000XNameQ??????X????XQuantityQ0XPriceQ000X00XCurrencyQEURX"
+		"StatusQ???????XIdQ00000000????X";
 	uint64_t x = 0x2545f4914f6cdd1d;
 
 	for (uint32_t i = 0; i < TABLE; i++) {
+		char c = record[i % (sizeof(record) - 1)];
+
 		x = x * 6364136223846793005u + 1442695040888963407u;
-		table[i] = letters[(x >> 33) % (sizeof(letters) - 1)];
+		if (c == '0')
+			c = (char)('0' + (int)((x >> 33) % 10));
+		else if (c == '?')
+			c = (char)('a' + (int)((x >> 33) % 26));
+		table[i] = c;
 		table[i + TABLE] = table[i];
 	}
 }

@@ -252,6 +252,8 @@ void load_finish(struct load_conductor *c)
 	}
 	if (r->failed && load_finish_reason(c, reason))
 		load_note(r, "The last attempt that failed: %.200s", reason);
+	if (load_plan_commands(c->plan) && glance.refused > 0 && load_finish_reason(c, reason))
+		load_note(r, "Of the answers that refused: %.200s", reason);
 	if (c->storm_ns && r->storm_seconds < 0 && r->verdict != LOAD_INTERRUPTED) {
 		load_worsen(r, LOAD_FAULTY);
 		load_note(r, "Not all clients that dropped came back.");

@@ -147,7 +147,9 @@ void load_client_settle(struct load_worker *w, struct load_client *c)
 	struct load_members *m = load_members_of(w, c);
 	struct load_sub *sub;
 
-	if (c->state != LOAD_OPEN || m->group->may_lose || m->group->echo)
+	if (m->group->command)
+		load_command_settle(w, c);
+	if (c->state != LOAD_OPEN || m->group->may_lose || load_group_asks(m->group))
 		return;
 	for (uint32_t k = 0; (sub = sub_at(c, k)); k++) {
 		uint64_t sequence = load_get(&w->shared->sequence[sub->channel]);

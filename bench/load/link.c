@@ -177,6 +177,7 @@ int load_link_check(const struct load_link *l, uint64_t now_ns, struct rc_error 
 		[LOAD_TALK_UPGRADE] = "it did not answer the upgrade to WebSocket",
 		[LOAD_TALK_GREETING] = "it did not send the greeting that the target names",
 		[LOAD_TALK_WELCOME] = "it did not send the welcome that was waited for",
+		[LOAD_TALK_SERVING] = "it did not say that the backend gets commands",
 	};
 	char words[128];
 

@@ -9,6 +9,7 @@
  *   deliver.c   events, verified and tracked              leave.c     lost, left, settled
  *   shake.c     clients that make TLS handshakes and nothing else
  *   traffic.c   who may connect, who leaves: pace, churn, storm      echo.c  clients that send what they await
+ *   command.c   clients that send commands
  */
 #ifndef LOAD_LOCAL_H
 #define LOAD_LOCAL_H
@@ -37,11 +38,12 @@ struct load_members {
 	const struct load_group *group;
 	struct load_group_stats *stats;
 	uint32_t first, count; /* slots */
-	double due_ns;         /* churn, echo at a rate: when the next one goes */
-	uint32_t turn;         /* echo at a rate: whose turn it is */
+	double due_ns;         /* churn, echo and commands at a rate: when the next one goes */
+	uint32_t turn;         /* echo, commands at a rate: whose turn it is */
+	uint64_t overdue_told; /* commands: our part of the word */
 	uint32_t storm_left;   /* clients that the storm has not come to yet */
 	bool stormed;
-	bool begun; /* handshakes: all of them were let go */
+	bool begun; /* handshakes, commands: all of them were let go */
 };
 
 /* A publisher and the poll of its descriptor. */
@@ -83,6 +85,7 @@ struct load_worker {
 	unsigned char
 		*buffers; /* LOAD_BATCH, and one for TLS, of LOAD_STREAM_HEADROOM + LOAD_BUFFER */
 	char *scratch;    /* LOAD_SPEECH_MAX */
+	struct load_command_room *commands; /* command.c; NULL: no group has any */
 	uint32_t batch[LOAD_BATCH];
 	char goodbye[200]; /* the last close frame, in words */
 	struct rc_error err;
@@ -222,5 +225,20 @@ void load_echo_event(struct load_worker *w, struct load_client *c, const struct 
 /* After events came back: closed loops send again. */
 void load_echo_more(struct load_worker *w, struct load_client *c);
 void load_echo_turn(struct load_worker *w, struct load_members *m);
+
+/* command.c: buffers, when a group wants them. False: no memory. */
+bool load_command_open(struct load_worker *w) RC_MUST_USE;
+void load_command_close(struct load_worker *w);
+void load_command_opened(struct load_worker *w, struct load_client *c);
+/* before: what stood in front of it, where the answer says which command it belongs to. */
+void load_command_event(struct load_worker *w, struct load_client *c,
+	const struct load_event *event, struct rc_str before);
+/* An error in place of an answer. */
+void load_command_refused(struct load_worker *w, struct load_client *c, struct rc_str text);
+/* A closed loop sends as many as were answered. */
+void load_command_more(struct load_worker *w, struct load_client *c);
+void load_command_turn(struct load_worker *w, struct load_members *m);
+/* At the end: what was not answered is lost. */
+void load_command_settle(struct load_worker *w, struct load_client *c);
 
 #endif

@@ -17,6 +17,7 @@
 #define DESCRIPTORS_OF_WORKER  16
 /* Drawing without repetition looks through what it has drawn. */
 #define ZIPF_SUBSCRIPTIONS_MAX 256
+#define COMMANDS_MAX           65536u
 
 static int refuse(struct rc_error *err, const char *format, ...) RC_PRINTF(2, 3);
 static int refuse(struct rc_error *err, const char *format, ...)
@@ -56,7 +57,7 @@ static int check_channels(const struct load_group *g, struct rc_error *err)
 
 static int check_loop(const struct load_group *g, struct rc_error *err)
 {
-	bool sends = g->publishers > 0 || (g->echo && g->clients > 0);
+	bool sends = g->publishers > 0 || (load_group_asks(g) && g->clients > 0);
 
 	if (g->echo && g->publishers)
 		return refuse(err,
@@ -65,6 +66,16 @@ static int check_loop(const struct load_group *g, struct rc_error *err)
 		return refuse(err,
 			"%s: echo and acks-only exclude each other; leave out one of them",
 			g->name);
+	if (g->command && (g->publishers || g->echo || g->acks_only || g->recover))
+		return refuse(err,
+			"%s: clients that send commands do nothing else; leave out publishers, echo, "
+			"acks-only and recover",
+			g->name);
+	if (g->command && g->clients == 0)
+		return refuse(err, "%s: nobody sends commands; say --clients N", g->name);
+	if (g->command && g->in_flight > COMMANDS_MAX)
+		return refuse(err, "%s: a client can have %u commands in flight; say fewer",
+			g->name, COMMANDS_MAX);
 	if (g->acks_only && g->clients)
 		return refuse(err, "%s: acks-only has no subscribers; leave out clients", g->name);
 	if (!sends)
@@ -78,7 +89,7 @@ static int check_loop(const struct load_group *g, struct rc_error *err)
 		return refuse(err,
 			"%s: how fast is published? Say --rate EVENTS a second or --in-flight N",
 			g->name);
-	if (g->in_flight && !g->echo && g->in_flight < g->publishers)
+	if (g->in_flight && !load_group_asks(g) && g->in_flight < g->publishers)
 		return refuse(err,
 			"%s: %u events in flight are fewer than the %u publishers: say at "
 			"least %u --in-flight, or fewer --publishers",
@@ -102,11 +113,11 @@ static int check_group(
 		return refuse(err,
 			"%s: no clients and no publishers, so nothing happens; say --clients N",
 			g->name);
-	if (g->handshakes && (g->publishers || g->echo || g->churn_per_second > 0 ||
+	if (g->handshakes && (g->publishers || load_group_asks(g) || g->churn_per_second > 0 ||
 				     g->storm_after_seconds > 0 || g->reading != LOAD_READS))
 		return refuse(err,
 			"%s: clients that make handshakes do nothing else; leave out publishers, echo, "
-			"churn, storm-after and read-rate",
+			"command, churn, storm-after and read-rate",
 			g->name);
 	if (g->storm_after_seconds >= plan->seconds)
 		return refuse(err,
@@ -115,13 +126,13 @@ static int check_group(
 			g->name, g->storm_after_seconds, plan->seconds);
 	if (g->storm_away_seconds > 0 && g->storm_after_seconds <= 0)
 		return refuse(err, "%s: storm-away is for a group with storm-after", g->name);
-	if (g->echo && (g->churn_per_second > 0 || g->storm_after_seconds > 0))
-		return refuse(
-			err, "%s: echo clients stay; leave out churn and storm-after", g->name);
+	if (load_group_asks(g) && (g->churn_per_second > 0 || g->storm_after_seconds > 0))
+		return refuse(err, "%s: %s clients stay; leave out churn and storm-after", g->name,
+			g->echo ? "echo" : "command");
 	if (g->churn_per_second > 0 && g->storm_after_seconds > 0)
 		return refuse(err, "%s: churn and storm-after exclude each other; take two groups",
 			g->name);
-	if (g->reading != LOAD_READS && (g->churn_per_second > 0 || g->echo))
+	if (g->reading != LOAD_READS && (g->churn_per_second > 0 || load_group_asks(g)))
 		return refuse(err,
 			"%s: read-rate is for clients that stay and only read; take two groups",
 			g->name);
@@ -144,6 +155,32 @@ static bool empty(const struct load_url *url)
 	return url->host[0] == 0;
 }
 
+/* Clients need to know what a command is, backends what they are to say. */
+static int check_commands(const struct load_target *t, struct rc_error *err)
+{
+	enum load_scheme clients = t->subscriber.url.scheme, backends = t->publisher.url.scheme;
+
+	if (load_template_empty(t->subscriber.command) || load_template_empty(t->subscriber.answer))
+		return refuse(err,
+			"the target %s knows no commands; take another one, or give its profile "
+			"'command' and 'answer'",
+			t->name);
+	if (clients != LOAD_WS && clients != LOAD_WSS)
+		return refuse(err, "commands go over WebSocket; say a --url with ws or wss");
+	if (empty(&t->publisher.url))
+		return refuse(err,
+			"the target %s has no address for backends; say --publish-url URL",
+			t->name);
+	if (backends != LOAD_INGEST && backends != LOAD_TCP && backends != LOAD_TLS)
+		return refuse(err, "backends come by ingest, tcp or tls; say such a --publish-url");
+	if (backends != LOAD_INGEST && load_template_empty(t->publisher.reply))
+		return refuse(err,
+			"the target %s does not say how a command is answered; give its profile "
+			"'serve' and 'reply'",
+			t->name);
+	return 0;
+}
+
 static int check_target(struct load_plan *plan, struct rc_error *err)
 {
 	const struct load_target *t = plan->target;
@@ -152,6 +189,8 @@ static int check_target(struct load_plan *plan, struct rc_error *err)
 	for (uint32_t i = 0; i < plan->groups; i++) {
 		const struct load_group *g = &plan->group[i];
 
+		if (g->command && check_commands(t, err) < 0)
+			return -EINVAL;
 		if (g->publishers && empty(&t->publisher.url))
 			return refuse(err,
 				"the target %s has no address to publish to; say --publish-url URL",
@@ -201,7 +240,9 @@ static uint64_t descriptors(const struct load_plan *plan, uint32_t processes)
 
 		for (uint32_t w = 0; w < plan->threads; w++) {
 			sum += w < g->clients ? (g->clients - w + workers - 1) / workers : 0;
-			sum += w < g->publishers ? (g->publishers - w + workers - 1) / workers : 0;
+			sum += w < load_group_links(g)
+				       ? (load_group_links(g) - w + workers - 1) / workers
+				       : 0;
 		}
 	}
 	return sum;

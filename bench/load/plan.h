@@ -29,6 +29,7 @@ struct load_group {
 	uint32_t channels,
 		first_channel; /* numbers first_channel … + channels - 1; groups may share a range (slow) */
 	uint32_t subscriptions; /* channels a client */
+	uint32_t filters; /* different ones: client i subscribes with filter i modulo filters */
 	enum load_spread spread;
 	double zipf;
 	enum load_reading reading;
@@ -45,6 +46,9 @@ struct load_group {
 		in_flight; /* closed loop: events that are not yet with everybody, all publishers together */
 	uint32_t payload; /* bytes of an event */
 	bool echo; /* no subscription: each client sends events to the echo URL and waits for them; in_flight per client, or rate of all */
+	bool command; /* no subscription: each client sends commands, backends of ours answer; in_flight per client, or rate of all */
+	uint32_t backends; /* connections that answer the commands */
+	uint32_t reply;    /* bytes of an answer */
 	bool handshakes; /* nothing is said: each client makes one TLS handshake after the other */
 	bool resume;     /* handshakes: all but the first resume its session */
 	bool acks_only; /* publish: latency is from sending to acknowledgement; in flight until acknowledged */
@@ -72,6 +76,7 @@ struct load_plan {
 	bool own_limit; /* the generator itself is what is measured: it may be the bottleneck */
 	enum load_tls_version tls; /* that is spoken */
 	bool insecure;             /* wss: certificates are not verified */
+	bool deflate;              /* subscribers offer permessage-deflate */
 	char ca_file[1024];        /* "": the system's */
 
 	double warm, seconds, drain; /* drain: the longest time without progress */
@@ -80,6 +85,27 @@ struct load_plan {
 	bool quiet;
 	char json[1024], report[1024]; /* "": not written; "-": standard output */
 };
+
+/* Its clients themselves send, and wait for what comes back. */
+static inline bool load_group_asks(const struct load_group *g)
+{
+	return g->echo || g->command;
+}
+
+/* Nothing but commands: a result speaks of these. */
+static inline bool load_plan_commands(const struct load_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->groups; i++)
+		if (!plan->group[i].command)
+			return false;
+	return plan->groups > 0;
+}
+
+/* Connections of the group that are no clients. */
+static inline uint32_t load_group_links(const struct load_group *g)
+{
+	return g->publishers + (g->command ? g->backends : 0);
+}
 
 /* After all options: ranges, sums, limits, processes. */
 int load_plan_finish(struct load_plan *plan, struct rc_error *err) RC_MUST_USE;

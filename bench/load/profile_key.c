@@ -29,6 +29,9 @@ const struct load_key load_keys[] = {
 	{"pong", LOAD_OF_SUBSCRIBER, LOAD_FORM_TEMPLATE, S(pong)},
 	{"gap", LOAD_OF_SUBSCRIBER, LOAD_FORM_TEXT, S(gap)},
 	{"recover", LOAD_OF_SUBSCRIBER, LOAD_FORM_RECOVER, S(recover)},
+	{"command", LOAD_OF_SUBSCRIBER, LOAD_FORM_TEMPLATE, S(command)},
+	{"inbox", LOAD_OF_SUBSCRIBER, LOAD_FORM_TEMPLATE, S(inbox)},
+	{"answer", LOAD_OF_SUBSCRIBER, LOAD_FORM_TEMPLATE, S(answer)},
 	{"url", LOAD_OF_PUBLISHER, LOAD_FORM_URL, P(url)},
 	{"protocol", LOAD_OF_PUBLISHER, LOAD_FORM_PLAIN, P(protocol)},
 	{"header", LOAD_OF_PUBLISHER, LOAD_FORM_HEADER, P(headers)},
@@ -41,6 +44,10 @@ const struct load_key load_keys[] = {
 	{"ping", LOAD_OF_PUBLISHER, LOAD_FORM_TEXT, P(ping)},
 	{"pong", LOAD_OF_PUBLISHER, LOAD_FORM_TEMPLATE, P(pong)},
 	{"window", LOAD_OF_PUBLISHER, LOAD_FORM_COUNT, P(window)},
+	{"serve", LOAD_OF_PUBLISHER, LOAD_FORM_TEMPLATE, P(serve)},
+	{"serving", LOAD_OF_PUBLISHER, LOAD_FORM_TEXT, P(serving)},
+	{"reply", LOAD_OF_PUBLISHER, LOAD_FORM_TEMPLATE, P(reply)},
+	{"reply_to", LOAD_OF_PUBLISHER, LOAD_FORM_COUNT, P(reply_to)},
 };
 
 const uint32_t load_key_count = RC_ARRAY_LEN(load_keys);

@@ -10,7 +10,7 @@
 
 #include "profile.h"
 
-#define LOAD_KEYS_MAX 32
+#define LOAD_KEYS_MAX 40
 
 enum load_section { LOAD_OF_TARGET, LOAD_OF_SUBSCRIBER, LOAD_OF_PUBLISHER, LOAD_SECTIONS };
 

@@ -22,6 +22,7 @@
 #define TURN_EVENTS   1024u
 #define TURN_BYTES    (256u * 1024)
 #define LOOK_AGAIN_NS 50000u
+#define CREDIT_MAX    65535u
 
 struct load_publisher {
 	const struct load_plan *plan;
@@ -52,8 +53,8 @@ static int say_who(const struct load_publisher *p, int rc, struct rc_error *err)
 {
 	const struct load_url *url = &p->plan->target->publisher.url;
 
-	rc_error_prefix(err, "publisher %u of %s at %s:%u", p->number, p->group->name, url->host,
-		(unsigned)url->port);
+	rc_error_prefix(err, "%s %u of %s at %s:%u", p->group->command ? "backend" : "publisher",
+		p->number, p->group->name, url->host, (unsigned)url->port);
 	return rc;
 }
 
@@ -82,17 +83,39 @@ static int on_refused(void *ctx, uint16_t code, const struct rc_error *err)
 	return p->group->acks_only && code >= RINGCAST_NACK_TEMPORARY ? 0 : -EPROTO;
 }
 
+/* A backend: a command came, and was answered when it is sound. */
+static void on_asked(void *ctx, bool sound)
+{
+	struct load_publisher *p = ctx;
+
+	load_add(sound ? &p->counts->answered : &p->counts->corrupted, 1);
+}
+
+/* Room for all that its part of the clients may ask at once. */
+static uint32_t credit_of(const struct load_group *g)
+{
+	uint64_t all = (uint64_t)g->clients * g->in_flight;
+
+	if (!g->command)
+		return 0;
+	return g->in_flight ? (uint32_t)RC_MIN(all / g->backends + 1, CREDIT_MAX) : CREDIT_MAX;
+}
+
 static void number_it(struct load_publisher *p, uint32_t group, uint32_t number)
 {
 	p->number = number;
 	p->id = number;
 	for (uint32_t g = 0; g < group; g++)
-		p->id += p->plan->group[g].publishers;
+		p->id += load_group_links(&p->plan->group[g]);
 }
 
 static int open_link(struct load_publisher *p, struct rc_error *err)
 {
-	const struct load_talk_hooks hooks = {p, on_acked, on_refused};
+	const struct load_talk_hooks hooks = {.ctx = p,
+		.acked = on_acked,
+		.refused = on_refused,
+		.asked = p->group->command ? on_asked : NULL,
+		.credit = credit_of(p->group)};
 	struct rc_str path;
 	int rc = load_names_path(
 		&p->names, &p->draw, &p->plan->target->publisher.url, p->path, &path, err);
@@ -100,8 +123,9 @@ static int open_link(struct load_publisher *p, struct rc_error *err)
 	if (rc < 0)
 		return rc;
 	/* {session}: behind those of the clients. */
-	return load_link_open(&p->link, p->plan, path, p->plan->clients + p->id, p->group->payload,
-		&hooks, rc_clock_mono_ns(), err);
+	return load_link_open(&p->link, p->plan, path, p->plan->clients + p->id,
+		p->group->command ? p->group->reply : p->group->payload, &hooks, rc_clock_mono_ns(),
+		err);
 }
 
 int load_publisher_open(struct load_publisher **out, const struct load_plan *plan,
@@ -122,7 +146,7 @@ int load_publisher_open(struct load_publisher **out, const struct load_plan *pla
 	p->counts = &stats->group[group];
 	p->turn_events = RC_MAX(1u, RC_MIN(TURN_EVENTS, TURN_BYTES / (p->group->payload + 64)));
 	number_it(p, group, number);
-	rc = load_draw_open(&p->draw, p->group, number);
+	rc = p->group->command ? 0 : load_draw_open(&p->draw, p->group, number);
 	if (rc == 0)
 		rc = load_names_open(&p->names, plan, &p->draw);
 	rc = rc < 0 ? load_talk_no_memory(err) : open_link(p, err);
@@ -131,7 +155,8 @@ int load_publisher_open(struct load_publisher **out, const struct load_plan *pla
 		load_publisher_close(p);
 		return rc;
 	}
-	rc = load_closed_open(&p->closed, plan, shared, group, number, p->link.talk.acks);
+	if (!p->group->command)
+		rc = load_closed_open(&p->closed, plan, shared, group, number, p->link.talk.acks);
 	if (rc < 0) {
 		load_publisher_close(p);
 		return load_talk_no_memory(err);

@@ -3,6 +3,8 @@
  * Who publishes: the pace of a group's events, and the connection that they leave by. Owned by one worker. Non-blocking; it makes
  * its own send and recv calls when its worker says that the descriptor is ready or that time has come.
  *
+ * In a group of commands it is a backend: it publishes nothing and answers.
+ *
  * A publisher of a group has the channels whose number modulo the group's publishers is its own, and is their only one.
  */
 #ifndef LOAD_PUBLISHER_H

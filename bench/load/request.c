@@ -8,6 +8,7 @@
 
 #include "local.h"
 #include "proto/http1.h"
+#include "proto/wsdeflate.h"
 #include "upgrade.h"
 
 /* A string that grows within its bounds. */
@@ -52,6 +53,16 @@ void load_speech_begin(struct load_worker *w, struct load_client *c)
 	char *path = w->scratch, *request;
 	struct text t = {path, path + LOAD_SPEECH_MAX / 2, false};
 	size_t len, cap = LOAD_SPEECH_MAX / 2;
+	const char *headers = s->headers;
+	char offer[LOAD_SPEECH_MAX / 4];
+
+	if (w->plan->deflate) {
+		int n = snprintf(offer, sizeof(offer),
+			"%sSec-WebSocket-Extensions: " RC_WS_DEFLATE_OFFER "\r\n", s->headers);
+
+		headers = n > 0 && (size_t)n < sizeof(offer) ? offer : s->headers;
+	}
+	c->stream.deflates = w->plan->deflate;
 
 	c->state = LOAD_UPGRADING;
 	*path = '\0';
@@ -66,7 +77,7 @@ void load_speech_begin(struct load_worker *w, struct load_client *c)
 	} else {
 		load_upgrade_key(c->extra->key, rc_prng_next(&w->prng));
 		len = load_upgrade_request(request, cap, url, *path ? path : "/",
-			load_is_echo(w, c) ? "" : s->protocol, s->headers, c->extra->key);
+			load_is_echo(w, c) ? "" : s->protocol, headers, c->extra->key);
 	}
 	if (len == 0 || t.full)
 		load_client_lost(w, c,

@@ -42,7 +42,7 @@ static void emit_head(struct load_emit *e, const struct load_result *r)
 	for (uint32_t g = 0; g < plan->groups; g++) {
 		const struct load_group *group = &plan->group[g];
 		subscribes |= group->clients > 0 && !group->echo;
-		publishes |= group->publishers > 0 && !group->echo;
+		publishes |= load_group_links(group) > 0 && !group->echo;
 		echoes |= group->echo;
 	}
 	load_emit_open(e, "target", '{');
@@ -65,6 +65,7 @@ static void emit_group_parameters(struct load_emit *e, const struct load_group *
 	load_emit_u64(e, "clients", g->clients);
 	load_emit_u64(e, "channels", g->channels);
 	load_emit_u64(e, "subscriptions", g->subscriptions);
+	load_emit_u64(e, "filters", g->filters);
 	load_emit_text(e, "spread", spread[g->spread]);
 	load_emit_real(e, "zipf", g->zipf, 3);
 	load_emit_text(e, "reading", reading[g->reading]);
@@ -79,6 +80,9 @@ static void emit_group_parameters(struct load_emit *e, const struct load_group *
 	load_emit_u64(e, "in_flight", g->in_flight);
 	load_emit_u64(e, "payload", g->payload);
 	load_emit_bool(e, "echo", g->echo);
+	load_emit_bool(e, "command", g->command);
+	load_emit_u64(e, "backends", g->command ? g->backends : 0);
+	load_emit_u64(e, "reply", g->command ? g->reply : 0);
 	load_emit_bool(e, "acks_only", g->acks_only);
 	load_emit_bool(e, "handshakes", g->handshakes);
 	load_emit_bool(e, "resume", g->resume);
@@ -138,14 +142,16 @@ static void emit_window(struct load_emit *e, const struct load_result *r, bool r
 /* From the first event to the last, warming up and draining included. */
 static void emit_total(struct load_emit *e, const struct load_result *r)
 {
-	uint64_t published = 0, deliveries = 0;
+	uint64_t published = 0, deliveries = 0, answered = 0;
 	for (uint32_t i = 0; i < r->plan->groups; i++) {
 		published += load_get(&r->group[i].sum.published);
 		deliveries += load_get(&r->group[i].sum.deliveries);
+		answered += load_get(&r->group[i].sum.answered);
 	}
 	load_emit_open(e, "total", '{');
 	load_emit_u64(e, "published", published);
 	load_emit_u64(e, "deliveries", deliveries);
+	load_emit_u64(e, "answered", answered);
 	load_emit_close(e, '}');
 }
 

@@ -27,6 +27,8 @@ const struct load_preset load_preset_table[] = {
 		"clients=1000 channels=1 publishers=1 rate=1000 share=10 read-rate=0"},
 	{"echo", "clients send and get back what they sent",
 		"clients=100 in-flight=1"},
+	{"command", "clients send commands, backends of the generator's answer them",
+		"clients=100 spread=own in-flight=1"},
 	{"handshakes", "TLS handshakes, each client one after the other",
 		"clients=64 connect-at-once=100000 warm=0.5"},
 	{"publish", "publishers alone, from sending to acknowledgement",
@@ -48,6 +50,8 @@ static const struct {
 	{"recover", "churn storm"},
 	{"read-rate", "slow"},
 	{"resume", "handshakes"},
+	{"backends", "command"},
+	{"reply-size", "command"},
 	{"file", "mixed"},
 };
 
@@ -160,9 +164,10 @@ static int check_options_belong(const struct load_settings *s, struct rc_error *
 			s->plan.scenario);
 		return -EINVAL;
 	}
-	if (is(s, "echo") && load_option_given(s, "publishers")) {
-		rc_error_set(err, "in the scenario echo the clients themselves send; leave out "
-				  "--publishers");
+	if ((is(s, "echo") || is(s, "command")) && load_option_given(s, "publishers")) {
+		rc_error_set(err,
+			"in the scenario %s the clients themselves send; leave out --publishers",
+			s->plan.scenario);
 		return -EINVAL;
 	}
 	if (is(s, "publish") && load_option_given(s, "clients")) {
@@ -266,6 +271,7 @@ int load_settings_build(struct load_settings *s, struct rc_error *err)
 	if (rc < 0)
 		return rc;
 	s->group.echo = is(s, "echo");
+	s->group.command = is(s, "command");
 	s->group.handshakes = is(s, "handshakes");
 	s->group.acks_only = is(s, "publish");
 	if (is(s, "publish") && !load_option_given(s, "channels"))

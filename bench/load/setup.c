@@ -24,12 +24,12 @@ static int open_publishers(struct load_worker *w)
 	uint32_t count = 0;
 
 	for (uint32_t g = 0; g < w->plan->groups; g++)
-		count += part(w, w->plan->group[g].publishers);
+		count += part(w, load_group_links(&w->plan->group[g]));
 	w->outlet = calloc(RC_MAX(count, 1u), sizeof(*w->outlet));
 	if (!w->outlet)
 		return -ENOMEM;
 	for (uint32_t g = 0; g < w->plan->groups; g++) {
-		for (uint32_t n = w->index; n < w->plan->group[g].publishers;
+		for (uint32_t n = w->index; n < load_group_links(&w->plan->group[g]);
 			n += w->shared->workers) {
 			struct load_outlet *o = &w->outlet[w->outlets];
 			int rc = load_publisher_open(
@@ -130,6 +130,10 @@ int load_worker_open(struct load_worker *w)
 		return -ENOMEM;
 	}
 	memset(w->buffers, 0, buffers);
+	if (!load_command_open(w)) {
+		load_worker_fail(w, "out of memory: say a smaller payload");
+		return -ENOMEM;
+	}
 	rc = open_publishers(w);
 	if (rc)
 		load_worker_fail(w, "out of memory: say fewer publishers");
@@ -152,4 +156,5 @@ void load_worker_close(struct load_worker *w)
 	free(w->outlet);
 	free(w->buffers);
 	free(w->scratch);
+	load_command_close(w);
 }

@@ -47,6 +47,7 @@ struct load_group_stats {
 		unrecovered; /* subscriptions of clients that came back with a position: the server said that nothing is missing, or not */
 	load_word lost, duplicated, reordered, corrupted, foreign;
 	load_word published, published_bytes, acked, refused;
+	load_word answered; /* commands, by backends of this worker */
 	load_word
 		overdue; /* events of an open loop that were due in the window and have not left, known in DRAIN */
 	load_word

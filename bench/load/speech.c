@@ -97,7 +97,7 @@ static void opened(struct load_worker *w, struct load_client *c)
 {
 	const struct load_group *g = load_members_of(w, c)->group;
 
-	if (!g->may_lose && !g->echo &&
+	if (!g->may_lose && !load_group_asks(g) &&
 		atomic_load_explicit(&w->shared->phase, memory_order_acquire) < LOAD_WARM) {
 		c->flags |= LOAD_COUNTED;
 		if (c->sub.channel != RC_NONE)
@@ -110,6 +110,16 @@ static void opened(struct load_worker *w, struct load_client *c)
 	load_client_opened(w, c);
 }
 
+/* Where answers come by a subscription, it is made first. */
+static void subscribe_inbox(struct load_worker *w, struct load_client *c)
+{
+	const struct load_subscriber *s = load_profile(w);
+	struct load_values v = {.session = load_client_index(w, c)};
+
+	if (load_template_empty(s->inbox) || (say(w, c, s->inbox, &v) && !s->subscribed[0]))
+		opened(w, c);
+}
+
 static void subscribe(struct load_worker *w, struct load_client *c)
 {
 	const struct load_group *g = load_members_of(w, c)->group;
@@ -117,6 +127,10 @@ static void subscribe(struct load_worker *w, struct load_client *c)
 	char name[128], since[512];
 
 	c->state = LOAD_SUBSCRIBING;
+	if (g->command) {
+		subscribe_inbox(w, c);
+		return;
+	}
 	if (g->echo || c->sub.channel == RC_NONE) {
 		opened(w, c);
 		return;
@@ -126,6 +140,7 @@ static void subscribe(struct load_worker *w, struct load_client *c)
 		struct load_values v = values_of(w, c, channel, name);
 		struct load_sub *sub = load_subs_find(&c->sub, c->more, channel);
 
+		v.filter = load_client_index(w, c) % RC_MAX(g->filters, 1u);
 		v.since.ptr = since;
 		if (sub && sub->flags & LOAD_SUB_BACK)
 			v.since.len = load_place_since(load_subs_place(&c->sub, c->more, sub),
@@ -189,6 +204,11 @@ static void answer(struct load_worker *w, struct load_client *c, struct rc_str t
 		say_hello(w, c);
 	if (c->state == LOAD_WELCOME && pass(&text, s->welcome))
 		subscribe(w, c);
+	if (c->state == LOAD_SUBSCRIBING && load_members_of(w, c)->group->command) {
+		if (pass(&text, s->subscribed))
+			opened(w, c);
+		return;
+	}
 	while (c->state == LOAD_SUBSCRIBING && s->subscribed[0] && pass(&text, s->subscribed)) {
 		acknowledged(w, c, c->extra->acknowledged++, all);
 		if (c->extra->acknowledged == wanted)
@@ -244,6 +264,11 @@ void load_speech_text(struct load_worker *w, struct load_client *c, struct rc_st
 		return;
 	}
 	look = text;
+	if (c->state == LOAD_OPEN && load_members_of(w, c)->group->command) {
+		if (s->refused[0] && pass(&look, s->refused))
+			load_command_refused(w, c, text);
+		return;
+	}
 	if (c->state < LOAD_OPEN && s->refused[0] && pass(&look, s->refused)) {
 		char why[300];
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "rest.h"
+#include "unpack.h"
 #include "proto/websocket.h"
 
 #define FIN      0x80
@@ -137,12 +138,19 @@ static bool header(struct frame *f, const unsigned char *at, size_t have)
 	return true;
 }
 
+/* A whole message that is to be inflated. */
+static bool deflated(const struct load_stream *s, const struct frame *f)
+{
+	return s->deflates && (f->first & (FIN | RESERVED)) == (FIN | RC_WS_RSV1) &&
+	       (f->first & OPCODE) < RC_WS_CLOSE && f->header_len + f->len <= LOAD_STREAM_WHOLE;
+}
+
 /* A rule that a server's frame breaks, or NULL. Keeps account of fragments. */
 static const char *refuse(struct load_stream *s, const struct frame *f, uint8_t second)
 {
 	uint8_t opcode = f->first & OPCODE;
 
-	if (f->first & RESERVED)
+	if (f->first & RESERVED && !deflated(s, f))
 		return "a reserved bit is set";
 	if (second & MASKED)
 		return "a frame of the server is masked";
@@ -182,6 +190,18 @@ static inline bool fast(struct load_stream *s, const struct load_stream_calls *c
 	return true;
 }
 
+static const char *take_deflated(struct load_stream *s, const struct load_stream_calls *calls,
+	void *ctx, const char *payload, size_t len)
+{
+	struct rc_str plain = load_unpack(payload, len);
+
+	if (plain.len == 0)
+		return "a deflated message can't be inflated";
+	if (s->rest || s->attentive || !fast(s, calls, ctx, plain.ptr, plain.len))
+		load_stream_piece(s, calls, ctx, plain.ptr, plain.len, true);
+	return NULL;
+}
+
 /* What lies at `at` is not for the fast path. Bytes that were used up; 0 when more must come first. */
 static size_t slow(struct load_stream *s, const struct load_stream_calls *calls, void *ctx,
 	const unsigned char *at, size_t have, const char **broken)
@@ -208,7 +228,9 @@ static size_t slow(struct load_stream *s, const struct load_stream_calls *calls,
 	}
 	n = (size_t)RC_MIN(f.len, have - f.header_len);
 	s->left = (uint32_t)(f.len - n);
-	if ((f.first & OPCODE) >= RC_WS_CLOSE)
+	if (f.first & RESERVED)
+		*broken = take_deflated(s, calls, ctx, (const char *)at + f.header_len, n);
+	else if ((f.first & OPCODE) >= RC_WS_CLOSE)
 		calls->control(
 			ctx, f.first & OPCODE, (struct rc_str){(const char *)at + f.header_len, n});
 	else

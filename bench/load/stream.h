@@ -29,8 +29,9 @@ struct load_stream {
 	uint32_t hint;   /* where in a frame's payload the last event began */
 	bool attentive;  /* bytes around events are told too: the owner waits for an answer */
 	bool fragmented; /* inside a message of several frames */
-	bool stopped;    /* the owner wants no more of what was fed: set in a callback */
-	uint8_t chunk;   /* SSE: enum load_chunk */
+	bool deflates; /* permessage-deflate was offered; whole frames of up to LOAD_STREAM_WHOLE may have RSV1 */
+	bool stopped;  /* the owner wants no more of what was fed: set in a callback */
+	uint8_t chunk; /* SSE: enum load_chunk */
 };
 
 enum load_chunk {

@@ -64,10 +64,15 @@ static void head(FILE *out, const struct load_result *r)
 		shown = &target->subscriber.echo_url;
 	else if (plan->clients == 0 || !shown->host[0])
 		shown = &target->publisher.url;
-	snprintf(line, sizeof(line), "%s, %s client%s, %s channel%s, %.1f s measured of %s at %s",
+	uint32_t backends = 0;
+	for (uint32_t g = 0; g < plan->groups; g++)
+		backends += plan->group[g].command ? plan->group[g].backends : 0;
+	bool commands = load_plan_commands(plan);
+	uint32_t others = commands ? backends : plan->channels;
+	snprintf(line, sizeof(line), "%s, %s client%s, %s %s%s, %.1f s measured of %s at %s",
 		plan->scenario, FIGURE(0, LOAD_UNIT_COUNT, plan->clients),
-		plan->clients == 1 ? "" : "s", FIGURE(1, LOAD_UNIT_COUNT, plan->channels),
-		plan->channels == 1 ? "" : "s", r->window, target->name,
+		plan->clients == 1 ? "" : "s", FIGURE(1, LOAD_UNIT_COUNT, others),
+		commands ? "backend" : "channel", others == 1 ? "" : "s", r->window, target->name,
 		load_figure_url(url, sizeof(url), shown));
 	label(out, "run");
 	wrapped(out, line);
@@ -77,7 +82,7 @@ static void head(FILE *out, const struct load_result *r)
 static bool idle(const struct load_plan *plan)
 {
 	for (uint32_t g = 0; g < plan->groups; g++)
-		if (plan->group[g].publishers || plan->group[g].echo)
+		if (plan->group[g].publishers || load_group_asks(&plan->group[g]))
 			return false;
 	return true;
 }
@@ -113,10 +118,11 @@ static void traffic(FILE *out, const struct load_result *r, bool rates)
 	handshakes(out, r, rates);
 	if (r->deliveries + r->published + r->acked == 0 && idle(r->plan))
 		return;
-	traffic_line(out, "deliveries", r, r->deliveries, rates);
+	bool commands = load_plan_commands(r->plan);
+	traffic_line(out, commands ? "answers" : "deliveries", r, r->deliveries, rates);
 	double rate = rates && r->window > 0 ? (double)r->bytes / r->window : -1;
 	fprintf(out, "  %s a second\n", FIGURE(0, LOAD_UNIT_BYTES, rate));
-	traffic_line(out, "published", r, r->published, rates);
+	traffic_line(out, commands ? "commands" : "published", r, r->published, rates);
 	fputc('\n', out);
 	if (r->acked) {
 		traffic_line(out, "acknowledged", r, r->acked, rates);
@@ -212,10 +218,11 @@ static void machines(FILE *out, const struct load_result *r, bool known)
 	label(out, "server");
 	if (r->server_known)
 		snprintf(line, sizeof(line),
-			"%s CPUs, %s a delivery; memory %s at the start, %s connected (%s a client), "
+			"%s CPUs, %s %s; memory %s at the start, %s connected (%s a client), "
 			"%s at most",
 			FIGURE(0, LOAD_UNIT_CPUS, share(r, r->server_cpu_seconds)),
 			FIGURE(1, LOAD_UNIT_NS, cost),
+			load_plan_commands(r->plan) ? "a command" : "a delivery",
 			FIGURE(2, LOAD_UNIT_BYTES, r->server_rss_start),
 			FIGURE(3, LOAD_UNIT_BYTES, r->server_rss_connected),
 			FIGURE(4, LOAD_UNIT_BYTES, load_rss_per_client(r)),

@@ -39,7 +39,13 @@ static int check_target(
 	}
 	if (target->url.scheme == LOAD_INGEST)
 		return 0;
-	if (target->event == NULL || load_template_empty(target->event)) {
+	if (load_talk_serves(t) && strlen(target->serving) > LOAD_MATCH_MAX) {
+		rc_error_set(err,
+			"the target's serving is longer than %d bytes. Wait for a shorter part of it",
+			LOAD_MATCH_MAX);
+		return -EINVAL;
+	}
+	if (!load_talk_serves(t) && (target->event == NULL || load_template_empty(target->event))) {
 		rc_error_set(err,
 			"the target does not say how an event is published. Give it a line "
 			"event = … in [publisher]");
@@ -64,11 +70,11 @@ int load_talk_open(struct load_talk *t, const struct load_publisher_target *targ
 	int rc;
 
 	memset(t, 0, sizeof(*t));
+	t->hooks = *hooks;
 	rc = check_target(t, target, err);
 	if (rc < 0)
 		return rc;
 	t->target = target;
-	t->hooks = *hooks;
 	t->session = session;
 	t->path = path;
 	t->event_len = event_len;
@@ -93,6 +99,7 @@ void load_talk_close(struct load_talk *t)
 	free(t->payload);
 	free(t->time_ns);
 	free(t->out.ptr);
+	free(t->asked.ptr);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -107,10 +114,21 @@ int load_talk_take(struct load_talk *t, unsigned char *bytes, size_t len, struct
 {
 	if (len == 0)
 		return 0;
+	if (load_talk_serves(t) &&
+		(t->target->url.scheme == LOAD_INGEST || t->step == LOAD_TALK_OPEN))
+		return load_serve_take(t, bytes, len, err);
 	if (t->target->url.scheme == LOAD_INGEST)
 		return load_ingest_take(t, bytes, len, err);
 	return load_talk_is_ws(t) ? load_ws_take(t, bytes, len, err)
 				  : load_text_take(t, bytes, len, false, err);
+}
+
+int load_talk_welcomed(struct load_talk *t, struct rc_error *err)
+{
+	if (load_talk_serves(t))
+		return load_serve_begin(t, err);
+	t->step = LOAD_TALK_OPEN;
+	return 0;
 }
 
 /* ---- what is in flight -------------------------------------------------------------------------- */

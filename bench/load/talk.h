@@ -27,7 +27,13 @@
 #define LOAD_TALK_WINDOW_MAX (1u << 20) /* no link has more in flight, whatever the server allows */
 #define LOAD_TALK_REFUSED    UINT64_MAX
 
-enum load_talk_step { LOAD_TALK_UPGRADE, LOAD_TALK_GREETING, LOAD_TALK_WELCOME, LOAD_TALK_OPEN };
+enum load_talk_step {
+	LOAD_TALK_UPGRADE,
+	LOAD_TALK_GREETING,
+	LOAD_TALK_WELCOME,
+	LOAD_TALK_SERVING, /* of a backend: it has said what it takes */
+	LOAD_TALK_OPEN
+};
 
 /* Called from load_talk_take. */
 struct load_talk_hooks {
@@ -36,6 +42,9 @@ struct load_talk_hooks {
 	void (*acked)(void *ctx, uint64_t time_ns);
 	/* One was refused; err holds the sentence that says so. 0: go on; else the link fails with that. */
 	int (*refused)(void *ctx, uint16_t code, const struct rc_error *err);
+	/* Set: the link is a backend's. A command came; it was answered when it is sound, which is also that it has its own id. */
+	void (*asked)(void *ctx, bool sound);
+	uint32_t credit; /* a backend's: commands that may be with it at once */
 };
 
 struct load_talk {
@@ -53,6 +62,8 @@ struct load_talk {
 	uint64_t sent, through, acked, refused;
 	uint64_t *time_ns;
 	uint64_t mask; /* room for mask + 1 times */
+
+	struct load_outbuf asked; /* a backend's: what came and is not whole */
 
 	/* ingest */
 	size_t batch_max; /* bytes of a frame that holds several events */
@@ -121,9 +132,26 @@ int load_talk_no_memory(struct rc_error *err) RC_MUST_USE;
 /* What can be shown of a stranger's words: printable, cut to cap - 1, NUL-terminated. Returns out. */
 char *load_talk_printable(char *out, size_t cap, const void *bytes, size_t len);
 
+/* Greeted and welcomed: OPEN, unless it is a backend and has to say so first. */
+int load_talk_welcomed(struct load_talk *t, struct rc_error *err) RC_MUST_USE;
+
+/* talk_serve.c: what a backend says, its stream, and of ingest its frames. */
+int load_serve_begin(struct load_talk *t, struct rc_error *err) RC_MUST_USE;
+int load_serve_take(struct load_talk *t, const unsigned char *bytes, size_t len,
+	struct rc_error *err) RC_MUST_USE;
+int load_serve_frame(
+	struct load_talk *t, const struct rc_ingest_frame *frame, struct rc_error *err) RC_MUST_USE;
+static inline bool load_talk_serves(const struct load_talk *t)
+{
+	return t->hooks.asked != NULL;
+}
+
 int load_ingest_begin(struct load_talk *t, struct rc_error *err) RC_MUST_USE;
 int load_ingest_take(struct load_talk *t, const unsigned char *bytes, size_t len,
 	struct rc_error *err) RC_MUST_USE;
+int load_ingest_frame(
+	struct load_talk *t, const struct rc_ingest_frame *frame, struct rc_error *err) RC_MUST_USE;
+int load_ingest_nonsense(const char *what, struct rc_error *err);
 int load_ingest_put(struct load_talk *t, struct rc_str channel, const struct load_event *event,
 	bool more, struct rc_error *err) RC_MUST_USE;
 

@@ -104,7 +104,7 @@ int load_ingest_put(struct load_talk *t, struct rc_str channel, const struct loa
 
 /* ---- answers ------------------------------------------------------------------------------------ */
 
-static int nonsense(const char *what, struct rc_error *err)
+int load_ingest_nonsense(const char *what, struct rc_error *err)
 {
 	rc_error_set(err,
 		"%s on the ingest port. See that the publisher's url names the ingest port of a "
@@ -119,10 +119,10 @@ static int welcome(struct load_talk *t, const struct rc_ingest_frame *frame, str
 	size_t needed = RINGCAST_WIRE_HEADER_LEN + EVENT_HEAD + RINGCAST_CHANNEL_MAX +
 			EVENT_NAME.len + t->event_len + 2;
 
-	if (t->step == LOAD_TALK_OPEN)
-		return nonsense("a second greeting came", err);
+	if (t->step >= LOAD_TALK_SERVING)
+		return load_ingest_nonsense("a second greeting came", err);
 	if (rc_ingest_welcome_parse(frame->body, &w) < 0)
-		return nonsense("a greeting came that can't be read", err);
+		return load_ingest_nonsense("a greeting came that can't be read", err);
 	if (t->event_len + 2 > w.message_max || needed > w.frame_max) {
 		rc_error_set(err,
 			"events of %zu bytes are more than the server takes (its message_max is %u, its "
@@ -132,8 +132,7 @@ static int welcome(struct load_talk *t, const struct rc_ingest_frame *frame, str
 	}
 	t->window = RC_MIN(w.credit, LOAD_TALK_WINDOW_MAX);
 	t->batch_max = RC_MIN((size_t)w.frame_max, BATCH_BYTES);
-	t->step = LOAD_TALK_OPEN;
-	return 0;
+	return load_talk_welcomed(t, err);
 }
 
 static int farewell(const struct rc_ingest_frame *frame, struct rc_error *err)
@@ -148,7 +147,7 @@ static int farewell(const struct rc_ingest_frame *frame, struct rc_error *err)
 	struct rc_ingest_bye bye;
 
 	if (rc_ingest_bye_parse(frame->body, &bye) < 0)
-		return nonsense("a farewell came that can't be read", err);
+		return load_ingest_nonsense("a farewell came that can't be read", err);
 	rc_error_set(err, "the server said goodbye: %s. Run again when it stays",
 		bye.code < RC_ARRAY_LEN(why) ? why[bye.code] : "for a reason that is not known");
 	return -ECONNRESET;
@@ -160,7 +159,7 @@ static int complaint(const struct rc_ingest_frame *frame, struct rc_error *err)
 	char text[256];
 
 	if (rc_ingest_error_parse(frame->body, &e) < 0)
-		return nonsense("an error came that can't be read", err);
+		return load_ingest_nonsense("an error came that can't be read", err);
 	rc_error_set(err, "the ingest port says: %s (code %u). %s",
 		load_talk_printable(text, sizeof(text), e.text.ptr, e.text.len), (unsigned)e.code,
 		e.code == RINGCAST_ERROR_UNAUTHORIZED ? "Let it take publishers without a token"
@@ -174,7 +173,7 @@ static int pong(struct load_talk *t, const struct rc_ingest_frame *frame, struct
 	uint64_t token;
 
 	if (rc_ingest_ping_parse(frame->body, &token) < 0)
-		return nonsense("a ping came that can't be read", err);
+		return load_ingest_nonsense("a ping came that can't be read", err);
 	out = load_outbuf_room(&t->out, RC_INGEST_ANSWER_MAX);
 	if (out == NULL)
 		return load_talk_no_memory(err);
@@ -182,7 +181,7 @@ static int pong(struct load_talk *t, const struct rc_ingest_frame *frame, struct
 	return 0;
 }
 
-static int take_frame(
+int load_ingest_frame(
 	struct load_talk *t, const struct rc_ingest_frame *frame, struct rc_error *err)
 {
 	struct rc_ingest_ack ack;
@@ -203,24 +202,27 @@ static int take_frame(
 	default:
 		break;
 	}
-	if (t->step != LOAD_TALK_OPEN)
-		return nonsense("something came before the greeting", err);
+	if (t->step < LOAD_TALK_SERVING)
+		return load_ingest_nonsense("something came before the greeting", err);
+	if (load_talk_serves(t))
+		return load_serve_frame(t, frame, err);
 	switch (frame->type) {
 	case RINGCAST_FRAME_ACK:
 		if (rc_ingest_ack_parse(frame->body, frame->flags, &ack) < 0)
-			return nonsense("an acknowledgement came that can't be read", err);
+			return load_ingest_nonsense(
+				"an acknowledgement came that can't be read", err);
 		return load_talk_acked(t, ack.sequence, err);
 	case RINGCAST_FRAME_NACK:
 		if (rc_ingest_nack_parse(frame->body, &nack) < 0)
-			return nonsense("a refusal came that can't be read", err);
+			return load_ingest_nonsense("a refusal came that can't be read", err);
 		return load_talk_nack(t, &nack, err);
 	case RINGCAST_FRAME_FLOW:
 		if (rc_ingest_flow_parse(frame->body, &credit) < 0)
-			return nonsense("a credit came that can't be read", err);
+			return load_ingest_nonsense("a credit came that can't be read", err);
 		t->window = RC_MIN(credit, LOAD_TALK_WINDOW_MAX);
 		return 0;
 	default:
-		return nonsense("a frame came that no gateway sends", err);
+		return load_ingest_nonsense("a frame came that no gateway sends", err);
 	}
 }
 
@@ -233,12 +235,12 @@ static int take_frames(struct load_talk *t, const unsigned char *bytes, size_t l
 
 	*used = 0;
 	while ((rc = rc_ingest_frame(bytes + *used, len - *used, ANSWER_MAX, &frame)) == 0) {
-		rc = take_frame(t, &frame, err);
+		rc = load_ingest_frame(t, &frame, err);
 		if (rc < 0)
 			return rc;
 		*used += frame.total;
 	}
-	return rc == 1 ? 0 : nonsense("bytes came that are no frame", err);
+	return rc == 1 ? 0 : load_ingest_nonsense("bytes came that are no frame", err);
 }
 
 int load_ingest_take(

@@ -48,7 +48,7 @@ static int say_hello(struct load_talk *t, struct rc_error *err)
 	if (rc == 0 && t->target->welcome[0] != '\0')
 		begin_waiting(t, LOAD_TALK_WELCOME, t->target->welcome);
 	else if (rc == 0)
-		t->step = LOAD_TALK_OPEN;
+		rc = load_talk_welcomed(t, err);
 	return rc;
 }
 
@@ -132,6 +132,8 @@ static int take_step(struct load_talk *t, struct rc_error *err)
 {
 	if (t->step == LOAD_TALK_GREETING)
 		return say_hello(t, err);
+	if (t->step == LOAD_TALK_WELCOME)
+		return load_talk_welcomed(t, err);
 	t->step = LOAD_TALK_OPEN;
 	return 0;
 }
@@ -154,6 +156,9 @@ int load_text_take(struct load_talk *t, const unsigned char *bytes, size_t len, 
 		const unsigned char *from = bytes;
 		bool open = t->step == LOAD_TALK_OPEN, found = false;
 
+		/* What comes in one piece with the last answer is commands already. */
+		if (open && load_talk_serves(t))
+			return load_serve_take(t, bytes, len, err);
 		if (open) {
 			bytes += len;
 			len = 0;

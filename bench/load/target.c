@@ -92,9 +92,14 @@ void load_target_close(struct load_target *t)
 	load_template_free(t->subscriber.hello);
 	load_template_free(t->subscriber.subscribe);
 	load_template_free(t->subscriber.pong);
+	load_template_free(t->subscriber.command);
+	load_template_free(t->subscriber.inbox);
+	load_template_free(t->subscriber.answer);
 	load_template_free(t->publisher.hello);
 	load_template_free(t->publisher.event);
 	load_template_free(t->publisher.pong);
+	load_template_free(t->publisher.serve);
+	load_template_free(t->publisher.reply);
 	free(t);
 }
 

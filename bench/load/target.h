@@ -27,6 +27,9 @@
  *   gap         = "type":"gap"                text of a message by which the server tells of lost events; the number after "missed": is how many
  *   recover     = ringcast | none             how a position is read from what arrives: ringcast = "epoch@offset" of the acknowledgement, moved on by each event's "offset":
  *   echo_url    = ws://127.0.0.1:8080/echo    for the echo scenario; every message comes back as it is
+ *   command     = {"type":"command","id":"{n}","action":"{payload}"}   for the command scenario, template: {n} is its number, {session} the client's
+ *   inbox       = SUB inbox.{session}.* 1\r\n  template, sent once where answers come by a subscription; acknowledged by the text `subscribed`
+ *   answer      = "id":"                   template: the number behind it, in front of an answer's data, is that of the command; {session} as above
  *   [publisher]
  *   url         = ingest://127.0.0.1:7400     ingest (the binary protocol, built in), tcp, tls, ws, wss, http, https (keep-alive; the same as
  *                                             tcp and tls with the usual ports: the event is the whole request)
@@ -34,6 +37,10 @@
  *   event       = PUB {channel} {len}\r\n{payload}\r\n
  *   ack         = HTTP/1.1 20                 text that acknowledges one event, in order; absent: none are counted
  *   window      = 64                          events that may be unacknowledged (0 and absent: no bound)
+ *   serve       = SUB commands 1\r\n          template: what a backend says to get commands; ingest has its own, as for the three below
+ *   serving     = PONG                        text that acknowledges it
+ *   reply       = PUB {channel} {len}\r\n{payload}\r\n    template: the answer to a command
+ *   reply_to    = 4                           its {channel} is this word, from 1, of the line in front of the command's data
  */
 #ifndef LOAD_TARGET_H
 #define LOAD_TARGET_H
@@ -72,16 +79,16 @@ struct load_subscriber {
 	const char *protocol, *headers; /* headers: whole lines with \r\n */
 	bool binary, recover;
 	const char *greeting, *welcome, *subscribed, *refused, *ping, *gap, *since;
-	struct load_template *hello, *subscribe, *pong;
+	struct load_template *hello, *subscribe, *pong, *command, *inbox, *answer;
 };
 
 struct load_publisher_target {
 	struct load_url url;
 	const char *protocol, *headers;
 	bool binary;
-	const char *greeting, *welcome, *ack, *ping;
-	struct load_template *hello, *event, *pong;
-	uint32_t window;
+	const char *greeting, *welcome, *ack, *ping, *serving;
+	struct load_template *hello, *event, *pong, *serve, *reply;
+	uint32_t window, reply_to;
 };
 
 struct load_target {

@@ -7,6 +7,7 @@
 
 #define PROFILES(X)  \
 	X(ringcast)  \
+	X(filtered)  \
 	X(floor)     \
 	X(nats)      \
 	X(nchan)     \

@@ -20,6 +20,7 @@ static const struct word {
 	{"n", LOAD_PART_NUMBER},
 	{"session", LOAD_PART_SESSION},
 	{"len", LOAD_PART_LEN},
+	{"filter", LOAD_PART_FILTER},
 	{"u8:channel", LOAD_PART_U8_CHANNEL},
 	{"u8:payload", LOAD_PART_U8_PAYLOAD},
 	{"u16:channel", LOAD_PART_U16_CHANNEL},

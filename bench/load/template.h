@@ -5,6 +5,7 @@
  *   text        itself; escapes \r \n \t \\ \{ \xHH. A { that no lower-case letter follows is itself, a } always
  *   {channel}   the channel's name               {n}        its number, decimal     {session}  number of the connection, decimal
  *   {payload}   the event's bytes                {len}      their count, decimal
+ *   {filter}    number of the client's filter, decimal
  *   {since}     the position to recover from, as the target's `since` made it; empty when there is none
  *   {u8:X} {u16:X}   X (channel or payload) behind its length in 1 or 2 bytes, big-endian
  *   {n16} {n32}      the number in 2 or 4 bytes, big-endian (its lowest)
@@ -26,6 +27,7 @@ struct load_values {
 	struct rc_str channel;
 	uint32_t number;
 	uint32_t session;
+	uint32_t filter;
 	struct rc_str payload;
 	struct rc_str since;
 };

@@ -127,6 +127,9 @@ static void put_part(struct output *o, const struct load_template *t, const stru
 	case LOAD_PART_SESSION:
 		put_decimal(o, v->session);
 		break;
+	case LOAD_PART_FILTER:
+		put_decimal(o, v->filter);
+		break;
 	case LOAD_PART_LEN:
 		put_decimal(o, v->payload.len);
 		break;

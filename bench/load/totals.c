@@ -59,7 +59,7 @@ static void glance_at(
 	g->returned += load_get(&s->returned);
 	g->expected += load_get(&s->expected);
 	g->published += load_get(&s->published);
-	g->to_ack += group->echo ? 0 : load_get(&s->published);
+	g->to_ack += load_group_asks(group) ? 0 : load_get(&s->published);
 	g->acked += load_get(&s->acked);
 	g->refused += load_get(&s->refused);
 	g->overdue += load_get(&s->overdue);

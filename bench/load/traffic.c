@@ -98,6 +98,8 @@ void load_traffic_turn(struct load_worker *w)
 			load_shake_turn(w, m);
 		if (m->group->echo && m->count > 0)
 			load_echo_turn(w, m);
+		if (m->group->command && m->count > 0)
+			load_command_turn(w, m);
 	}
 	let_in(w);
 }
@@ -111,7 +113,8 @@ uint64_t load_traffic_next(const struct load_worker *w)
 
 		if (m->storm_left > 0)
 			return w->now_ns;
-		if (churns(w, m) || (m->group->echo && m->group->rate > 0 && load_flows(w)))
+		if (churns(w, m) ||
+			(load_group_asks(m->group) && m->group->rate > 0 && load_flows(w)))
 			next = RC_MIN(next, (uint64_t)m->due_ns);
 	}
 	if (may_connect(w))

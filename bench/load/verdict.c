@@ -63,20 +63,34 @@ void load_judge_faults(struct load_result *r, uint64_t undelivered)
 		closed += load_get(&s->closed);
 		failed += load_get(&s->failed);
 	}
-	fault(r, f->lost, "event was lost", "events were lost");
-	fault(r, f->duplicated, "event came twice", "events came twice");
-	fault(r, f->reordered, "event came after a later one of its channel",
-		"events came after later ones of their channel");
-	fault(r, f->corrupted, "event or frame was corrupt", "events or frames were corrupt");
-	fault(r, f->foreign, "event came to a client that had not asked for it",
-		"events came to clients that had not asked for them");
+	if (load_plan_commands(r->plan)) {
+		fault(r, f->lost, "answer was lost", "answers were lost");
+		fault(r, f->duplicated, "answer came twice", "answers came twice");
+		fault(r, f->corrupted, "command, answer or frame was corrupt",
+			"commands, answers or frames were corrupt");
+		fault(r, f->foreign, "answer came to what was not asked",
+			"answers came to what was not asked");
+	} else {
+		fault(r, f->lost, "event was lost", "events were lost");
+		fault(r, f->duplicated, "event came twice", "events came twice");
+		fault(r, f->reordered, "event came after a later one of its channel",
+			"events came after later ones of their channel");
+		fault(r, f->corrupted, "event or frame was corrupt",
+			"events or frames were corrupt");
+		fault(r, f->foreign, "event came to a client that had not asked for it",
+			"events came to clients that had not asked for them");
+	}
 	fault(r, closed, "client was closed by the server; its log may say why",
 		"clients were closed by the server; its log may say why");
 	fault(r, failed, "attempt of a client to connect and subscribe failed",
 		"attempts of clients to connect and subscribe failed");
 	fault(r, full, "handshake was to resume a session and was a full one",
 		"handshakes were to resume a session and were full ones");
-	fault(r, refused, "event was refused by the server", "events were refused by the server");
+	fault(r, refused,
+		load_plan_commands(r->plan) ? "command was refused"
+					    : "event was refused by the server",
+		load_plan_commands(r->plan) ? "commands were refused"
+					    : "events were refused by the server");
 	if (f->lost == 0)
 		fault(r, undelivered, "delivery was still missing at the end",
 			"deliveries were still missing at the end");

@@ -49,8 +49,8 @@ static void decode(void *state)
 	uint64_t sum = 0;
 
 	RC_ASSERT(rc_ingest_frame(s->frame, s->len, sizeof(s->frame), &frame) == 0);
-	RC_ASSERT(rc_ingest_batch_check(frame.body) == 0);
-	RC_ASSERT(rc_ingest_batch_begin(frame.body, &batch) == 0);
+	RC_ASSERT(rc_ingest_batch_check(frame.body, frame.flags) == 0);
+	RC_ASSERT(rc_ingest_batch_begin(frame.body, frame.flags, &batch) == 0);
 	while (rc_ingest_batch_next(&batch, &event) > 0)
 		sum += event.sequence;
 	micro_keep(sum);

@@ -187,6 +187,17 @@ void rc_io_cancel_accept(struct rc_io *io, struct rc_io_tag tag)
 	(void)tag;
 }
 
+void rc_io_connect(struct rc_io *io, int fd, struct rc_io_tag tag, const struct sockaddr *address,
+	socklen_t len)
+{
+	(void)io, (void)fd, (void)tag, (void)address, (void)len;
+}
+
+void rc_io_cancel_connect(struct rc_io *io, struct rc_io_tag tag)
+{
+	(void)io, (void)tag;
+}
+
 void rc_io_close_fd(struct rc_io *io, int fd)
 {
 	place_of(io, fd)->armed = false;

@@ -7,22 +7,62 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-
-/* At most PIPE_BUF, so that lines of several threads into one pipe never mix. */
-#define LINE_MAX_BYTES 2048
+#include "base/logrow.h"
 
 static enum rc_level level_max = RC_LEVEL_INFO;
+static bool json_lines;
+static _Thread_local const struct rc_logline_sink *sink;
 
 static const char level_name[][6] = {
 	[RC_LEVEL_ERROR] = "error",
-	[RC_LEVEL_WARN] = "warn ",
-	[RC_LEVEL_INFO] = "info ",
+	[RC_LEVEL_WARN] = "warn",
+	[RC_LEVEL_INFO] = "info",
 	[RC_LEVEL_DEBUG] = "debug",
 };
 
 void rc_logline_level(enum rc_level level)
 {
 	level_max = level;
+}
+
+void rc_logline_json(bool json)
+{
+	json_lines = json;
+}
+
+bool rc_logline_is_json(void)
+{
+	return json_lines;
+}
+
+bool rc_logline_shown(enum rc_level level)
+{
+	return level <= level_max;
+}
+
+const char *rc_logline_level_name(enum rc_level level)
+{
+	return level_name[level];
+}
+
+void rc_logline_to(const struct rc_logline_sink *to)
+{
+	sink = to;
+}
+
+void rc_logline_put(enum rc_log_where where, const char *line, size_t len)
+{
+	int saved_errno = errno;
+	ssize_t n;
+
+	if (sink) {
+		sink->put(sink->ctx, where, line, len);
+	} else if (where == RC_LOG_MAIN) {
+		do {
+			n = write(STDERR_FILENO, line, len);
+		} while (n < 0 && errno == EINTR);
+	}
+	errno = saved_errno;
 }
 
 /* The new length, when snprintf has said `added` of a line of `size` bytes at `len`. */
@@ -44,16 +84,16 @@ static void clean(char *text, size_t len)
 }
 
 static void RC_PRINTF(3, 0)
-	emit(enum rc_level level, uint64_t suppressed, const char *format, va_list args)
+	emit_text(enum rc_level level, uint64_t suppressed, const char *format, va_list args)
 {
-	char line[LINE_MAX_BYTES];
+	char line[RC_LOGLINE_MAX];
 	/* A byte less, so that the newline always has its place. */
 	const size_t size = sizeof(line) - 1;
 	int saved_errno = errno;
 
 	rc_clock_iso8601(rc_clock_wall_ms(), line);
 	size_t len = RC_ISO8601_LEN;
-	len = append(len, size, snprintf(line + len, size - len, " %s ", level_name[level]));
+	len = append(len, size, snprintf(line + len, size - len, " %-5s ", level_name[level]));
 	size_t text = len;
 	if (suppressed > 0)
 		len = append(len, size,
@@ -64,12 +104,25 @@ static void RC_PRINTF(3, 0)
 	len = append(len, size, vsnprintf(line + len, size - len, format, args));
 	clean(line + text, len - text);
 	line[len++] = '\n';
-
-	ssize_t n;
-	do {
-		n = write(STDERR_FILENO, line, len);
-	} while (n < 0 && errno == EINTR);
+	rc_logline_put(RC_LOG_MAIN, line, len);
 	errno = saved_errno;
+}
+
+static void RC_PRINTF(3, 0)
+	emit(enum rc_level level, uint64_t suppressed, const char *format, va_list args)
+{
+	char msg[RC_LOGLINE_MAX];
+	struct rc_logrow row;
+
+	if (!json_lines) {
+		emit_text(level, suppressed, format, args);
+		return;
+	}
+	size_t len = append(0, sizeof(msg), vsnprintf(msg, sizeof(msg), format, args));
+	rc_logrow_begin(&row, level, (struct rc_str){msg, len});
+	if (suppressed > 0)
+		rc_logrow_number(&row, "alike_left_out", suppressed);
+	rc_logrow_end(&row, RC_LOG_MAIN);
 }
 
 void rc_logline(enum rc_level level, const char *format, ...)

@@ -121,21 +121,25 @@ static void cascade(struct rc_wheel *w)
 	}
 }
 
+static inline __attribute__((always_inline)) uint32_t next_of(
+	const struct rc_wheel *w, uint32_t level, uint32_t best)
+{
+	if (w->used[level] == 0)
+		return best;
+	uint32_t shift = SLOT_BITS * level;
+	uint32_t now = w->tick >> shift;
+	/* Rotated so that bit 0 is the slot after this one; this one itself comes last, a whole round away. */
+	uint32_t from = (now + 1) & SLOT_MASK;
+	uint64_t bits = w->used[level] >> from | w->used[level] << (-from & SLOT_MASK);
+	uint32_t begins = (now + 1 + (uint32_t)__builtin_ctzll(bits)) << shift;
+	return RC_MIN(best, begins - w->tick);
+}
+
+/* Each turn asks, so the levels are not looped over. */
 uint32_t rc_wheel_next(const struct rc_wheel *w)
 {
-	uint32_t best = UINT32_MAX;
-	for (uint32_t level = 0; level < RC_WHEEL_LEVELS; level++) {
-		if (w->used[level] == 0)
-			continue;
-		uint32_t shift = SLOT_BITS * level;
-		uint32_t now = w->tick >> shift;
-		/* Rotated so that bit 0 is the slot after this one; this one itself comes last, a whole round away. */
-		uint32_t from = (now + 1) & SLOT_MASK;
-		uint64_t bits = w->used[level] >> from | w->used[level] << (-from & SLOT_MASK);
-		uint32_t begins = (now + 1 + (uint32_t)__builtin_ctzll(bits)) << shift;
-		best = RC_MIN(best, begins - w->tick);
-	}
-	return best;
+	_Static_assert(RC_WHEEL_LEVELS == 4, "each level is asked");
+	return next_of(w, 3, next_of(w, 2, next_of(w, 1, next_of(w, 0, UINT32_MAX))));
 }
 
 uint32_t rc_wheel_advance(struct rc_wheel *w, uint32_t tick, uint32_t budget,

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/auth.h"
 #include "cli/checktls.h"
 #include "cli/json.h"
 #include "config/config.h"
@@ -25,8 +26,8 @@ static const char usage[] =
 	"\n"
 	"Looks at this host and says what would keep the gateway from running well. Changes nothing.\n"
 	"With --config also checks that configuration, as `ringcast serve --config FILE` would read it\n"
-	"here and now (environment included), with the certificates that it names, and holds the host\n"
-	"against its max_clients and memory.\n"
+	"here and now (environment included), with the certificates, keys, services and logs that it\n"
+	"names, and holds the host against its max_clients and memory.\n"
 	"\n"
 	"  --config=FILE   check this configuration too\n"
 	"  --clients=N     how many clients the host is to hold (10000, or what the configuration says)\n"
@@ -205,6 +206,41 @@ static void plan_config(const struct options *o, struct config_answer *a)
 		rc_config_report_error(&a->report, "%s", err.text);
 }
 
+static void hear_keys(void *ctx, bool warning, const char *text)
+{
+	if (warning)
+		rc_config_report_warning(ctx, "%s", text);
+}
+
+static void look_at_keys(const struct rc_config *c, struct rc_config_report *r)
+{
+	struct rc_auth *auth;
+	struct rc_error err;
+
+	if (rc_auth_open(&auth, c, &err) < 0) {
+		rc_config_report_error(r, "%s", err.text);
+		return;
+	}
+	rc_auth_describe(auth, hear_keys, r);
+	rc_auth_close(auth);
+}
+
+static void look_at_schemas(const struct rc_config *c, struct rc_config_report *r)
+{
+	struct rc_error err;
+
+	if (rc_gateway_rules_try(c, &err) < 0)
+		rc_config_report_error(r, "%s", err.text);
+}
+
+static void look_at_log(const struct rc_config *c, struct rc_config_report *r)
+{
+	struct rc_error err;
+
+	if (rc_logs_try(c, &err) < 0)
+		rc_config_report_error(r, "%s", err.text);
+}
+
 static void check_config(struct options *o, struct config_answer *a)
 {
 	uint32_t shards;
@@ -215,6 +251,11 @@ static void check_config(struct options *o, struct config_answer *a)
 		if (a->report.errors == 0)
 			plan_config(o, a);
 		rc_check_tls_look(&a->tls, &a->config, &a->report);
+		if (a->report.errors == 0) {
+			look_at_keys(&a->config, &a->report);
+			look_at_schemas(&a->config, &a->report);
+			look_at_log(&a->config, &a->report);
+		}
 		o->env.tls = &a->tls.host;
 	}
 	shards = a->shards              ? a->shards

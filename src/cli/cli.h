@@ -9,8 +9,12 @@
 
 int rc_cli_serve(int argc, char **argv);
 int rc_cli_publish(int argc, char **argv);
+int rc_cli_send(int argc, char **argv);
+int rc_cli_disconnect(int argc, char **argv);
 int rc_cli_subscribe(int argc, char **argv);
+int rc_cli_command(int argc, char **argv);
 int rc_cli_stat(int argc, char **argv);
 int rc_cli_check(int argc, char **argv);
+int rc_cli_token(int argc, char **argv);
 
 #endif

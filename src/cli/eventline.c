@@ -28,9 +28,13 @@ static enum rc_eventline_kind kind_of(const struct rc_eventline *m)
 		{RC_STR("error"), RC_EVENTLINE_ERROR}, {RC_STR("gap"), RC_EVENTLINE_GAP},
 		{RC_STR("bye"), RC_EVENTLINE_BYE}, {RC_STR("subscription-ack"), RC_EVENTLINE_ACK},
 		{RC_STR("unsubscription-ack"), RC_EVENTLINE_OTHER},
-		{RC_STR("ping"), RC_EVENTLINE_OTHER}, {RC_STR("pong"), RC_EVENTLINE_OTHER},
-		{RC_STR("positions"), RC_EVENTLINE_OTHER}, {RC_STR("history"), RC_EVENTLINE_OTHER},
-		{RC_STR("join"), RC_EVENTLINE_OTHER}, {RC_STR("leave"), RC_EVENTLINE_OTHER}};
+		{RC_STR("reply"), RC_EVENTLINE_REPLY}, {RC_STR("events"), RC_EVENTLINE_GATHERED},
+		{RC_STR("summary"), RC_EVENTLINE_GATHERED}, {RC_STR("ping"), RC_EVENTLINE_OTHER},
+		{RC_STR("pong"), RC_EVENTLINE_OTHER}, {RC_STR("positions"), RC_EVENTLINE_OTHER},
+		{RC_STR("history"), RC_EVENTLINE_OTHER},
+		/* What the gateway says in a channel has its place among the events. */
+		{RC_STR("join"), RC_EVENTLINE_EVENT}, {RC_STR("leave"), RC_EVENTLINE_EVENT},
+		{RC_STR("presence"), RC_EVENTLINE_EVENT}};
 
 	for (size_t i = 0; i < RC_ARRAY_LEN(kinds); i++) {
 		if (is_string(m->type, kinds[i].type))
@@ -183,6 +187,10 @@ static bool put_fields(FILE *out, const struct rc_eventline *m)
 {
 	char channel[256], event[129];
 
+	/* Sent to a user or a session: to no channel, and so without a place in one. */
+	if (m->channel.kind == RC_JSON_NONE)
+		return fprintf(out, "- %s - ", rc_eventline_text(m->event, event, sizeof(event))) >=
+		       0;
 	return fprintf(out, "%s %s %.*s ", rc_eventline_text(m->channel, channel, sizeof(channel)),
 		       rc_eventline_text(m->event, event, sizeof(event)), (int)m->offset.raw.len,
 		       m->offset.raw.ptr) >= 0;

@@ -19,7 +19,9 @@ enum rc_eventline_kind {
 	RC_EVENTLINE_GAP,
 	RC_EVENTLINE_ACK, /* of a subscribe */
 	RC_EVENTLINE_BYE,
-	RC_EVENTLINE_OTHER, /* any other message of the gateway's own */
+	RC_EVENTLINE_REPLY,    /* to a command */
+	RC_EVENTLINE_GATHERED, /* a window's events, or how many there were of each name */
+	RC_EVENTLINE_OTHER,    /* any other message of the gateway's own */
 };
 
 struct rc_eventline {

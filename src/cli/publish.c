@@ -52,6 +52,7 @@ static const char usage[] =
 	"                      an event whose acknowledgement was lost is published again\n"
 	"  --text              DATA is opaque bytes; otherwise it must be JSON\n"
 	"  --broadcast         to every client that is connected; there is no CHANNEL\n"
+	"  --traceparent TRACE the W3C trace that the events belong to\n"
 	"  --position          print where each event stands in its channel, as epoch@offset\n"
 	"  --timeout TIME      give up after so long without progress, such as 500ms (10s)\n"
 	"  --quiet             say nothing when all went well\n"
@@ -68,6 +69,7 @@ struct options {
 	const char *id;
 	const char *channel; /* NULL: broadcast */
 	const char *event;
+	const char *trace;
 	struct rc_str data;
 	struct rc_args_tls tls;
 	bool over_tls;
@@ -178,12 +180,24 @@ static int parse_operands(struct options *o, bool broadcast, int count, char **o
 /* 0; USAGE; -1 when help was printed. The token lies in the caller's buffer. */
 static int parse(struct options *o, char token[TOKEN_MAX + 2], int argc, char **argv)
 {
-	enum { SERVER_ = 256, TOKEN, TOKEN_FILE, ID, TEXT, BROADCAST, POSITION, TIMEOUT, QUIET };
+	enum {
+		SERVER_ = 256,
+		TOKEN,
+		TOKEN_FILE,
+		ID,
+		TEXT,
+		BROADCAST,
+		TRACE,
+		POSITION,
+		TIMEOUT,
+		QUIET
+	};
 	static const struct option longs[] = {{"server", required_argument, NULL, SERVER_},
 		{"token", required_argument, NULL, TOKEN},
 		{"token-file", required_argument, NULL, TOKEN_FILE},
 		{"id", required_argument, NULL, ID}, {"text", no_argument, NULL, TEXT},
 		{"broadcast", no_argument, NULL, BROADCAST},
+		{"traceparent", required_argument, NULL, TRACE},
 		{"position", no_argument, NULL, POSITION},
 		{"timeout", required_argument, NULL, TIMEOUT}, {"quiet", no_argument, NULL, QUIET},
 		RC_ARGS_TLS_LONGS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
@@ -215,6 +229,9 @@ static int parse(struct options *o, char token[TOKEN_MAX + 2], int argc, char **
 			break;
 		case BROADCAST:
 			broadcast = true;
+			break;
+		case TRACE:
+			o->trace = optarg;
 			break;
 		case POSITION:
 			o->position = true;
@@ -277,6 +294,8 @@ static const char *nack_name(int code)
 		return "forbidden";
 	case RINGCAST_NACK_NOT_SUPPORTED:
 		return "not supported";
+	case RINGCAST_NACK_INVALID_DATA:
+		return "invalid data";
 	case RINGCAST_NACK_OVER_CAPACITY:
 		return "over capacity";
 	case RINGCAST_NACK_RATE_LIMIT:
@@ -423,6 +442,10 @@ static int open_link(struct publish *p)
 			stderr, "ringcast publish: %s: %s\n", o->server, ringcast_strerror(rc));
 		return NO_GATEWAY;
 	}
+	if (ringcast_set_trace(p->r, o->trace) != RINGCAST_OK)
+		return wrong("--traceparent '%s' is none: 00-TRACE-PARENT-FLAGS, all in lower-case "
+			     "hex digits",
+			o->trace);
 	return connect_once(p);
 }
 

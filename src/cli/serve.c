@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/logline.h"
+#include "auth/auth.h"
+#include "base/logrow.h"
 #include "cli/cli.h"
 #include "shard/tlspath.h"
 #include "io/socket.h"
@@ -73,6 +74,8 @@ static int prepare(struct rc_gateway *g, const struct rc_config *config, struct 
 		*rc_io_features(g->shards[0].io) ? "; also " : "", rc_io_features(g->shards[0].io));
 	if (g->counters.path[0])
 		rc_info_line("counters %s", g->counters.path);
+	if (rc_logs_open(&g->logs, config, g->count, err) < 0)
+		return -1;
 	if (rc_gateway_listen(g, ports, err) < 0)
 		return -1;
 	for (int i = 0; i < RC_PORTS; i++) {
@@ -96,6 +99,10 @@ static void announce(const struct rc_config *config, const struct rc_gateway *g)
 
 	if (!address.family)
 		return;
+	if (!rc_config_has_keys(config))
+		rc_warn_line(
+			"there are no keys in [auth]: everybody who reaches the gateway may read "
+			"every channel, and nobody can say who he is");
 	address.port = rc_socket_port(g->shards[0].listener[port]);
 	rc_address_format(&address, text);
 	rc_info_line(
@@ -105,8 +112,26 @@ static void announce(const struct rc_config *config, const struct rc_gateway *g)
 
 static void reload(struct rc_gateway *g)
 {
-	struct rc_error err;
+	struct rc_logrow row;
 
+	rc_logs_reopen(&g->logs);
+	rc_logrow_begin(&row, RC_LEVEL_INFO, RC_STR("reload asked for"));
+	rc_logrow_true(&row, "audit");
+	rc_logrow_end(&row, RC_LOG_MAIN);
+
+	struct rc_error err;
+	bool keys = rc_config_has_keys(g->config) || g->config->auth_services[0];
+
+	if (keys && rc_gateway_auth_reload(g, &err) < 0)
+		rc_error_line("keys of tokens and services are not reloaded, the old ones stay: %s",
+			err.text);
+	else if (keys)
+		rc_info_line("keys of tokens and services reloaded");
+	rc_gateway_rules_reload(g);
+	/* Who has no certificate asked for the keys, or for the access log. */
+	if (!g->config->tls_certificate[0] &&
+		(keys || g->rules.shared || rc_logs_has_file(g->config)))
+		return;
 	if (rc_gateway_tls_reload(g, &err) < 0)
 		rc_error_line(
 			"certificates are not reloaded, the old ones go on serving: %s", err.text);
@@ -123,6 +148,8 @@ static int wait_for_end(struct rc_gateway *g, const sigset_t *signals)
 		int sig = sigtimedwait(
 			signals, NULL, asked ? &tick : &(struct timespec){.tv_sec = 1});
 		rc_gateway_tls_tick(g);
+		rc_gateway_auth_tick(g);
+		rc_gateway_rules_tick(g);
 		if (sig == SIGHUP)
 			reload(g);
 		if (sig != SIGTERM && sig != SIGINT)
@@ -144,6 +171,7 @@ static int run(const struct rc_config *config)
 	sigset_t signals;
 
 	rc_logline_level((enum rc_level)config->log_level);
+	rc_logline_json(config->log_format == RC_CONFIG_LOG_JSON);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
@@ -198,7 +226,8 @@ int rc_cli_serve(int argc, char **argv)
 		struct rc_error err;
 		if (rc_gateway_plan(&plan, &config, &budget, &err) < 0 ||
 			rc_budget_check(&budget, rc_budget_host_bytes(), &err) < 0 ||
-			rc_tls_options_try(&config, &err) < 0) {
+			rc_tls_options_try(&config, &err) < 0 || rc_auth_try(&config, &err) < 0 ||
+			rc_gateway_rules_try(&config, &err) < 0 || rc_logs_try(&config, &err) < 0) {
 			(void)fprintf(stderr, "error: %s\n", err.text);
 			return 1;
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * `ringcast subscribe`: prints the events of channels and patterns as they come, one a line, until it is told to stop.
- * What is not an event goes to standard error. Main thread; a signal only writes a byte into a pipe.
+ * `ringcast command` says one thing to a backend and prints its answer. What is neither goes to standard error. Main thread; a signal only writes a byte into a pipe.
  */
 #include "cli/cli.h"
 
@@ -151,17 +151,37 @@ static void control_came(struct subscribe *s, const struct rc_eventline *m, stru
 		end(s, NO);
 }
 
+static void reply_came(struct subscribe *s, const struct rc_eventline *m, struct rc_str text)
+{
+	struct rc_str answer = s->o->format == RC_EVENTLINE_MESSAGE ? text : m->data.raw;
+
+	if (fwrite(answer.ptr, 1, answer.len, stdout) != answer.len || fputc('\n', stdout) == EOF)
+		output_failed(s, errno);
+	end(s, 0);
+}
+
 static void message_came(struct subscribe *s, struct rc_str text, bool binary)
 {
+	enum rc_eventline_format format = s->o->format;
 	struct rc_eventline m;
 
 	rc_eventline_parse(&m, text, binary);
-	if (m.kind != RC_EVENTLINE_EVENT && m.kind != RC_EVENTLINE_BARE) {
+	bool event = m.kind == RC_EVENTLINE_EVENT || m.kind == RC_EVENTLINE_BARE;
+	if (s->o->type != NULL && m.kind == RC_EVENTLINE_REPLY) {
+		reply_came(s, &m, text);
+		return;
+	}
+	/* What the backend makes it hear besides is not asked for. */
+	if (s->o->type != NULL && event)
+		return;
+	if (m.kind == RC_EVENTLINE_GATHERED) {
+		format = RC_EVENTLINE_MESSAGE;
+	} else if (!event) {
 		control_came(s, &m, text);
 		return;
 	}
 	s->event_ns = rc_clock_mono_ns();
-	if (!rc_eventline_print(stdout, s->o->format, &m, text))
+	if (!rc_eventline_print(stdout, format, &m, text))
 		output_failed(s, errno);
 	if (++s->events == s->o->count)
 		end(s, 0);
@@ -238,7 +258,8 @@ static void patience_ended(struct subscribe *s)
 	uint64_t timeout = (uint64_t)s->o->timeout_ms;
 
 	if (timeout > 0 && gone_ms(s->event_ns) >= timeout)
-		rc_subscribe_say("no event came within %d ms", s->o->timeout_ms);
+		rc_subscribe_say("no %s came within %d ms", s->o->type != NULL ? "answer" : "event",
+			s->o->timeout_ms);
 	else
 		rc_subscribe_say("the gateway has gone silent");
 	end(s, NO);
@@ -308,24 +329,71 @@ static void add_since(struct rc_textbuf *b, const char *since)
 		rc_textbuf_add_string(b, rc_str_of(since));
 }
 
+static size_t length(const char *text)
+{
+	return text != NULL ? 6 * strlen(text) : 0;
+}
+
+static void add_less(struct rc_textbuf *b, const struct rc_subscribe_options *o)
+{
+	if (o->filter != NULL) {
+		rc_textbuf_add_text(b, ",\"filter\":");
+		rc_textbuf_add_string(b, rc_str_of(o->filter));
+	}
+	if (o->rate != NULL) {
+		rc_textbuf_add_text(b, ",\"rate\":");
+		rc_textbuf_add_text(b, o->rate);
+	}
+	if (o->key != NULL) {
+		rc_textbuf_add_text(b, ",\"key\":");
+		rc_textbuf_add_string(b, rc_str_of(o->key));
+	}
+	if (o->window_ms > 0) {
+		rc_textbuf_add_text(b, ",\"window\":");
+		rc_textbuf_add_u64(b, (uint64_t)o->window_ms);
+	}
+	if (o->summary)
+		rc_textbuf_add_text(b, ",\"summary\":true");
+}
+
+static void put_command(struct rc_textbuf *b, const struct rc_subscribe_options *o)
+{
+	rc_textbuf_add_text(b, "{\"type\":");
+	rc_textbuf_add_string(b, rc_str_of(o->type));
+	rc_textbuf_add_text(b, strcmp(o->type, "command") == 0 ? ",\"id\":\"1\",\"action\":"
+							       : ",\"id\":\"1\",\"payload\":");
+	rc_textbuf_add_text(b, o->payload);
+	rc_textbuf_add_char(b, '}');
+}
+
+static void put_subscribe(struct rc_textbuf *b, const struct rc_subscribe_options *o)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"subscribe\",\"id\":\"1\",\"channels\":[");
+	for (size_t i = 0; i < o->channel_count; i++) {
+		if (i > 0)
+			rc_textbuf_add_char(b, ',');
+		rc_textbuf_add_string(b, rc_str_of(o->channels[i]));
+	}
+	rc_textbuf_add_char(b, ']');
+	add_since(b, o->since);
+	add_less(b, o);
+	rc_textbuf_add_char(b, '}');
+}
+
 static int send_request(struct subscribe *s, struct rc_error *err)
 {
 	const struct rc_subscribe_options *o = s->o;
-	struct rc_textbuf b = {.cap = 64 + o->channel_count * (RC_CHANNEL_MAX + 3) +
-				      (o->since != NULL ? strlen(o->since) + 16 : 0)};
+	struct rc_textbuf b = {.cap = 256 + o->channel_count * (RC_CHANNEL_MAX + 3) +
+				      length(o->since) + length(o->filter) + length(o->rate) +
+				      length(o->key) + length(o->type) + length(o->payload)};
 
 	b.ptr = malloc(b.cap);
 	if (b.ptr == NULL)
 		return rc_error_set(err, "out of memory");
-	rc_textbuf_add_text(&b, "{\"type\":\"subscribe\",\"id\":\"1\",\"channels\":[");
-	for (size_t i = 0; i < o->channel_count; i++) {
-		if (i > 0)
-			rc_textbuf_add_char(&b, ',');
-		rc_textbuf_add_string(&b, rc_str_of(o->channels[i]));
-	}
-	rc_textbuf_add_char(&b, ']');
-	add_since(&b, o->since);
-	rc_textbuf_add_char(&b, '}');
+	if (o->type != NULL)
+		put_command(&b, o);
+	else
+		put_subscribe(&b, o);
 	RC_ASSERT(!b.full);
 	int rc = rc_wsclient_send(&s->ws, RC_WS_TEXT, rc_textbuf_str(&b), err);
 	free(b.ptr);
@@ -348,6 +416,17 @@ static int prepare_tls(const struct rc_subscribe_options *o, struct rc_client_tl
 								   : 0;
 }
 
+static void say_deflated(const struct rc_wsclient *w)
+{
+	if (w->inflater == NULL)
+		(void)rc_subscribe_say(
+			"the gateway does not deflate: no namespace has deflate = yes");
+	else
+		(void)rc_subscribe_say("%llu of %llu messages came deflated, %llu bytes for %llu",
+			(unsigned long long)w->seen.deflated, (unsigned long long)w->seen.messages,
+			(unsigned long long)w->seen.wire, (unsigned long long)w->seen.plain);
+}
+
 static int run(struct subscribe *s)
 {
 	const struct rc_subscribe_options *o = s->o;
@@ -359,8 +438,8 @@ static int run(struct subscribe *s)
 	int rc = prepare_tls(o, &tls);
 	if (rc != 0)
 		return rc;
-	if (rc_wsclient_open(&s->ws, tls, o->host, o->port, o->path, PROTOCOL, timeout_ms, &err) <
-			0 ||
+	if (rc_wsclient_open(&s->ws, tls, o->host, o->port, o->path, PROTOCOL, o->token, o->deflate,
+		    timeout_ms, &err) < 0 ||
 		send_request(s, &err) < 0) {
 		rc_subscribe_say("%s: %s", o->server, err.text);
 		return NO_GATEWAY;
@@ -376,20 +455,37 @@ static int run(struct subscribe *s)
 	while (s->status < 0)
 		turn(s);
 	say_farewell(s);
+	if (o->deflate)
+		say_deflated(&s->ws);
 	return s->status;
 }
 
-int rc_cli_subscribe(int argc, char **argv)
+static int go(const struct rc_subscribe_options *o, int status)
 {
 	static struct subscribe s;
-	struct rc_subscribe_options o;
-	int status = rc_subscribe_parse(&o, argc, argv);
 
 	if (status != 0)
 		return status < 0 ? 0 : status;
-	s = (struct subscribe){.o = &o, .status = -1};
+	s = (struct subscribe){.o = o, .status = -1};
 	rc_wsclient_init(&s.ws, -1);
 	status = run(&s);
 	rc_wsclient_deinit(&s.ws);
 	return status;
+}
+
+int rc_cli_subscribe(int argc, char **argv)
+{
+	struct rc_subscribe_options o;
+	int status = rc_subscribe_parse(&o, argc, argv);
+
+	return go(&o, status);
+}
+
+int rc_cli_command(int argc, char **argv)
+{
+	struct rc_subscribe_options o;
+
+	rc_subscribe_as("command");
+	int status = rc_command_parse(&o, argc, argv);
+	return go(&o, status);
 }

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/wsclient.h"
+#include "proto/json.h"
 #include "proto/names.h"
 #include "proto/since.h"
 
@@ -20,17 +22,23 @@ static const char usage[] =
 	"\n"
 	"Prints the events of channels and patterns (news:*, agent:**) as they come, each as a line\n"
 	"'channel event offset data'. Opaque data is shown as text where it is text, else as base64:...\n"
-	"The messages of a namespace with raw = yes have no channel: '- - - data'.\n"
+	"What is sent to a user has no channel: '- event - data'; the messages of a namespace with\n"
+	"raw = yes have nothing else: '- - - data'.\n"
 	"\n"
 	"  --server HOST:PORT  the gateway's HTTP port (" SERVER ");\n"
 	"                      wss://HOST:PORT for the one that speaks TLS; a path may follow\n"
 	"  --path PATH         where its WebSocket is (/ws)\n" RC_ARGS_TLS_HELP
+	"  --token TOKEN       who you are (RINGCAST_TOKEN, which other users can't see)\n"
 	"  --since WHERE       first what came since: a position of the one channel, a stream position,\n"
 	"                      'beginning', a time such as 2026-01-15T10:15:00Z, or milliseconds since 1970\n"
 	"  --count N           end after N events\n"
 	"  --timeout TIME      end with status 1 when no event came for so long, such as 500ms\n"
+	"  --filter TEXT       only events of which that is true: \"event = 'user:*' and data.id = 42\"\n"
+	"  --rate N            at most N events a second, the newest kept; --rate-key FIELD: of each value of it\n"
+	"  --window TIME       all of so long in one message; --summary: only how many of each name\n"
 	"  --raw               print the data alone, opaque bytes as they are\n"
 	"  --json              print the gateway's messages whole\n"
+	"  --deflate           offer permessage-deflate, and tell at the end what it saved\n"
 	"  --all               print on standard error what the gateway says besides events\n"
 	"  -h, --help\n"
 	"\n"
@@ -42,11 +50,18 @@ static const char usage[] =
 	"Status: 0 N events came, or nobody reads any more; 1 no event in time, a channel was refused,\n"
 	"or the gateway ended it; 2 wrong usage; 3 no gateway answers; 130 and 143 on SIGINT and SIGTERM.\n";
 
+static const char *speaker = "subscribe";
+
+void rc_subscribe_as(const char *command)
+{
+	speaker = command;
+}
+
 int rc_subscribe_say(const char *format, ...)
 {
 	va_list args;
 
-	(void)fputs("ringcast subscribe: ", stderr);
+	(void)fprintf(stderr, "ringcast %s: ", speaker);
 	va_start(args, format);
 	(void)vfprintf(stderr, format, args);
 	va_end(args);
@@ -61,6 +76,17 @@ static bool path_valid(const char *path)
 			return false;
 	}
 	return path[0] == '/' && strlen(path) <= 1024;
+}
+
+static bool token_valid(const char *token)
+{
+	size_t len = token != NULL ? strlen(token) : 1;
+
+	for (size_t i = 0; token != NULL && i < len; i++) {
+		if (token[i] <= ' ' || token[i] > '~')
+			return false;
+	}
+	return len > 0 && len <= RC_WSCLIENT_TOKEN_MAX;
 }
 
 static int parse_channels(struct rc_subscribe_options *o, int count, char **channels)
@@ -101,6 +127,13 @@ static int check_since(const struct rc_subscribe_options *o)
 	return 0;
 }
 
+/* As JSON writes it; what it may be the gateway says. */
+static bool is_number(const char *text)
+{
+	return rc_json_validate(rc_str_of(text), 1) == 0 &&
+	       rc_json_root(rc_str_of(text)).kind == RC_JSON_NUMBER;
+}
+
 static bool parse_count(const char *text, uint64_t *out)
 {
 	if (text[0] == '\0' || strspn(text, "0123456789") < strlen(text))
@@ -111,8 +144,13 @@ static bool parse_count(const char *text, uint64_t *out)
 }
 
 /* HOST:PORT, or an address with its scheme, to which a path may belong and whose port may be the usual one. */
-static int parse_server(struct rc_subscribe_options *o)
+int rc_subscribe_where(struct rc_subscribe_options *o)
 {
+	if (!token_valid(o->token))
+		return rc_subscribe_say(
+			"--token: that is no token, 1 to %d visible characters of ASCII",
+			RC_WSCLIENT_TOKEN_MAX);
+
 	const char *secure = rc_args_behind("wss://", o->server);
 	const char *plain = rc_args_behind("ws://", o->server);
 	const char *at = secure != NULL ? secure : plain != NULL ? plain : o->server;
@@ -148,16 +186,38 @@ static int parse_server(struct rc_subscribe_options *o)
 
 int rc_subscribe_parse(struct rc_subscribe_options *o, int argc, char **argv)
 {
-	enum { SERVER_ = 256, PATH, SINCE, COUNT, TIMEOUT, RAW, JSON, ALL };
+	enum {
+		SERVER_ = 256,
+		PATH,
+		TOKEN,
+		SINCE,
+		COUNT,
+		TIMEOUT,
+		RAW,
+		JSON,
+		ALL,
+		DEFLATE,
+		FILTER,
+		RATE,
+		KEY,
+		WINDOW,
+		SUMMARY
+	};
 	static const struct option longs[] = {{"server", required_argument, NULL, SERVER_},
-		{"path", required_argument, NULL, PATH}, {"since", required_argument, NULL, SINCE},
+		{"path", required_argument, NULL, PATH}, {"token", required_argument, NULL, TOKEN},
+		{"since", required_argument, NULL, SINCE},
 		{"count", required_argument, NULL, COUNT},
 		{"timeout", required_argument, NULL, TIMEOUT}, {"raw", no_argument, NULL, RAW},
 		{"json", no_argument, NULL, JSON}, {"all", no_argument, NULL, ALL},
-		RC_ARGS_TLS_LONGS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"deflate", no_argument, NULL, DEFLATE},
+		{"filter", required_argument, NULL, FILTER},
+		{"rate", required_argument, NULL, RATE}, {"rate-key", required_argument, NULL, KEY},
+		{"window", required_argument, NULL, WINDOW},
+		{"summary", no_argument, NULL, SUMMARY}, RC_ARGS_TLS_LONGS,
+		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	bool raw = false, json = false;
 
-	*o = (struct rc_subscribe_options){.server = SERVER};
+	*o = (struct rc_subscribe_options){.server = SERVER, .token = getenv("RINGCAST_TOKEN")};
 	optind = 0; /* starts anew, also when this is not the first command line that getopt sees */
 	for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
 		switch (c) {
@@ -166,6 +226,9 @@ int rc_subscribe_parse(struct rc_subscribe_options *o, int argc, char **argv)
 			break;
 		case PATH:
 			o->path = optarg;
+			break;
+		case TOKEN:
+			o->token = optarg;
 			break;
 		case SINCE:
 			o->since = optarg;
@@ -190,6 +253,29 @@ int rc_subscribe_parse(struct rc_subscribe_options *o, int argc, char **argv)
 		case ALL:
 			o->all = true;
 			break;
+		case DEFLATE:
+			o->deflate = true;
+			break;
+		case FILTER:
+			o->filter = optarg;
+			break;
+		case RATE:
+			if (!is_number(optarg))
+				return rc_subscribe_say("--rate: '%s' is not a number", optarg);
+			o->rate = optarg;
+			break;
+		case KEY:
+			o->key = optarg;
+			break;
+		case WINDOW:
+			if (!rc_args_duration(optarg, &o->window_ms))
+				return rc_subscribe_say(
+					"--window: '%s' is not a time such as 500ms or 10s",
+					optarg);
+			break;
+		case SUMMARY:
+			o->summary = true;
+			break;
 		case 'h':
 			(void)fputs(usage, stdout);
 			return -1;
@@ -203,7 +289,7 @@ int rc_subscribe_parse(struct rc_subscribe_options *o, int argc, char **argv)
 	if (raw && json)
 		return rc_subscribe_say("--raw and --json contradict each other; give one");
 	o->format = raw ? RC_EVENTLINE_DATA : json ? RC_EVENTLINE_MESSAGE : RC_EVENTLINE_FIELDS;
-	int status = parse_server(o);
+	int status = rc_subscribe_where(o);
 	if (status != 0)
 		return status;
 	status = parse_channels(o, argc - optind, argv + optind);

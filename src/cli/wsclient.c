@@ -20,6 +20,7 @@
 #include "proto/base64.h"
 #include "proto/http1.h"
 #include "proto/sha1.h"
+#include "proto/wsdeflate.h"
 
 #define HEAD_MAX 8192
 /* A peer that takes nothing for so long is not there. */
@@ -52,6 +53,7 @@ static struct rc_str trimmed(const char *begin, const char *end)
 struct answer {
 	uint32_t upgrade, connection, accept, protocol, extensions; /* how often, as wanted */
 	uint32_t wrong;
+	bool deflate; /* the extension is the one that was offered */
 };
 
 /* One line of the head, without its end. */
@@ -74,12 +76,14 @@ static void look_at_field(struct answer *a, const char *line, const char *end, s
 		*(rc_str_eq(value, accept) ? &a->accept : &a->wrong) += 1;
 	else if (rc_http_same(name, RC_STR("Sec-WebSocket-Protocol")))
 		*(rc_str_eq(value, protocol) ? &a->protocol : &a->wrong) += 1;
-	else if (rc_http_same(name, RC_STR("Sec-WebSocket-Extensions")))
+	else if (rc_http_same(name, RC_STR("Sec-WebSocket-Extensions"))) {
 		a->extensions++;
+		a->deflate = rc_ws_deflate_answered(value);
+	}
 }
 
 int rc_wsclient_answer(struct rc_str bytes, const char key[RC_WSCLIENT_KEY_LEN],
-	const char *protocol, struct rc_error *err)
+	const char *protocol, bool *deflate, struct rc_error *err)
 {
 	static const struct rc_str granted = RC_STR("HTTP/1.1 101");
 	char accept[RC_WSCLIENT_ACCEPT_LEN];
@@ -112,8 +116,10 @@ int rc_wsclient_answer(struct rc_str bytes, const char key[RC_WSCLIENT_KEY_LEN],
 			&a, line, at, (struct rc_str){accept, sizeof(accept)}, rc_str_of(protocol));
 	}
 	if (a.wrong > 0 || a.upgrade != 1 || a.connection < 1 || a.accept != 1 || a.protocol > 1 ||
-		a.extensions > 0)
+		a.extensions > (deflate && a.deflate ? 1 : 0))
 		return rc_error_set(err, "the answer to the WebSocket handshake is not right");
+	if (deflate)
+		*deflate = a.deflate;
 	return (int)(blank + 4 - bytes.ptr);
 }
 
@@ -133,6 +139,8 @@ void rc_wsclient_deinit(struct rc_wsclient *w)
 	if (w->fd >= 0)
 		(void)close(w->fd);
 	free(w->message);
+	free(w->inflater);
+	free(w->plain);
 	rc_wsclient_init(w, -1);
 }
 
@@ -258,7 +266,7 @@ static int begin_tls(struct rc_wsclient *w, uint64_t since_ns, int timeout_ms, s
 }
 
 static int shake_hands(struct rc_wsclient *w, const char *request, size_t request_len,
-	const char *key, const char *protocol, uint64_t since_ns, int timeout_ms,
+	const char *key, const char *protocol, bool deflate, uint64_t since_ns, int timeout_ms,
 	struct rc_error *err)
 {
 	if (w->tls != NULL && begin_tls(w, since_ns, timeout_ms, err) < 0)
@@ -266,11 +274,13 @@ static int shake_hands(struct rc_wsclient *w, const char *request, size_t reques
 	if (send_all(w, request, request_len, timeout_ms, err) < 0)
 		return -1;
 	while (true) {
-		int rc = rc_wsclient_answer(
-			(struct rc_str){(const char *)w->in, w->in_end}, key, protocol, err);
+		int rc = rc_wsclient_answer((struct rc_str){(const char *)w->in, w->in_end}, key,
+			protocol, deflate ? &deflate : NULL, err);
 		if (rc < 0)
 			return -1;
 		if (rc > 0) {
+			if (deflate && !rc_wsclient_inflates(w))
+				return rc_error_set(err, "out of memory");
 			/* What follows are frames already. */
 			w->in_begin = (size_t)rc;
 			return 0;
@@ -283,14 +293,14 @@ static int shake_hands(struct rc_wsclient *w, const char *request, size_t reques
 }
 
 int rc_wsclient_open(struct rc_wsclient *w, struct rc_client_tls *tls, const char *host,
-	uint16_t port, const char *target, const char *protocol, int timeout_ms,
-	struct rc_error *err)
+	uint16_t port, const char *target, const char *protocol, const char *token, bool deflate,
+	int timeout_ms, struct rc_error *err)
 {
 	uint64_t since = rc_clock_mono_ns();
 	bool v6 = strchr(host, ':') != NULL;
 	unsigned char nonce[16];
 	char key[RC_WSCLIENT_KEY_LEN + 1] = {0};
-	char request[4096];
+	char request[RC_WSCLIENT_TOKEN_MAX + 4096];
 	static_assert(RC_WSCLIENT_IN >= HEAD_MAX + RC_CLIENT_TLS_STAGE,
 		"the head is gathered in `in`, and a record behind it");
 
@@ -299,8 +309,11 @@ int rc_wsclient_open(struct rc_wsclient *w, struct rc_client_tls *tls, const cha
 	int len = snprintf(request, sizeof(request),
 		"GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
-		"Sec-WebSocket-Protocol: %s\r\nUser-Agent: ringcast/" RC_VERSION "\r\n\r\n",
-		target, v6 ? "[" : "", host, v6 ? "]" : "", port, key, protocol);
+		"Sec-WebSocket-Protocol: %s\r\nUser-Agent: ringcast/" RC_VERSION "\r\n%s%s%s%s\r\n",
+		target, v6 ? "[" : "", host, v6 ? "]" : "", port, key, protocol,
+		token != NULL ? "Authorization: Bearer " : "", token != NULL ? token : "",
+		token != NULL ? "\r\n" : "",
+		deflate ? "Sec-WebSocket-Extensions: " RC_WS_DEFLATE_OFFER "\r\n" : "");
 	rc_wsclient_init(w, -1);
 	w->tls = tls;
 	if (len < 0 || (size_t)len >= sizeof(request))
@@ -308,7 +321,7 @@ int rc_wsclient_open(struct rc_wsclient *w, struct rc_client_tls *tls, const cha
 	w->fd = connect_any(host, port, since, timeout_ms, err);
 	if (w->fd < 0)
 		return -1;
-	return shake_hands(w, request, (size_t)len, key, protocol, since, timeout_ms, err);
+	return shake_hands(w, request, (size_t)len, key, protocol, deflate, since, timeout_ms, err);
 }
 
 int rc_wsclient_receive(struct rc_wsclient *w, struct rc_error *err)
@@ -431,12 +444,24 @@ static void begin_message(struct rc_wsclient *w)
 	}
 }
 
+static enum rc_wsclient_event whole(struct rc_wsclient *w, struct rc_str *message, bool binary,
+	bool deflated, struct rc_error *err)
+{
+	w->seen.messages++;
+	w->seen.wire += message->len;
+	if (deflated && !rc_wsclient_inflate(w, message, binary))
+		return leave(w, 1007, "a message can't be inflated", err);
+	w->seen.plain += message->len;
+	return RC_WSCLIENT_MESSAGE;
+}
+
 enum rc_wsclient_event rc_wsclient_next(
 	struct rc_wsclient *w, struct rc_str *message, bool *binary, struct rc_error *err)
 {
-	static const struct rc_ws_limits limits = {.message_max = RC_WSCLIENT_MESSAGE_MAX,
+	const struct rc_ws_limits limits = {.message_max = RC_WSCLIENT_MESSAGE_MAX,
 		.fragments_max = UINT32_MAX,
-		.check_utf8 = true};
+		.check_utf8 = true,
+		.deflate = w->inflater != NULL};
 	struct rc_ws_piece piece;
 
 	while (true) {
@@ -456,7 +481,7 @@ enum rc_wsclient_event rc_wsclient_next(
 			*binary = piece.opcode == RC_WS_BINARY;
 			if (piece.first && piece.last) {
 				*message = (struct rc_str){(const char *)piece.ptr, piece.len};
-				return RC_WSCLIENT_MESSAGE;
+				return whole(w, message, *binary, piece.deflated, err);
 			}
 			if (piece.first)
 				begin_message(w);
@@ -465,7 +490,7 @@ enum rc_wsclient_event rc_wsclient_next(
 			if (!piece.last)
 				break;
 			*message = (struct rc_str){w->message, w->message_len};
-			return RC_WSCLIENT_MESSAGE;
+			return whole(w, message, *binary, piece.deflated, err);
 		case RC_WS_FAIL:
 			return leave(w, piece.close_code, piece.reason, err);
 		case RC_WS_MORE:

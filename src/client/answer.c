@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the gateway says to libringcast: greeting, decisions, credit, errors, good-bye. What comes is checked as if from
+ * What the gateway says to libringcast: greeting, decisions, credit, errors, good-bye; commands and events are handed on. What comes is checked as if from
  * an enemy; a frame that can't be read ends the connection, a type that is not known is skipped.
  */
 #include "client.h"
@@ -97,6 +97,10 @@ static void greeted(struct ringcast *r, struct body *b)
 	} else if (r->next_sequence == 0) {
 		r->next_sequence = 1;
 	}
+	r->heard_ms = r->ready_ms;
+	r->register_due = r->handler_count != 0;
+	r->flow_due = false;
+	rc_client_follow_again(r);
 	rc_client_tell_state(r, RINGCAST_STATE_READY, words);
 }
 
@@ -195,16 +199,43 @@ static void bye_came(struct ringcast *r, struct body *b)
 /* Returns false when the answer has no room to wait in. */
 static bool ping_came(struct ringcast *r, struct body *b)
 {
-	unsigned char pong[RINGCAST_WIRE_HEADER_LEN + 8] = {12, 0, 0, 0, RINGCAST_FRAME_PONG};
+	const size_t len = RINGCAST_WIRE_HEADER_LEN + 8;
+	unsigned char *at;
 
 	if (b->left != 8) {
 		unreadable(r);
 		return true;
 	}
-	memcpy(pong + RINGCAST_WIRE_HEADER_LEN, b->at, 8);
-	return rc_client_ctl(r, pong, sizeof(pong));
+	at = rc_client_ctl_reserve(r, len);
+	if (!at)
+		return false;
+	rc_client_store_bytes(rc_client_header(at, len, RINGCAST_FRAME_PONG, 0), b->at, 8);
+	rc_client_ctl_take(r, len);
+	return true;
 }
 
+/* What backends and readers are told. False: it can't be read. */
+static bool told(struct ringcast *r, unsigned type, unsigned flags, const struct body *b)
+{
+	switch (type) {
+	case RINGCAST_FRAME_COMMAND:
+		return rc_client_command(r, flags, b->at, b->left);
+	case RINGCAST_FRAME_REGISTER:
+		return rc_client_registered(r, b->at, b->left);
+	case RINGCAST_FRAME_EVENT:
+		return rc_client_event_came(r, flags, b->at, b->left);
+	case RINGCAST_FRAME_SUBSCRIBE:
+		return rc_client_subscribed(r, flags, b->at, b->left);
+	case RINGCAST_FRAME_GAP:
+		return rc_client_gap(r, b->at, b->left);
+	case RINGCAST_FRAME_POSITION:
+		return rc_client_position(r, b->at, b->left);
+	default:
+		return true;
+	}
+}
+
+/* Returns false when it has to wait until there is room for what follows from it. */
 static bool frame(struct ringcast *r, unsigned type, unsigned flags, struct body b)
 {
 	bool greeting = r->state == RINGCAST_STATE_CONNECTING;
@@ -239,7 +270,14 @@ static bool frame(struct ringcast *r, unsigned type, unsigned flags, struct body
 	case RINGCAST_FRAME_BYE:
 		bye_came(r, &b);
 		return true;
+	case RINGCAST_FRAME_COMMAND:
+		/* The reply may want to leave before the callback returns. */
+		if (!rc_client_reply_ready(r))
+			return false;
+		/* fall through */
 	default:
+		if (!told(r, type, flags, &b))
+			unreadable(r);
 		return true;
 	}
 }
@@ -259,11 +297,12 @@ void rc_client_answers(struct ringcast *r)
 		rc_client_disconnect(r, false, "the gateway speaks TLS there, which tls:// is for");
 		return;
 	}
+	r->stalled = false;
 	while (r->rx_len - off >= RINGCAST_WIRE_HEADER_LEN) {
 		const unsigned char *at = r->rx + off;
 		uint64_t total = rc_client_load(at, 4) + RINGCAST_WIRE_LENGTH_LEN;
 
-		if (total < RINGCAST_WIRE_HEADER_LEN || total > sizeof(r->rx)) {
+		if (total < RINGCAST_WIRE_HEADER_LEN || total > r->o.receive_bytes) {
 			unreadable(r);
 			return;
 		}
@@ -271,8 +310,10 @@ void rc_client_answers(struct ringcast *r)
 			break;
 		if (!frame(r, at[4], at[5],
 			    (struct body){at + RINGCAST_WIRE_HEADER_LEN,
-				    (size_t)total - RINGCAST_WIRE_HEADER_LEN}))
+				    (size_t)total - RINGCAST_WIRE_HEADER_LEN})) {
+			r->stalled = true;
 			break;
+		}
 		/* Gone, and rx with it. */
 		if (r->fd < 0)
 			return;

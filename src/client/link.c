@@ -67,6 +67,9 @@ void rc_client_disconnect(struct ringcast *r, bool for_good, const char *why)
 	r->shaking = r->connected = r->draining = false;
 	r->unblocked = false;
 	r->ctl_len = r->ctl_off = r->rx_len = 0;
+	r->stalled = r->asked = r->registered = false;
+	/* Who waits for a reply waits at that connection. */
+	r->connection++;
 	/* Half a frame and what was under way go again, from the first byte, on the next connection. */
 	rc_client_window_rewind(r, 0);
 
@@ -110,46 +113,6 @@ static void tls_lost(struct ringcast *r)
 }
 
 /* ---- out --------------------------------------------------------------------------------------- */
-
-bool rc_client_ctl(struct ringcast *r, const void *bytes, size_t len)
-{
-	if (r->ctl_max - r->ctl_len < len)
-		return false;
-	rc_client_store_bytes(r->ctl + r->ctl_len, bytes, len);
-	r->ctl_len += len;
-	return true;
-}
-
-static void say_hello(struct ringcast *r)
-{
-	size_t id_len = strlen(r->publisher), token_len = strlen(r->token);
-	size_t len = RINGCAST_WIRE_HEADER_LEN + 5 + 1 + id_len + 2 + token_len + 8;
-	unsigned char *at = r->ctl;
-
-	at = rc_client_store(at, len - RINGCAST_WIRE_LENGTH_LEN, 4);
-	at = rc_client_store(at, RINGCAST_FRAME_HELLO, 1);
-	at = rc_client_store(at, 0, 3);
-	at = rc_client_store_bytes(at, RINGCAST_WIRE_MAGIC, RINGCAST_WIRE_MAGIC_LEN);
-	at = rc_client_store(at, RINGCAST_WIRE_VERSION, 1);
-	at = rc_client_store(at, id_len, 1);
-	at = rc_client_store_bytes(at, r->publisher, id_len);
-	at = rc_client_store(at, token_len, 2);
-	at = rc_client_store_bytes(at, r->token, token_len);
-	rc_client_store(at, r->known ? r->acked : 0, 8);
-	r->ctl_len = len;
-	r->ctl_off = 0;
-}
-
-void rc_client_bye(struct ringcast *r)
-{
-	unsigned char frame[RINGCAST_WIRE_HEADER_LEN + 6] = {10, 0, 0, 0, RINGCAST_FRAME_BYE};
-
-	if (r->state != RINGCAST_STATE_READY || r->send_off != 0)
-		return;
-	r->draining = true;
-	if (rc_client_ctl(r, frame, sizeof(frame)))
-		rc_client_send(r);
-}
 
 /* Whether a frame may begin to leave. */
 static bool may_begin(const struct ringcast *r, uint64_t number, uint32_t outstanding)
@@ -230,6 +193,13 @@ static ssize_t send_pieces(struct ringcast *r, struct iovec *pieces, size_t coun
 	return sent < 0 ? -errno : sent;
 }
 
+/* Who flushes waits for that. */
+static void control_is_out(struct ringcast *r)
+{
+	r->ctl_off = r->ctl_len = 0;
+	r->changes += r->state == RINGCAST_STATE_READY;
+}
+
 /* One send: 1, more may go; 0, nothing more goes now; -errno, the connection is broken. */
 static int send_some(struct ringcast *r)
 {
@@ -246,8 +216,10 @@ static int send_some(struct ringcast *r)
 	}
 	if (r->tls)
 		r->unblocked = true;
-	if (r->state == RINGCAST_STATE_READY)
+	if (r->state == RINGCAST_STATE_READY) {
 		refuse_what_is_too_large(r);
+		rc_client_control_due(r);
+	}
 	nothing_under_way = r->outstanding == 0 && r->send_off == 0;
 	ctl_waits = r->ctl_len > r->ctl_off;
 	if (ctl_waits && r->send_off == 0) {
@@ -269,7 +241,7 @@ static int send_some(struct ringcast *r)
 		r->ctl_off += (size_t)sent;
 	} else {
 		if (ctl != 0)
-			r->ctl_off = r->ctl_len = 0;
+			control_is_out(r);
 		rc_client_window_sent(r, (size_t)sent - ctl);
 	}
 	if (nothing_under_way && (r->outstanding != 0 || r->send_off != 0))
@@ -309,10 +281,10 @@ static void receive_failed(struct ringcast *r, ssize_t got)
 static void receive(struct ringcast *r)
 {
 	for (int round = 0; round < RECV_ROUNDS && r->fd >= 0; round++) {
-		size_t room = sizeof(r->rx) - r->rx_len;
+		size_t room = r->o.receive_bytes - r->rx_len;
 		ssize_t got;
 
-		/* Only while an answer to the gateway's pings has no room to wait in. */
+		/* Only while answers have no room to wait in. */
 		if (room == 0)
 			return;
 		got = receive_some(r, r->rx + r->rx_len, room);
@@ -323,6 +295,8 @@ static void receive(struct ringcast *r)
 			return;
 		}
 		r->rx_len += (size_t)got;
+		r->heard_ms = rc_client_now_ms();
+		r->asked = false;
 		rc_client_answers(r);
 		/* One record at a time comes out of TLS, so a short read means nothing. */
 		if ((size_t)got < room && !r->tls)
@@ -353,7 +327,7 @@ static void stream_is_up(struct ringcast *r)
 	r->shaking = false;
 	r->connected = true;
 	r->changes++;
-	say_hello(r);
+	rc_client_say_hello(r);
 }
 
 static void shake(struct ringcast *r)
@@ -420,6 +394,18 @@ static bool passed(uint64_t since_ms, int timeout_ms, uint64_t now)
 	return timeout_ms >= 0 && now - since_ms >= (uint64_t)timeout_ms;
 }
 
+/* Nothing came for so long. A PING first, for there may have been nothing to say. */
+static void ask(struct ringcast *r, uint64_t now)
+{
+	if (r->asked) {
+		rc_client_disconnect(r, false, "the gateway is silent");
+		return;
+	}
+	r->asked = true;
+	r->heard_ms = now;
+	rc_client_ping(r);
+}
+
 static void look_at_the_time(struct ringcast *r)
 {
 	uint64_t now = rc_client_now_ms();
@@ -432,6 +418,9 @@ static void look_at_the_time(struct ringcast *r)
 	else if (r->state == RINGCAST_STATE_READY && rc_client_due(r) &&
 		 passed(r->since_ms, r->o.ack_timeout_ms, now))
 		rc_client_disconnect(r, false, "the gateway did not acknowledge in time");
+	else if (r->state == RINGCAST_STATE_READY && rc_client_listens(r) &&
+		 passed(r->heard_ms, r->o.ack_timeout_ms, now))
+		ask(r, now);
 }
 
 void rc_client_look(struct ringcast *r)
@@ -458,8 +447,8 @@ void rc_client_step(struct ringcast *r)
 		receive(r);
 	if (r->connected)
 		rc_client_send(r);
-	/* Pings whose answers had no room before. */
-	while (r->connected && r->rx_len >= RINGCAST_WIRE_HEADER_LEN && r->ctl_len == 0) {
+	/* Commands and pings whose answers had no room before. */
+	while (r->connected && r->stalled && rc_client_reply_ready(r)) {
 		size_t before = r->rx_len;
 
 		rc_client_answers(r);

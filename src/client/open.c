@@ -18,8 +18,10 @@
 #define WINDOW_EVENTS_MAX ((uint32_t)1 << 24)
 #define WINDOW_BYTES_MIN  4096
 /* For PONG and BYE beside a HELLO. */
-#define CTL_ROOM 1024
-#define SCHEME   "tls://"
+#define CTL_ROOM          1024
+#define REPLY_BYTES_MIN   4096
+#define RECEIVE_BYTES_MIN 16384
+#define SCHEME            "tls://"
 
 static const struct ringcast_options defaults = {
 	.size = sizeof(struct ringcast_options),
@@ -30,6 +32,9 @@ static const struct ringcast_options defaults = {
 	.publish_timeout_ms = 5000,
 	.backoff_min_ms = 100,
 	.backoff_max_ms = 10000,
+	.command_credit = 1024,
+	.reply_bytes = (size_t)1024 * 1024,
+	.receive_bytes = (size_t)2 * 1024 * 1024,
 };
 
 void ringcast_options_init(struct ringcast_options *options, size_t size)
@@ -68,7 +73,8 @@ static bool options_valid(const struct ringcast_options *o)
 	return tls_valid(o) && (!o->publisher || publisher_valid(o->publisher)) &&
 	       (!o->token || strlen(o->token) <= RINGCAST_TOKEN_MAX) && o->port <= 65535 &&
 	       o->window_events >= 1 && o->window_events <= WINDOW_EVENTS_MAX &&
-	       o->window_bytes >= WINDOW_BYTES_MIN && o->backoff_min_ms >= 1 &&
+	       o->window_bytes >= WINDOW_BYTES_MIN && o->reply_bytes >= REPLY_BYTES_MIN &&
+	       o->receive_bytes >= RECEIVE_BYTES_MIN && o->backoff_min_ms >= 1 &&
 	       o->backoff_min_ms <= o->backoff_max_ms;
 }
 
@@ -150,12 +156,14 @@ static int allocate(struct ringcast *r)
 		records *= 2;
 	r->record_mask = (uint32_t)(records - 1);
 	r->token_max = strlen(token) > TOKEN_ROOM ? strlen(token) : TOKEN_ROOM;
-	r->ctl_max = CTL_ROOM + r->token_max;
+	r->ctl_max = r->token_max > RC_CLIENT_REGISTER_MAX ? r->token_max : RC_CLIENT_REGISTER_MAX;
+	r->ctl_max += CTL_ROOM + r->o.reply_bytes;
 	r->token = malloc(r->token_max + 1);
 	r->ctl = malloc(r->ctl_max);
+	r->rx = malloc(r->o.receive_bytes);
 	r->bytes = malloc(r->o.window_bytes);
 	r->records = calloc(records, sizeof(*r->records));
-	if (!r->token || !r->ctl || !r->bytes || !r->records)
+	if (!r->token || !r->ctl || !r->rx || !r->bytes || !r->records)
 		return RINGCAST_NO_MEMORY;
 	strcpy(r->token, token);
 	if (r->o.publisher)
@@ -169,6 +177,9 @@ static void release(struct ringcast *r)
 	rc_client_tls_close(r->tls);
 	free(r->token);
 	free(r->ctl);
+	free(r->rx);
+	free(r->handlers);
+	rc_client_follow_free(r);
 	free(r->bytes);
 	free(r->records);
 	free(r);
@@ -227,13 +238,18 @@ void ringcast_close(struct ringcast *r)
 	r->o.nack = NULL;
 	r->o.state = NULL;
 	r->o.error = NULL;
+	r->o.registered = NULL;
+	r->o.subscribed = NULL;
+	r->o.gap = NULL;
+	(void)ringcast_off(r, NULL);
+	rc_client_follow_free(r);
 	rc_client_bye(r);
 	if (r->tls)
 		rc_client_tls_bye(r->tls);
 	if (r->fd >= 0) {
 		/* Answers that were not read would make close() reset what is still on its way to the gateway. */
 		shutdown(r->fd, SHUT_WR);
-		while (recv(r->fd, r->rx, sizeof(r->rx), MSG_DONTWAIT) > 0)
+		while (recv(r->fd, r->rx, r->o.receive_bytes, MSG_DONTWAIT) > 0)
 			;
 		close(r->fd);
 	}
@@ -293,6 +309,8 @@ const char *ringcast_strerror(int code)
 		return "out of memory";
 	case RINGCAST_RESOLVE:
 		return "the host has no address";
+	case RINGCAST_GONE:
+		return "nobody waits for that reply";
 	case RINGCAST_TLS:
 		return "a certificate, a key or the authorities' file can't be used";
 	case RINGCAST_MISUSE:

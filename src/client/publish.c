@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Publishing: events are encoded straight into the window, alone as PUBLISH or BROADCAST, or one behind the other into
- * an open BATCH.
+ * Publishing: events are encoded straight into the window, alone, or one behind the other into an open BATCH. What people.c says
+ * has its place among them.
  */
 #include "client.h"
 #include "bytes.h"
@@ -15,43 +15,50 @@
 /* How often publish looks for answers although it has room. */
 #define LOOK_EVERY 64
 
-struct event {
-	uint8_t type;
-	uint8_t flags;
-	const char *channel;
-	size_t channel_len;
-	const char *name;
-	size_t name_len;
-	uint64_t timestamp_ms;
-	const void *data;
-	size_t len;
-};
+/* To people, not to a channel. */
+static bool is_personal(const struct rc_client_event *e)
+{
+	return e->target != 0 || e->type == RINGCAST_FRAME_ASSIGN;
+}
+
+/* CLOSE and ASSIGN carry nothing. */
+static bool has_data(const struct rc_client_event *e)
+{
+	return e->type != RINGCAST_FRAME_CLOSE && e->type != RINGCAST_FRAME_ASSIGN;
+}
 
 /* All fields but the payload and, in a BATCH, its length. */
-static size_t head_len(const struct event *e)
+static size_t head_len(const struct rc_client_event *e)
 {
-	return 8 + (e->type == RINGCAST_FRAME_BROADCAST ? 0 : 1 + e->channel_len) + 1 +
-	       e->name_len + 8;
+	size_t to = e->type == RINGCAST_FRAME_BROADCAST ? 0
+		    : is_personal(e)                    ? rc_client_people_len(e)
+							: 1 + e->channel_len;
+
+	if (e->type == RINGCAST_FRAME_ASSIGN)
+		return 8 + to;
+	return 8 + to + 1 + e->name_len + (has_data(e) ? 8 : 0) +
+	       (e->trace ? RINGCAST_TRACE_LEN : 0);
 }
 
-static unsigned char *put_header(unsigned char *at, size_t frame_len, uint8_t type, uint8_t flags)
-{
-	at = rc_client_store(at, frame_len - RINGCAST_WIRE_LENGTH_LEN, RINGCAST_WIRE_LENGTH_LEN);
-	at = rc_client_store(at, type, 1);
-	at = rc_client_store(at, flags, 1);
-	return rc_client_store(at, 0, 2);
-}
-
-static void put_event(unsigned char *at, const struct event *e, uint64_t sequence, bool in_batch)
+static void put_event(
+	unsigned char *at, const struct rc_client_event *e, uint64_t sequence, bool in_batch)
 {
 	at = rc_client_store(at, sequence, 8);
-	if (e->type != RINGCAST_FRAME_BROADCAST) {
+	if (is_personal(e)) {
+		at = rc_client_put_people(at, e);
+	} else if (e->type != RINGCAST_FRAME_BROADCAST) {
 		at = rc_client_store(at, e->channel_len, 1);
 		at = rc_client_store_bytes(at, e->channel, e->channel_len);
 	}
+	if (e->type == RINGCAST_FRAME_ASSIGN)
+		return;
 	at = rc_client_store(at, e->name_len, 1);
 	at = rc_client_store_bytes(at, e->name, e->name_len);
+	if (!has_data(e))
+		return;
 	at = rc_client_store(at, e->timestamp_ms, 8);
+	if (e->trace)
+		at = rc_client_store_bytes(at, e->trace, RINGCAST_TRACE_LEN);
 	if (in_batch)
 		at = rc_client_store(at, e->len, 4);
 	rc_client_store_bytes(at, e->data, e->len);
@@ -70,20 +77,20 @@ static uint64_t count_event(struct ringcast *r, struct rc_client_record *record)
 
 /* The three ways into the window: false when there is no room. */
 
-static bool append_alone(struct ringcast *r, const struct event *e, uint64_t *sequence)
+static bool append_alone(struct ringcast *r, const struct rc_client_event *e, uint64_t *sequence)
 {
 	size_t len = RINGCAST_WIRE_HEADER_LEN + head_len(e) + e->len;
 	unsigned char *at = rc_client_window_reserve(r, len);
 
 	if (!at)
 		return false;
-	at = put_header(at, len, e->type, e->flags);
+	at = rc_client_header(at, len, e->type, e->flags);
 	*sequence = count_event(r, rc_client_window_take(r, len));
 	put_event(at, e, *sequence, false);
 	return true;
 }
 
-static bool append_to_batch(struct ringcast *r, const struct event *e, uint64_t *sequence)
+static bool append_to_batch(struct ringcast *r, const struct rc_client_event *e, uint64_t *sequence)
 {
 	size_t len = head_len(e) + 4 + e->len;
 	struct rc_client_record *record = rc_client_window_open(r, len);
@@ -101,7 +108,7 @@ static bool append_to_batch(struct ringcast *r, const struct event *e, uint64_t 
 	return true;
 }
 
-static bool append_batch(struct ringcast *r, const struct event *e, uint64_t *sequence)
+static bool append_batch(struct ringcast *r, const struct rc_client_event *e, uint64_t *sequence)
 {
 	size_t len = BATCH_HEADER + head_len(e) + 4 + e->len;
 	unsigned char *at = rc_client_window_reserve(r, len);
@@ -109,7 +116,7 @@ static bool append_batch(struct ringcast *r, const struct event *e, uint64_t *se
 
 	if (!at)
 		return false;
-	put_header(at, len, RINGCAST_FRAME_BATCH, e->flags);
+	rc_client_header(at, len, RINGCAST_FRAME_BATCH, e->flags);
 	record = rc_client_window_take(r, len);
 	record->open = true;
 	r->batch_flags = e->flags;
@@ -118,7 +125,7 @@ static bool append_batch(struct ringcast *r, const struct event *e, uint64_t *se
 	return true;
 }
 
-static bool append(struct ringcast *r, const struct event *e, uint64_t *sequence)
+static bool append(struct ringcast *r, const struct rc_client_event *e, uint64_t *sequence)
 {
 	bool batchable = r->batching && e->type == RINGCAST_FRAME_PUBLISH;
 	size_t batch_len = BATCH_HEADER + head_len(e) + 4 + e->len;
@@ -133,7 +140,7 @@ static bool append(struct ringcast *r, const struct event *e, uint64_t *sequence
 	return append_alone(r, e, sequence);
 }
 
-static int wait_for_room(struct ringcast *r, const struct event *e, uint64_t *sequence)
+static int wait_for_room(struct ringcast *r, const struct rc_client_event *e, uint64_t *sequence)
 {
 	uint64_t since = rc_client_now_ms();
 
@@ -150,7 +157,7 @@ static int wait_for_room(struct ringcast *r, const struct event *e, uint64_t *se
 	}
 }
 
-static void after_publish(struct ringcast *r, bool more)
+void rc_client_after(struct ringcast *r, bool more)
 {
 	size_t enough = r->o.coalesce_bytes;
 
@@ -165,19 +172,22 @@ static void after_publish(struct ringcast *r, bool more)
 	}
 	if (++r->publishes % LOOK_EVERY == 0)
 		rc_client_look(r);
-	if (r->unblocked && r->unsent_bytes >= enough)
+	if (r->unblocked && r->unsent_bytes + (r->ctl_len - r->ctl_off) >= enough)
 		rc_client_send(r);
 }
 
-static int publish(struct ringcast *r, struct event *e, unsigned flags, uint64_t *sequence)
+int rc_client_publish(struct ringcast *r, struct rc_client_event *e, unsigned known, unsigned flags,
+	uint64_t *sequence)
 {
-	size_t frame_len = RINGCAST_WIRE_HEADER_LEN + head_len(e);
+	size_t frame_len;
 	uint64_t given = 0;
 	int rc;
 
-	if (e->name_len == 0 || e->name_len > RINGCAST_EVENT_MAX || (e->len != 0 && !e->data) ||
-		(flags & ~(RINGCAST_MORE | RINGCAST_FLAGS_EVENT)) != 0)
+	if (e->name_len > RINGCAST_EVENT_MAX || (e->len != 0 && !e->data) ||
+		(flags & ~(RINGCAST_MORE | known)) != 0)
 		return RINGCAST_INVALID;
+	e->trace = r->traced && !is_personal(e) ? r->trace : NULL;
+	frame_len = RINGCAST_WIRE_HEADER_LEN + head_len(e);
 	if (e->len > UINT32_MAX - frame_len || frame_len + e->len > r->o.window_bytes)
 		return RINGCAST_TOO_LARGE;
 	/* Both 0 until the gateway has said them. */
@@ -186,7 +196,7 @@ static int publish(struct ringcast *r, struct event *e, unsigned flags, uint64_t
 		return RINGCAST_TOO_LARGE;
 	if (r->state == RINGCAST_STATE_FAILED)
 		return RINGCAST_FAILED;
-	e->flags = (uint8_t)(flags & RINGCAST_FLAGS_EVENT);
+	e->flags = (uint8_t)((flags & known) | (e->trace ? RINGCAST_FLAG_TRACE : 0));
 	if (!append(r, e, &given)) {
 		/* A batch that is held open would hold its place for ever. */
 		rc_client_window_close(r);
@@ -198,22 +208,27 @@ static int publish(struct ringcast *r, struct event *e, unsigned flags, uint64_t
 	}
 	if (sequence)
 		*sequence = given;
-	after_publish(r, (flags & RINGCAST_MORE) != 0);
+	rc_client_after(r, (flags & RINGCAST_MORE) != 0);
 	return RINGCAST_OK;
 }
 
 int ringcast_publish_at(struct ringcast *r, const char *channel, const char *event,
 	uint64_t timestamp_ms, const void *data, size_t len, unsigned int flags, uint64_t *sequence)
 {
-	struct event e = {RINGCAST_FRAME_PUBLISH, 0, channel, 0, event, 0, timestamp_ms, data, len};
+	struct rc_client_event e = {.type = RINGCAST_FRAME_PUBLISH,
+		.channel = channel,
+		.name = event,
+		.timestamp_ms = timestamp_ms,
+		.data = data,
+		.len = len};
 
-	if (!channel || !event)
+	if (!channel || !event || !*event)
 		return RINGCAST_INVALID;
 	e.channel_len = strlen(channel);
 	e.name_len = strlen(event);
 	if (e.channel_len == 0 || e.channel_len > RINGCAST_CHANNEL_MAX)
 		return RINGCAST_INVALID;
-	return publish(r, &e, flags, sequence);
+	return rc_client_publish(r, &e, RINGCAST_FLAGS_SEND, flags, sequence);
 }
 
 int ringcast_publish(struct ringcast *r, const char *channel, const char *event, const void *data,
@@ -225,12 +240,56 @@ int ringcast_publish(struct ringcast *r, const char *channel, const char *event,
 int ringcast_broadcast(struct ringcast *r, const char *event, const void *data, size_t len,
 	unsigned int flags, uint64_t *sequence)
 {
-	struct event e = {RINGCAST_FRAME_BROADCAST, 0, NULL, 0, event, 0, 0, data, len};
+	struct rc_client_event e = {
+		.type = RINGCAST_FRAME_BROADCAST, .name = event, .data = data, .len = len};
 
-	if (!event)
+	if (!event || !*event)
 		return RINGCAST_INVALID;
 	e.name_len = strlen(event);
-	return publish(r, &e, flags, sequence);
+	return rc_client_publish(r, &e, RINGCAST_FLAGS_SEND, flags, sequence);
+}
+
+static int nibble(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* So many bytes from twice as many digits. Returns whether they are not all zero; -1: they are none. */
+static int hex(const char *text, unsigned char *out, size_t bytes)
+{
+	int any = 0;
+
+	for (size_t i = 0; i < bytes; i++) {
+		int high = nibble(text[2 * i]), low = high < 0 ? -1 : nibble(text[2 * i + 1]);
+
+		if (low < 0)
+			return -1;
+		out[i] = (unsigned char)(high << 4 | low);
+		any |= out[i];
+	}
+	return any != 0;
+}
+
+int ringcast_set_trace(struct ringcast *r, const char *traceparent)
+{
+	/* 00-TRACE-PARENT-FLAGS */
+	const size_t len = 3 + 32 + 1 + 16 + 1 + 2;
+	unsigned char trace[RINGCAST_TRACE_LEN];
+
+	if (!traceparent || !*traceparent) {
+		r->traced = false;
+		return RINGCAST_OK;
+	}
+	if (strlen(traceparent) != len || strncmp(traceparent, "00-", 3) != 0 ||
+		traceparent[35] != '-' || traceparent[52] != '-' ||
+		hex(traceparent + 3, trace, 16) != 1 || hex(traceparent + 36, trace + 16, 8) != 1 ||
+		hex(traceparent + 53, trace + 24, 1) < 0)
+		return RINGCAST_INVALID;
+	memcpy(r->trace, trace, sizeof(trace));
+	r->traced = true;
+	return RINGCAST_OK;
 }
 
 int ringcast_batch_begin(struct ringcast *r)
@@ -247,6 +306,6 @@ int ringcast_batch_end(struct ringcast *r)
 		return RINGCAST_MISUSE;
 	r->batching = false;
 	rc_client_window_close(r);
-	after_publish(r, false);
+	rc_client_after(r, false);
 	return r->state == RINGCAST_STATE_FAILED ? RINGCAST_FAILED : RINGCAST_OK;
 }

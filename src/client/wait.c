@@ -33,8 +33,11 @@ int ringcast_want(const struct ringcast *r)
 		return RINGCAST_WANT_WRITE;
 	if (r->tls && rc_client_tls_wants_write(r->tls))
 		return RINGCAST_WANT_READ | RINGCAST_WANT_WRITE;
+	/* More would only lie there. */
+	if (r->stalled && r->rx_len == r->o.receive_bytes)
+		return RINGCAST_WANT_WRITE;
 	return RINGCAST_WANT_READ |
-	       (r->ctl_len > r->ctl_off || rc_client_sendable(r) ? RINGCAST_WANT_WRITE : 0);
+	       (rc_client_control_waits(r) || rc_client_sendable(r) ? RINGCAST_WANT_WRITE : 0);
 }
 
 static int until(uint64_t due, uint64_t now)
@@ -49,7 +52,7 @@ int ringcast_timeout(const struct ringcast *r)
 	uint64_t now = rc_client_now_ms();
 
 	/* What TLS has in hand the descriptor does not show. */
-	if (r->connected && r->tls && r->rx_len < sizeof(r->rx) && rc_client_tls_holds(r->tls))
+	if (r->connected && r->tls && r->rx_len < r->o.receive_bytes && rc_client_tls_holds(r->tls))
 		return 0;
 	switch (r->state) {
 	case RINGCAST_STATE_WAITING:
@@ -60,11 +63,15 @@ int ringcast_timeout(const struct ringcast *r)
 		return until(r->since_ms + (uint64_t)r->o.connect_timeout_ms, now);
 	case RINGCAST_STATE_READY:
 		/* Held back for more to come; a socket that is full says by itself when it is not. */
-		if (r->unblocked && rc_client_sendable(r))
+		if (r->unblocked && (rc_client_sendable(r) || rc_client_control_waits(r)))
 			return 0;
-		if (!rc_client_due(r) || r->o.ack_timeout_ms < 0)
+		if (r->o.ack_timeout_ms < 0)
 			return -1;
-		return until(r->since_ms + (uint64_t)r->o.ack_timeout_ms, now);
+		if (rc_client_due(r))
+			return until(r->since_ms + (uint64_t)r->o.ack_timeout_ms, now);
+		if (rc_client_listens(r))
+			return until(r->heard_ms + (uint64_t)r->o.ack_timeout_ms, now);
+		return -1;
 	case RINGCAST_STATE_FAILED:
 	default:
 		return -1;
@@ -115,6 +122,13 @@ int ringcast_poll(struct ringcast *r, int timeout_ms)
 	return r->state == RINGCAST_STATE_FAILED ? RINGCAST_FAILED : RINGCAST_OK;
 }
 
+/* They are for this connection alone, so without one nothing does. */
+static bool replies_wait(const struct ringcast *r)
+{
+	return r->state == RINGCAST_STATE_READY &&
+	       (rc_client_control_waits(r) || (r->tls && rc_client_tls_wants_write(r->tls)));
+}
+
 int ringcast_flush(struct ringcast *r, int timeout_ms)
 {
 	uint64_t since;
@@ -123,13 +137,13 @@ int ringcast_flush(struct ringcast *r, int timeout_ms)
 		return RINGCAST_MISUSE;
 	rc_client_window_close(r);
 	since = rc_client_now_ms();
-	while (r->events != 0) {
+	while (r->events != 0 || replies_wait(r)) {
 		int left = rc_client_left(since, timeout_ms);
 
 		if (r->state == RINGCAST_STATE_FAILED)
 			return RINGCAST_FAILED;
 		(void)rc_client_turn(r, left);
-		if (left == 0 && r->events != 0)
+		if (left == 0 && (r->events != 0 || replies_wait(r)))
 			return r->state == RINGCAST_STATE_FAILED ? RINGCAST_FAILED
 								 : RINGCAST_TIMEOUT;
 	}

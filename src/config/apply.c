@@ -118,8 +118,22 @@ uint32_t rc_config_namespace_get(
 	return c->namespace_count;
 }
 
+bool rc_config_deflates(const struct rc_config *c)
+{
+	for (uint32_t i = 0; i <= c->namespace_count; i++) {
+		if (c->ns[i].deflate)
+			return true;
+	}
+	return false;
+}
+
 uint32_t rc_config_namespace(const struct rc_config *c, struct rc_str channel)
 {
+	/* The dead letters of a channel are kept as its events are. */
+	if (rc_str_starts(channel, RC_STR("$dead:"))) {
+		channel.ptr += 6;
+		channel.len -= 6;
+	}
 	const char *colon = channel.len ? memchr(channel.ptr, ':', channel.len) : NULL;
 	size_t len = colon ? (size_t)(colon - channel.ptr) : 0;
 

@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "base/logline.h"
+#include "base/netset.h"
 #include "config/address.h"
 #include "config/report.h"
 
@@ -27,8 +28,8 @@
 #define RC_CONFIG_TEXT_SIZE 160
 #define RC_CONFIG_NAME_SIZE 64
 /* At least as many as the table has rows (asserted there). */
-#define RC_CONFIG_OPTIONS_MAX    112
-#define RC_CONFIG_NS_OPTIONS_MAX 16
+#define RC_CONFIG_OPTIONS_MAX    192
+#define RC_CONFIG_NS_OPTIONS_MAX 32
 
 /* A constant and no option: what a client may ask of the echo endpoint. */
 #define RC_CONFIG_ECHO_MESSAGES_PER_SECOND 20000
@@ -44,9 +45,54 @@ enum rc_config_slow {
 /* What a new subscriber gets at once. */
 enum rc_config_first { RC_CONFIG_FIRST_NONE, RC_CONFIG_FIRST_LATEST };
 
+/* PROXY headers at a listener. */
+enum rc_config_proxy { RC_CONFIG_PROXY_OFF, RC_CONFIG_PROXY_OPTIONAL, RC_CONFIG_PROXY_REQUIRED };
+/* Which header of a request says for whom a trusted proxy asks. */
+enum rc_config_forwarded {
+	RC_CONFIG_FORWARDED_OFF,
+	RC_CONFIG_FORWARDED_X,
+	RC_CONFIG_FORWARDED_RFC7239,
+};
+/* auto = where clients have tokens */
+enum rc_config_check { RC_CONFIG_CHECK_AUTO, RC_CONFIG_CHECK_YES, RC_CONFIG_CHECK_NO };
+/* To whom a namespace grants something without asking for a claim of his token. A claim grants it unless it is NOBODY. */
+enum rc_config_allow {
+	RC_CONFIG_ALLOW_AUTO,
+	RC_CONFIG_ALLOW_ANYONE,
+	RC_CONFIG_ALLOW_USER,
+	RC_CONFIG_ALLOW_OWN,
+	RC_CONFIG_ALLOW_TOKEN,
+	RC_CONFIG_ALLOW_NOBODY,
+};
+
+/* Who may send commands; the claim `commands` grants it unless it is NOBODY. */
+enum rc_config_command {
+	RC_CONFIG_COMMAND_AUTO,
+	RC_CONFIG_COMMAND_ANYONE,
+	RC_CONFIG_COMMAND_USER,
+	RC_CONFIG_COMMAND_TOKEN,
+	RC_CONFIG_COMMAND_NOBODY,
+};
+
+/* What payloads a namespace takes. */
+enum rc_config_payload { RC_CONFIG_PAYLOAD_ANY, RC_CONFIG_PAYLOAD_JSON };
+
 enum rc_config_ask { RC_CONFIG_ASK_NO, RC_CONFIG_ASK_OPTIONAL, RC_CONFIG_ASK_REQUIRED };
+enum rc_config_over { RC_CONFIG_OVER_REFUSE, RC_CONFIG_OVER_REPLACE };
 enum rc_config_open { RC_CONFIG_OPEN_AUTO, RC_CONFIG_OPEN_YES, RC_CONFIG_OPEN_NO };
 enum rc_config_kernel { RC_CONFIG_KERNEL_AUTO, RC_CONFIG_KERNEL_YES, RC_CONFIG_KERNEL_NO };
+
+/* What a key is for. */
+enum rc_config_hmac { RC_CONFIG_HS256, RC_CONFIG_HS384, RC_CONFIG_HS512 };
+enum rc_config_public {
+	RC_CONFIG_ALG_AUTO,
+	RC_CONFIG_RS256,
+	RC_CONFIG_PS256,
+	RC_CONFIG_ES256,
+	RC_CONFIG_EDDSA
+};
+
+enum rc_config_log { RC_CONFIG_LOG_TEXT, RC_CONFIG_LOG_JSON };
 
 enum rc_config_huge { RC_CONFIG_HUGE_AUTO, RC_CONFIG_HUGE_YES, RC_CONFIG_HUGE_NO };
 
@@ -76,11 +122,25 @@ struct rc_config_namespace {
 	uint32_t slow_policy; /* enum rc_config_slow */
 	char slow_key[RC_CONFIG_NAME_SIZE + 1];
 	bool raw;
+	bool trace;
+	bool deflate;
 	uint32_t channel_ttl_ms;
 	uint32_t history_size; /* events; 0 = none */
 	uint32_t history_bytes;
 	uint32_t history_ttl_ms;
 	uint32_t on_subscribe; /* enum rc_config_first */
+	bool presence;
+	bool join_leave;
+	uint32_t presence_linger_ms;
+	uint32_t presence_max; /* users */
+	uint32_t presence_interval_ms;
+	uint32_t allow_subscribe, allow_publish, allow_history,
+		allow_presence; /* enum rc_config_allow */
+	uint32_t payload;       /* enum rc_config_payload */
+	uint32_t payload_max;   /* bytes; 0 = max_message alone */
+	char schema[RC_CONFIG_TEXT_SIZE];
+	char events
+		[RC_CONFIG_TEXT_SIZE]; /* names, also with a `*` at the end; separated by commas or spaces */
 	struct rc_config_origin origin[RC_CONFIG_NS_OPTIONS_MAX];
 };
 
@@ -93,9 +153,20 @@ struct rc_config {
 	uint32_t max_clients; /* all shards together */
 	uint32_t max_message; /* bytes of a publisher's event payload */
 	uint32_t client_message_max;
+	uint32_t deflate_level;
+	uint32_t deflate_min;  /* bytes */
 	uint32_t max_channels; /* all shards together */
 	uint32_t max_channels_per_client;
+	uint32_t max_views; /* all shards together */
+	uint32_t max_views_per_client;
+	uint32_t view_bytes;
 	uint32_t max_patterns;
+	uint32_t max_presence;  /* all shards together */
+	uint32_t max_consumers; /* all shards together */
+	uint32_t max_consumers_per_user;
+	uint32_t ack_ttl_ms;
+	uint32_t ack_timeout_max_ms, ack_retries_max, ack_window_max;
+	uint32_t ack_window_bytes;
 	uint32_t request_head_max;
 	uint32_t handshake_timeout_ms;
 	uint32_t heartbeat_ms;
@@ -118,6 +189,13 @@ struct rc_config {
 	uint32_t send_budget;
 	char counters[RC_CONFIG_TEXT_SIZE]; /* "auto" or a path */
 	uint32_t log_level;                 /* enum rc_level */
+	char trusted_proxies[RC_CONFIG_TEXT_SIZE];
+	char trusted_proxies_file[RC_CONFIG_TEXT_SIZE];
+	struct rc_netset trusted; /* no option: what the two of them list, after finish */
+	uint32_t proxy_protocol;  /* enum rc_config_proxy; so the others */
+	bool insecure;
+	uint32_t rtt_fair_ms, rtt_poor_ms;
+	uint32_t reconnect_spike; /* users in a second; 0 = off */
 
 	/* [ingest] */
 	struct rc_address ingest_listen;
@@ -129,6 +207,7 @@ struct rc_config {
 	uint32_t ingest_window;
 	uint32_t ingest_frame_max;
 	bool ingest_open;
+	uint32_t ingest_proxy_protocol;
 
 	/* [tls]: on when a certificate is named */
 	struct rc_address tls_listen;
@@ -147,13 +226,17 @@ struct rc_config {
 	uint32_t tls_max_handshakes_per_address;
 	uint32_t tls_handshake_budget_us; /* per turn of a shard */
 	uint32_t tls_renew_records;
+	uint32_t tls_proxy_protocol, tls_ingest_proxy_protocol;
 
 	/* [http] */
 	uint32_t http_body_max;
 	uint64_t http_body_memory; /* all shards together; 0 = an eighth of memory */
 	uint32_t http_body_timeout_ms;
 	uint32_t http_idle_timeout_ms;
-	char http_origins[RC_CONFIG_TEXT_SIZE]; /* separated by commas or spaces */
+	char http_origins
+		[RC_CONFIG_TEXT_SIZE]; /* separated by commas or spaces; in lower case after finish */
+	uint32_t http_origin_check;    /* enum rc_config_check */
+	uint32_t http_forwarded;       /* enum rc_config_forwarded */
 	uint32_t http_publish_max;
 	uint32_t http_idempotency_ttl_ms;
 	uint32_t http_idempotency_keys; /* all shards together */
@@ -163,6 +246,73 @@ struct rc_config {
 	char admin_token[RC_CONFIG_TEXT_SIZE]; /* after finish: also what token_file held */
 	char admin_token_file[RC_CONFIG_TEXT_SIZE];
 	uint32_t admin_open_on_loopback; /* enum rc_config_open */
+	uint32_t admin_proxy_protocol;
+
+	/* [auth]: the keys of tokens, what is asked of them, how they come */
+	char auth_hmac_secret[RC_CONFIG_TEXT_SIZE];
+	char auth_hmac_secret_file[RC_CONFIG_TEXT_SIZE];
+	uint32_t auth_hmac_algorithm; /* enum rc_config_hmac */
+	char auth_public_key[RC_CONFIG_TEXT_SIZE];
+	uint32_t auth_public_key_algorithm; /* enum rc_config_public */
+	char auth_jwks[RC_CONFIG_TEXT_SIZE];
+	uint32_t auth_token_max;
+	char auth_user_claim[RC_CONFIG_NAME_SIZE + 1];
+	char auth_issuer[RC_CONFIG_TEXT_SIZE];   /* separated by commas or spaces */
+	char auth_audience[RC_CONFIG_TEXT_SIZE]; /* the same */
+	uint32_t auth_leeway_ms;
+	bool auth_require_expiry;
+	char auth_cookie[RC_CONFIG_NAME_SIZE + 1];
+	bool auth_token_in_query;
+	uint32_t
+		auth_anonymous; /* enum rc_config_open; rc_config_anonymous() says what it comes to */
+	uint32_t auth_timeout_ms;
+	char auth_services[RC_CONFIG_TEXT_SIZE];
+	uint32_t auth_allow_command; /* enum rc_config_command */
+
+	/* [backends] */
+	uint32_t command_timeout_ms;
+	uint32_t max_commands;  /* all shards together */
+	uint32_t command_queue; /* of them */
+	uint32_t credit_max;
+	uint32_t max_backends;
+
+	/* [webhooks] */
+	char webhook_url[RC_CONFIG_TEXT_SIZE];        /* "" = none */
+	char webhook_types[RC_CONFIG_TEXT_SIZE];      /* separated by commas or spaces */
+	char webhook_idempotent[RC_CONFIG_TEXT_SIZE]; /* the same */
+	char webhook_secret_file[RC_CONFIG_TEXT_SIZE];
+	uint32_t webhook_timeout_ms;
+	uint32_t webhook_connections;
+	uint32_t webhook_retries;
+	uint32_t webhook_backoff_ms;
+	uint32_t webhook_answer_max;
+	uint32_t webhook_event_queue;
+	uint32_t webhook_resolve_ms;
+
+	/* [limits]: 0 = no limit. Rates are per second. */
+	bool limit_exempt_loopback;
+	uint32_t limit_ipv6_prefix;
+	uint32_t limit_connections_per_address;
+	uint32_t limit_accept_rate, limit_accept_burst;
+	uint32_t limit_accept_rate_per_address, limit_accept_burst_per_address;
+	uint32_t limit_handshake_rate, limit_handshake_burst;
+	uint32_t limit_handshake_rate_per_address, limit_handshake_burst_per_address;
+	uint32_t limit_max_unauthenticated; /* all shards together */
+	uint32_t limit_request_rate_per_address, limit_request_burst_per_address;
+	uint32_t limit_auth_failures, limit_auth_failures_window_ms;
+	uint32_t limit_message_rate, limit_message_burst;
+	uint32_t limit_byte_rate, limit_byte_burst;
+	uint32_t limit_subscribe_rate, limit_subscribe_burst; /* channels */
+	uint32_t limit_publish_rate, limit_publish_burst;
+	uint32_t limit_command_rate, limit_command_burst;
+	uint32_t limit_grace_ms;
+	uint32_t limit_message_timeout_ms;
+	uint32_t limit_max_connections_per_user; /* 0 = unlimited */
+	uint32_t limit_over_connections;         /* enum rc_config_over */
+
+	/* [log] */
+	uint32_t log_format;                  /* enum rc_config_log */
+	char log_access[RC_CONFIG_TEXT_SIZE]; /* "none", "stderr" or a path */
 
 	/* [echo] */
 	bool echo;
@@ -221,8 +371,15 @@ int rc_config_check_memory(
 int rc_config_load(struct rc_config *c, int argc, char *const *argv, char *const *env,
 	struct rc_config_args *args, struct rc_config_report *r) RC_MUST_USE;
 
-/* Index into c->ns for a channel's name: the namespace NAME holds for "NAME:…". 0 = the default one. Any thread. */
+/* Index into c->ns for a channel's name: the namespace NAME holds for "NAME:…", and for "$dead:NAME:…". 0 = the default one. Any thread. */
 uint32_t rc_config_namespace(const struct rc_config *c, struct rc_str channel);
+
+/* Whether any namespace deflates. */
+bool rc_config_deflates(const struct rc_config *c);
+/* Whether [auth] names any key of tokens. */
+bool rc_config_has_keys(const struct rc_config *c);
+/* Whether clients without a token are let in. */
+bool rc_config_anonymous(const struct rc_config *c);
 
 /* The effective values, each with where it came from; can be read back as a file. Secrets are starred and commented out. */
 void rc_config_print(const struct rc_config *c, FILE *out);

@@ -45,28 +45,30 @@ static bool same_name(const char *name, const char *variable)
 	return *name == *variable;
 }
 
-/* Row of the namespace option at the end of "CHAT_LAG_BYTES", with the name in front of it. */
+/* Row of the namespace option at the end of "CHAT_LAG_BYTES", with the name in front of it; the longest where one option ends like another. */
 static uint32_t find_namespace_row(const char *text, char name[RC_CONFIG_NAME_SIZE])
 {
-	size_t len = strlen(text);
+	size_t len = strlen(text), longest = 0;
+	uint32_t found = RC_NONE;
 
 	for (uint32_t row = rc_option_first_namespace(); row < rc_option_count; row++) {
 		const char *key = rc_options[row].key;
 		size_t key_len = strlen(key);
+		size_t name_len = len - key_len - 1;
 
-		if (len < key_len || strcasecmp(text + len - key_len, key) != 0)
+		if (len < key_len || strcasecmp(text + len - key_len, key) != 0 ||
+			key_len < longest)
 			continue;
-		if (len == key_len) {
-			name[0] = 0;
-			return row;
-		}
-		if (text[len - key_len - 1] != '_' || len - key_len - 1 >= RC_CONFIG_NAME_SIZE)
+		if (len == key_len)
+			name_len = 0;
+		else if (text[name_len] != '_' || name_len >= RC_CONFIG_NAME_SIZE)
 			continue;
-		memcpy(name, text, len - key_len - 1);
-		name[len - key_len - 1] = 0;
-		return row;
+		memcpy(name, text, name_len);
+		name[name_len] = 0;
+		found = row;
+		longest = key_len;
 	}
-	return RC_NONE;
+	return found;
 }
 
 static uint32_t find_namespace(

@@ -70,8 +70,8 @@ static void unknown_section(struct reading *f, const char *name)
 			where(f, at), name, nearest.best);
 	else
 		rc_config_report_error(f->r,
-			"%s: unknown section [%s]; there are [server], [ingest], [tls], [http], [admin], [echo] "
-			"and [namespace NAME]",
+			"%s: unknown section [%s]; there are [server], [ingest], [tls], [http], [admin], [auth], "
+			"[limits], [log], [echo] and [namespace NAME]",
 			where(f, at), name);
 }
 

@@ -8,12 +8,16 @@
 #include <sys/stat.h>
 
 #include "config/apply.h"
+#include "config/authrules.h"
+#include "config/webhookrules.h"
+#include "config/edgerules.h"
 #include "config/listeners.h"
 #include "config/tlsrules.h"
 #include "config/value.h"
 
 #define FRAME_OVERHEAD   1024 /* what a frame holds besides the largest payload */
 #define FRAMES_PER_SHARD 4
+#define PRESENCE_LAG_MIN 32768 /* two joins of the largest size */
 
 static void inherit(struct rc_config *c)
 {
@@ -105,6 +109,38 @@ static void bytes_text(uint64_t bytes, char out[RC_VALUE_TEXT_SIZE])
 	rc_value_format_number(&rc_options[rc_option_find("server", "memory")], bytes, out);
 }
 
+/* What the gateway itself says in a channel must have a place in it. */
+static void check_presence(
+	const struct rc_config_namespace *ns, uint32_t i, struct rc_config_report *r)
+{
+	char have[RC_VALUE_TEXT_SIZE], need[RC_VALUE_TEXT_SIZE];
+
+	if (!ns->join_leave)
+		return;
+	if (!ns->presence)
+		rc_config_report_error(r,
+			"[namespace%s%s] join_leave needs presence: set presence = yes",
+			i ? " " : "", ns->name);
+	if (ns->raw)
+		rc_config_report_error(r,
+			"[namespace%s%s] join_leave = yes and raw = yes exclude each other: clients that "
+			"see the publisher's bytes only could not tell them from joins; set one to no",
+			i ? " " : "", ns->name);
+	if (ns->slow_policy == RC_CONFIG_SLOW_LATEST || ns->on_subscribe == RC_CONFIG_FIRST_LATEST)
+		rc_config_report_error(r,
+			"[namespace%s%s] join_leave = yes does not go with slow_policy or on_subscribe = "
+			"latest: the latest event would be somebody's join; set join_leave to no",
+			i ? " " : "", ns->name);
+	if (ns->lag_bytes < PRESENCE_LAG_MIN) {
+		bytes_text(ns->lag_bytes, have);
+		bytes_text(PRESENCE_LAG_MIN, need);
+		rc_config_report_error(r,
+			"[namespace%s%s] lag_bytes = %s is too little for join_leave: set lag_bytes to "
+			"at least %s",
+			i ? " " : "", ns->name, have, need);
+	}
+}
+
 static void check_sizes(const struct rc_config *c, struct rc_config_report *r)
 {
 	char have[RC_VALUE_TEXT_SIZE], need[RC_VALUE_TEXT_SIZE], message[RC_VALUE_TEXT_SIZE];
@@ -143,6 +179,8 @@ static void check_sizes(const struct rc_config *c, struct rc_config_report *r)
 				"history_size to 1 at least",
 				i ? " " : "", ns->name);
 	}
+	for (uint32_t i = 0; i <= c->namespace_count; i++)
+		check_presence(&c->ns[i], i, r);
 	/* The rest is for what goes out, and for those who are behind. */
 	if (c->history_memory > c->memory / 8 * 5) {
 		bytes_text(c->history_memory, have);
@@ -232,8 +270,11 @@ int rc_config_finish(struct rc_config *c, struct rc_config_report *r)
 		return -1;
 	settle_token(c, &(struct token){"ingest", c->ingest_token, c->ingest_token_file}, r);
 	settle_token(c, &(struct token){"admin", c->admin_token, c->admin_token_file}, r);
+	rc_config_check_edge(c, r);
 	rc_config_check_listeners(c, r);
 	rc_config_check_tls(c, r);
+	rc_config_check_auth(c, r);
+	rc_config_check_webhooks(c, r);
 	check_sizes(c, r);
 	check_shards(c, r);
 	(void)!rc_config_check_memory(c, shards, r);

@@ -10,11 +10,15 @@ uint32_t rc_config_listeners(
 	const struct rc_config *c, struct rc_config_listener out[RC_CONFIG_LISTENERS_MAX])
 {
 	const struct rc_config_listener all[RC_CONFIG_LISTENERS_MAX] = {
-		{"server", "listen", &c->listen, false, false},
-		{"ingest", "listen", &c->ingest_listen, false, true},
-		{"tls", "listen", &c->tls_listen, true, false},
-		{"tls", "ingest_listen", &c->tls_ingest_listen, true, true},
-		{"admin", "listen", &c->admin_listen, false, false},
+		{"server", "listen", &c->listen, false, false, c->proxy_protocol, "proxy_protocol"},
+		{"ingest", "listen", &c->ingest_listen, false, true, c->ingest_proxy_protocol,
+			"proxy_protocol"},
+		{"tls", "listen", &c->tls_listen, true, false, c->tls_proxy_protocol,
+			"proxy_protocol"},
+		{"tls", "ingest_listen", &c->tls_ingest_listen, true, true,
+			c->tls_ingest_proxy_protocol, "ingest_proxy_protocol"},
+		{"admin", "listen", &c->admin_listen, false, false, c->admin_proxy_protocol,
+			"proxy_protocol"},
 	};
 	uint32_t count = 0;
 
@@ -44,13 +48,13 @@ static void check_exposed_publishers(const struct rc_config *c, const struct rc_
 {
 	bool proven = l->tls && c->tls_publishers == RC_CONFIG_ASK_REQUIRED;
 
-	if (c->ingest_token[0] && !l->tls)
+	if ((c->ingest_token[0] || c->auth_services[0]) && !l->tls)
 		rc_config_report_warning(r,
 			"publishers send the token to [ingest] listen = %s in clear, for everybody on the "
 			"way to read: take them in at [tls] ingest_listen and set [ingest] listen = none, "
 			"unless you trust the network between",
 			address);
-	if (c->ingest_token[0] || proven)
+	if (c->ingest_token[0] || c->auth_services[0] || proven)
 		return;
 	if (c->ingest_open)
 		rc_config_report_warning(r,
@@ -70,13 +74,31 @@ static void check_exposed_publishers(const struct rc_config *c, const struct rc_
 			address);
 }
 
+/* The same for who reads. */
+static void check_exposed_clients(const struct rc_config *c, const struct rc_config_listener *l,
+	const char *address, struct rc_config_report *r)
+{
+	if (rc_config_has_keys(c) || (l->tls && c->tls_clients == RC_CONFIG_ASK_REQUIRED))
+		return;
+	if (c->insecure)
+		rc_config_report_warning(r,
+			"[%s] is insecure: everybody who reaches %s may read every channel",
+			l->section, address);
+	else
+		rc_config_report_error(r,
+			"[%s] listen = %s lets everybody who reaches it read every channel: set "
+			"hmac_secret_file, public_key or jwks in [auth], or listen on 127.0.0.1, or, on a "
+			"network that you trust, set insecure = yes in [server]",
+			l->section, address);
+}
+
 /* The admin's port is [admin] listen, or those of the clients where there is none. */
 static void check_admin_in_clear(const struct rc_config *c, const struct rc_config_listener *l,
 	const char *address, struct rc_config_report *r)
 {
 	bool admin = c->admin_listen.family ? l->address == &c->admin_listen : !l->publishers;
 
-	if (c->admin_token[0] && admin && !l->tls)
+	if ((c->admin_token[0] || c->auth_services[0]) && admin && !l->tls)
 		rc_config_report_warning(r,
 			"the admin token is sent to [%s] %s = %s in clear, for everybody on the way to "
 			"read: set [admin] listen to an address of the loopback, unless you trust the "
@@ -117,6 +139,8 @@ void rc_config_check_listeners(const struct rc_config *c, struct rc_config_repor
 		rc_address_format(open[i].address, address);
 		if (open[i].publishers)
 			check_exposed_publishers(c, &open[i], address, r);
+		else
+			check_exposed_clients(c, &open[i], address, r);
 		check_way_round_certificates(c, &open[i], address, r);
 		check_admin_in_clear(c, &open[i], address, r);
 	}

@@ -14,6 +14,8 @@ struct rc_config_listener {
 	const char *section, *key; /* the option that it comes from */
 	const struct rc_address *address;
 	bool tls, publishers;
+	uint32_t proxy;        /* enum rc_config_proxy */
+	const char *proxy_key; /* that says so */
 };
 
 /* Those that are opened: an address that is not none, and of section [tls] only with a certificate. Returns how many. */

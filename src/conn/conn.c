@@ -13,7 +13,7 @@ static struct rc_io_tag tag_of(const struct rc_conns *cs, const struct rc_conn *
 
 size_t rc_conns_bytes(uint32_t count_max)
 {
-	return (size_t)count_max * sizeof(struct rc_conn);
+	return (size_t)count_max * (sizeof(struct rc_conn) + sizeof(struct rc_conn_aside));
 }
 
 void rc_conns_init(struct rc_conns *cs, void *memory, uint32_t count_max, struct rc_io *io,
@@ -22,6 +22,7 @@ void rc_conns_init(struct rc_conns *cs, void *memory, uint32_t count_max, struct
 {
 	memset(cs, 0, sizeof(*cs));
 	cs->at = memory;
+	cs->aside = (struct rc_conn_aside *)(void *)(cs->at + count_max);
 	cs->count_max = count_max;
 	cs->free_first = RC_NONE;
 	cs->ready_first = cs->ready_last = RC_NONE;
@@ -54,10 +55,16 @@ struct rc_conn *rc_conn_open(struct rc_conns *cs, int fd, enum rc_conn_kind kind
 	memset(c, 0, sizeof(*c));
 	c->generation = generation;
 	c->fd = fd;
-	c->kind = (uint8_t)kind;
+	c->kind = (unsigned char)(kind & 15);
 	c->state = RC_CONN_OPEN;
 	c->subs = c->listed = c->requests = c->ready_next = c->mid_sub = RC_NONE;
-	c->heard_tick = c->opened_tick = cs->tick;
+	c->heard_tick = cs->tick;
+	cs->aside[slot] = (struct rc_conn_aside){
+		.opened_tick = cs->tick,
+		.session = RC_NONE,
+		.address = RC_NONE,
+		.meter = RC_NONE,
+	};
 	cs->open++;
 	return c;
 }
@@ -281,18 +288,24 @@ void rc_conn_send(struct rc_conns *cs, struct rc_conn *c, enum rc_conn_send kind
 		rc_conn_hand_over(cs, c, bytes, len);
 }
 
-uint64_t rc_conn_address_hash(const struct rc_conn *c, const struct rc_hash_key *key)
+int rc_conn_peek(const struct rc_conn *c, void *out, uint32_t size)
 {
-	uint8_t address[16];
-	size_t len = rc_socket_peer_address(c->fd, address);
-
-	return rc_hash(key, address, RC_MIN(len, (size_t)8));
+	return (int)rc_socket_peek(c->fd, out, size);
 }
 
-void rc_conn_peer(const struct rc_conn *c, char out[RC_CONN_PEER_TEXT])
+int rc_conn_take(const struct rc_conn *c, void *out, uint32_t size)
 {
-	_Static_assert(RC_CONN_PEER_TEXT >= RC_SOCKET_TEXT, "room for an address");
-	rc_socket_peer(c->fd, out);
+	return (int)rc_socket_read(c->fd, out, size);
+}
+
+void rc_conn_wake_at(const struct rc_conn *c, uint32_t bytes)
+{
+	rc_socket_wake_at(c->fd, bytes);
+}
+
+bool rc_conn_traffic(const struct rc_conn *c, struct rc_tcp_info *out)
+{
+	return rc_tcp_info(c->fd, out);
 }
 
 void rc_conn_wait_readable(struct rc_conns *cs, struct rc_conn *c)
@@ -305,6 +318,22 @@ void rc_conn_wait_writable(struct rc_conns *cs, struct rc_conn *c)
 {
 	c->inflight++;
 	rc_io_poll_out(cs->io, c->fd, tag_of(cs, c));
+}
+
+struct rc_conn *rc_conn_connect(
+	struct rc_conns *cs, enum rc_conn_kind kind, const struct sockaddr *address, socklen_t len)
+{
+	int fd = rc_socket_open(address->sa_family);
+	struct rc_conn *c = fd < 0 ? NULL : rc_conn_open(cs, fd, kind);
+
+	if (!c) {
+		if (fd >= 0)
+			rc_io_close_fd(cs->io, fd);
+		return NULL;
+	}
+	c->inflight++;
+	rc_io_connect(cs->io, fd, tag_of(cs, c), address, len);
+	return c;
 }
 
 void rc_conn_hold(struct rc_conn *c)
@@ -369,10 +398,9 @@ void rc_conn_flushed(struct rc_conns *cs, struct rc_conn *c)
 		rc_conn_recv(cs, c, RC_IO_SMALL, RC_IO_ONCE);
 }
 
-void rc_conn_kill(struct rc_conns *cs, struct rc_conn *c)
+/* All that it holds is given back; its descriptor and slot follow when nothing is in flight any more. */
+static void give_back(struct rc_conns *cs, struct rc_conn *c)
 {
-	if (c->state == RC_CONN_DEAD || c->state == RC_CONN_FREE)
-		return;
 	c->state = RC_CONN_DEAD;
 	rc_wheel_cancel(&cs->wheel, rc_conn_slot(cs, c));
 	cs->events.gone(cs->events.ctx, c);
@@ -382,9 +410,47 @@ void rc_conn_kill(struct rc_conns *cs, struct rc_conn *c)
 		rc_conn_used(cs, c, c->in_len);
 	if (c->flags & (RC_CONN_TLS | RC_CONN_KTLS))
 		rc_conn_tls_free(cs, c);
+}
+
+void rc_conn_kill(struct rc_conns *cs, struct rc_conn *c)
+{
+	if (c->state == RC_CONN_DEAD || c->state == RC_CONN_FREE)
+		return;
+	give_back(cs, c);
 	/* An armed receive or poll does not end by a close; it does by this. */
 	rc_socket_shutdown(c->fd);
 	rc_conn_reclaim(cs, c);
+}
+
+void rc_conn_abandon(struct rc_conns *cs, struct rc_conn *c)
+{
+	if (c->state == RC_CONN_DEAD || c->state == RC_CONN_FREE)
+		return;
+	/* A shutdown would make some kernels connect once more. */
+	rc_io_cancel_connect(cs->io, tag_of(cs, c));
+	give_back(cs, c);
+	rc_conn_reclaim(cs, c);
+}
+
+void rc_conn_reset(struct rc_conns *cs, struct rc_conn *c)
+{
+	RC_ASSERT(c->state == RC_CONN_OPEN && c->inflight == 0);
+	rc_socket_reset_on_close(c->fd);
+	give_back(cs, c);
+	/* A shutdown would say goodbye properly. */
+	rc_conn_reclaim(cs, c);
+}
+
+void rc_conn_turn_away(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len)
+{
+	unsigned char came[2048];
+	/* What came is taken, whatever it is: on what is left unread the kernel would answer with a reset. */
+	ssize_t taken = rc_socket_read(c->fd, came, sizeof(came));
+
+	(void)taken;
+	if (len)
+		rc_socket_send_now(c->fd, bytes, len);
+	rc_conn_kill(cs, c);
 }
 
 void rc_conn_landed(struct rc_conns *cs, struct rc_conn *c)

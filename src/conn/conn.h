@@ -17,10 +17,13 @@
 #ifndef RC_CONN_CONN_H
 #define RC_CONN_CONN_H
 
+#include <sys/socket.h>
+
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/wheel.h"
 #include "io/io.h"
+#include "io/tcpinfo.h"
 #include "mem/pool.h"
 #include "ops/counters.h"
 
@@ -33,6 +36,8 @@ enum rc_conn_kind {
 	RC_CONN_INGEST,
 	RC_CONN_HANDSHAKE,
 	RC_CONN_SSE,
+	RC_CONN_PROXY,   /* a PROXY header may come first */
+	RC_CONN_WEBHOOK, /* opened by the gateway itself */
 };
 
 enum rc_conn_state {
@@ -59,6 +64,7 @@ enum rc_conn_flags {
 	RC_CONN_SPENT = 4096, /* its keys have made as many records as they may */
 	RC_CONN_NOTIFIED =
 		8192, /* no more is read: close_notify, or keys that the kernel can't take */
+	RC_CONN_LOGGED = 32768,    /* its end was told: the access log, backends */
 	RC_CONN_REPLAYING = 16384, /* when `out` is empty it gets more of what it missed */
 };
 
@@ -72,6 +78,7 @@ struct rc_conn {
 			uint32_t next; /* in the queue of those to go on with */
 			uint32_t cell; /* where its address is counted */
 		} shake;               /* while the TLS handshake lasts */
+		uint32_t awaited;      /* bytes, while a PROXY header is not whole */
 	};
 	unsigned char *out;
 	unsigned char *in;
@@ -94,13 +101,26 @@ struct rc_conn {
 	uint32_t blocked_tick; /* since when it is BLOCKED */
 	uint16_t flags;
 	uint16_t stage; /* the protocol's own small state */
-	uint8_t kind;
+	uint8_t kind : 4;
+	uint8_t window_bits : 4; /* a WebSocket with permessage-deflate: of what it is sent; 0: none */
 	uint8_t state;
 	uint8_t send_kind;
-	uint8_t inflight; /* requests that the kernel holds */
-	uint32_t opened_tick;
+	uint8_t inflight;    /* requests that the kernel holds */
+	uint32_t events_out; /* sent to it; wraps */
 };
-_Static_assert(sizeof(struct rc_conn) <= 144, "what every connection costs");
+_Static_assert(sizeof(struct rc_conn) <= 128,
+	"two cache lines are what a delivery touches of a connection");
+
+/* What no delivery touches, by the same slot. */
+struct rc_conn_aside {
+	uint32_t opened_tick;
+	uint32_t
+		session; /* what serve/ keeps of its client: an offset in the arena, in units of 16 bytes */
+	uint32_t address;     /* where its address is counted (serve/limits.h); RC_NONE: nowhere */
+	uint32_t meter;       /* that bounds what it sends */
+	uint32_t rtt_us;      /* of its heartbeats, smoothed; 0 = none was answered yet */
+	uint32_t messages_in; /* wraps */
+};
 
 struct rc_conns;
 
@@ -118,6 +138,7 @@ struct rc_conn_tls_shared;
 
 struct rc_conns {
 	struct rc_conn *at;
+	struct rc_conn_aside *aside;
 	uint32_t count_max;
 	uint32_t mark;
 	uint32_t free_first;
@@ -143,6 +164,11 @@ void rc_conns_init(struct rc_conns *cs, void *memory, uint32_t count_max, struct
 /* Takes the descriptor over. NULL when the table is full; the descriptor is the caller's still. */
 struct rc_conn *rc_conn_open(struct rc_conns *cs, int fd, enum rc_conn_kind kind) RC_MUST_USE;
 uint32_t rc_conn_slot(const struct rc_conns *cs, const struct rc_conn *c);
+static inline struct rc_conn_aside *rc_conn_aside(
+	const struct rc_conns *cs, const struct rc_conn *c)
+{
+	return &cs->aside[c - cs->at];
+}
 /* The connection, if slot and generation still name one that is not DEAD; else NULL. */
 struct rc_conn *rc_conn_get(const struct rc_conns *cs, uint32_t slot, uint32_t generation);
 /* The connection that a completion is for; NULL when it is not there any more. */
@@ -172,14 +198,22 @@ bool rc_conn_keep(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uin
 /* The first `len` bytes of `in` are used. */
 void rc_conn_used(struct rc_conns *cs, struct rc_conn *c, uint32_t len);
 
-/* Of the peer's address: of all of IPv4, of the first 64 bits of IPv6, which is what one customer has. */
-uint64_t rc_conn_address_hash(const struct rc_conn *c, const struct rc_hash_key *key);
-/* "address:port" of the peer; "?" when it is gone. */
-#define RC_CONN_PEER_TEXT 64
-void rc_conn_peer(const struct rc_conn *c, char out[RC_CONN_PEER_TEXT]);
+/* What has come and nobody has received, left where it is, or taken: bytes, 0 for the peer's end, -EAGAIN or another error. For the
+ * bytes that stand in front of the protocol. */
+int rc_conn_peek(const struct rc_conn *c, void *out, uint32_t size);
+int rc_conn_take(const struct rc_conn *c, void *out, uint32_t size);
+/* wait_readable then waits for so many bytes, or the peer's end; to be set back to 1. */
+void rc_conn_wake_at(const struct rc_conn *c, uint32_t bytes);
+/* What the kernel has counted; false: it is gone. */
+bool rc_conn_traffic(const struct rc_conn *c, struct rc_tcp_info *out) RC_MUST_USE;
 /* Polls, outside of receive and send: while a handshake lasts. */
 void rc_conn_wait_readable(struct rc_conns *cs, struct rc_conn *c);
 void rc_conn_wait_writable(struct rc_conns *cs, struct rc_conn *c);
+/* The gateway's own: RC_IO_CONNECT comes. The address stays until the next submit. NULL: no descriptor, or the table is full. */
+struct rc_conn *rc_conn_connect(struct rc_conns *cs, enum rc_conn_kind kind,
+	const struct sockaddr *address, socklen_t len) RC_MUST_USE;
+/* As rc_conn_kill, while it connects. */
+void rc_conn_abandon(struct rc_conns *cs, struct rc_conn *c);
 /* A request of our own making that keeps the slot from being used again until rc_conn_landed. */
 void rc_conn_hold(struct rc_conn *c);
 
@@ -204,6 +238,10 @@ void rc_conn_finish(struct rc_conns *cs, struct rc_conn *c);
 void rc_conn_flushed(struct rc_conns *cs, struct rc_conn *c);
 /* At once, whatever waits. */
 void rc_conn_kill(struct rc_conns *cs, struct rc_conn *c);
+/* So, with a reset, while nothing is in flight: for floods, which get no words. */
+void rc_conn_reset(struct rc_conns *cs, struct rc_conn *c);
+/* So, with a last word as far as the socket takes it, before anything was received: who is turned away holds no slot while it reads. */
+void rc_conn_turn_away(struct rc_conns *cs, struct rc_conn *c, const void *bytes, uint32_t len);
 /* A request came back; frees the slot when it was the last of a dead connection. */
 void rc_conn_landed(struct rc_conns *cs, struct rc_conn *c);
 

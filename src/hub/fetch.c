@@ -15,18 +15,22 @@ struct answer {
 	uint32_t events_left;
 };
 
-/* False: it is full. */
-static bool put(struct answer *a, const struct rc_log_frame *f, uint64_t offset)
+static const struct rc_str nobody = {NULL, 0};
+
+/* name: of its channel, where that is to be told. False: it is full. */
+static bool put(struct answer *a, const struct rc_log_frame *f, uint64_t offset, struct rc_str name)
 {
-	uint32_t need = (uint32_t)(sizeof(struct rc_fetched_frame) + rc_align_up(f->len, 8));
+	const struct rc_fetched_frame head = {
+		.stamp = f->stamp, .offset = offset, .len = f->len, .name_len = (uint32_t)name.len};
+	uint32_t need = (uint32_t)rc_fetched_frame_bytes(&head);
 
 	if (a->events_left == 0 ||
 		a->out.frames_len + need > (a->out.frames_len ? a->bytes_max : a->room))
 		return false;
 	unsigned char *at = a->h->fetch + a->out.frames_len;
-	*(struct rc_fetched_frame *)(void *)at =
-		(struct rc_fetched_frame){.stamp = f->stamp, .offset = offset, .len = f->len};
-	memcpy(at + sizeof(struct rc_fetched_frame), f->bytes, f->len);
+	memcpy(at, &head, sizeof(head));
+	memcpy(at + sizeof(head), f->bytes, f->len);
+	(void)rc_str_copy(at + sizeof(head) + f->len, name);
 	a->out.frames_len += need;
 	a->out.frames_count++;
 	a->events_left--;
@@ -167,7 +171,7 @@ static void put_latest(struct answer *a, const struct rc_replica *r, uint64_t fr
 			const struct rc_last_value *v = &r->last.entry[i];
 			f = (struct rc_log_frame){
 				.bytes = v->frame, .len = v->len, .stamp = v->stamp};
-			if (!put(a, &f, 0)) {
+			if (!put(a, &f, 0, nobody)) {
 				a->out.more = true;
 				return;
 			}
@@ -175,7 +179,7 @@ static void put_latest(struct answer *a, const struct rc_replica *r, uint64_t fr
 		}
 	} else if (a->out.first_offset) {
 		rc_log_frame_last(&r->log, &f);
-		(void)put(a, &f, r->offset);
+		(void)put(a, &f, r->offset, nobody);
 	}
 }
 
@@ -186,7 +190,7 @@ static void put_after(struct answer *a, const struct rc_replica *r, struct rc_hi
 
 	for (; offset <= r->offset; offset++) {
 		rc_log_frame_number(&r->log, rc_history_ordinal(r, offset), &f);
-		if (!put(a, &f, offset)) {
+		if (!put(a, &f, offset, nobody)) {
 			a->out.more = true;
 			return;
 		}
@@ -201,7 +205,7 @@ static void put_before(struct answer *a, const struct rc_replica *r, struct rc_h
 
 	for (uint64_t offset = a->out.next; offset > first; offset--) {
 		rc_log_frame_number(&r->log, rc_history_ordinal(r, offset - 1), &f);
-		if (!put(a, &f, offset - 1)) {
+		if (!put(a, &f, offset - 1, nobody)) {
 			a->out.more = true;
 			return;
 		}
@@ -398,7 +402,8 @@ static void fetch_many(struct answer *a, const struct rc_fetch *q)
 		const struct rc_replica *r = rc_hub_replica(h, top->replica);
 		struct rc_log_frame f;
 		rc_log_frame_number(&r->log, top->ordinal, &f);
-		if (!put(a, &f, rc_history_offset(r, top->ordinal))) {
+		if (!put(a, &f, rc_history_offset(r, top->ordinal),
+			    h->namespaces[r->ns].raw ? rc_replica_name(r) : nobody)) {
 			a->out.more = true;
 			return;
 		}
@@ -412,6 +417,15 @@ static void fetch_many(struct answer *a, const struct rc_fetch *q)
 		sift_down(h->sources, s.count, 0);
 	}
 	a->out.next = RC_MIN(q->until, h->stamp);
+}
+
+void rc_owner_look(struct rc_hub *h, const struct rc_fetch *q, struct rc_fetched *out)
+{
+	struct answer a = {.h = h};
+
+	RC_ASSERT(q->check && !q->broad);
+	fetch_one(&a, q);
+	*out = a.out;
 }
 
 bool rc_owner_fetch(struct rc_hub *h, const struct rc_fetch *q)

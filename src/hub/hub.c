@@ -17,6 +17,18 @@ enum part {
 	PART_PATTERN_FRAME,
 	PART_FETCH,
 	PART_SOURCES,
+	PART_HERES,
+	PART_HERE_CELLS,
+	PART_GUESTS,
+	PART_GUEST_CELLS,
+	PART_PRESENTS,
+	PART_USERS,
+	PART_USER_CELLS,
+	PART_PRESENCE_DATA,
+	PARTS_OF_PRESENCE,
+	PART_VIEW_HEAP = PARTS_OF_PRESENCE,
+	PART_DEFLATED,
+	PART_CONSUMERS,
 	PARTS
 };
 
@@ -31,6 +43,30 @@ static size_t fetch_bytes(const struct rc_hub_limits *l)
 	return rc_align_up(
 		RC_MAX((size_t)l->fetch_bytes, l->frame_max + sizeof(struct rc_fetched_frame) + 8),
 		8);
+}
+
+/* Of a gateway in which some namespace has presence. */
+static size_t presence_bytes(const struct rc_hub_limits *l, enum part part)
+{
+	switch (part) {
+	case PART_HERES:
+		return (size_t)l->replicas_max * sizeof(struct rc_here);
+	case PART_HERE_CELLS:
+		return cells_bytes(l->replicas_max);
+	case PART_GUESTS:
+		return (size_t)l->presence_max * sizeof(struct rc_guest);
+	case PART_GUEST_CELLS:
+	case PART_USER_CELLS:
+		return cells_bytes(l->presence_max);
+	case PART_PRESENTS:
+		return (size_t)l->owned_max * sizeof(struct rc_present);
+	case PART_USERS:
+		return (size_t)l->presence_max * sizeof(struct rc_present_user);
+	case PART_PRESENCE_DATA:
+		return RC_PRESENCE_DATA_MAX;
+	default:
+		return 0;
+	}
 }
 
 static size_t part_bytes(const struct rc_hub_limits *l, enum part part)
@@ -58,14 +94,33 @@ static size_t part_bytes(const struct rc_hub_limits *l, enum part part)
 		return l->frame_max;
 	case PART_PATTERN_FRAME:
 		return l->keeps_history ? l->frame_max + RC_STREAM_TEXT_MAX(l->shards) + 64 : 0;
+	case PART_VIEW_HEAP:
+		return (size_t)l->replicas_max * sizeof(uint32_t);
 	case PART_FETCH:
 		return fetch_bytes(l);
 	case PART_SOURCES:
 		return l->keeps_history ? RC_FETCH_SOURCES_MAX * sizeof(struct rc_fetch_source) : 0;
-	case PARTS:
-		break;
+	case PART_DEFLATED:
+		return l->deflate_level ? rc_deflated_bytes(l->frame_max) : 0;
+	case PART_CONSUMERS:
+		return rc_consumer_bytes(l->consumers_max, l->frame_max);
+	default:
+		return l->presence_max ? presence_bytes(l, part) : 0;
 	}
-	return 0;
+}
+
+size_t rc_hub_presence_bytes(const struct rc_hub_limits *limits)
+{
+	size_t total = 0;
+
+	for (int p = PART_HERES; p < PARTS_OF_PRESENCE; p++)
+		total += rc_align_up(part_bytes(limits, (enum part)p), RC_CACHE_LINE);
+	return total;
+}
+
+size_t rc_hub_consumer_bytes(const struct rc_hub_limits *limits)
+{
+	return rc_align_up(part_bytes(limits, PART_CONSUMERS), RC_CACHE_LINE);
 }
 
 size_t rc_hub_bytes(const struct rc_hub_limits *limits)
@@ -75,6 +130,30 @@ size_t rc_hub_bytes(const struct rc_hub_limits *limits)
 	for (int p = 0; p < PARTS; p++)
 		total += rc_align_up(part_bytes(limits, (enum part)p), RC_CACHE_LINE);
 	return total;
+}
+
+static void init_presence(struct rc_hub *h, unsigned char *const at[PARTS])
+{
+	const struct rc_hub_limits *l = &h->limits;
+	struct rc_presence *p = &h->presence;
+
+	RC_ASSERT(l->namespaces <= RC_PRESENCE_NAMESPACES_MAX);
+	p->on = l->presence_max != 0;
+	p->next_ns = UINT64_MAX;
+	p->pending = p->due = (struct rc_presence_line){RC_NONE, RC_NONE};
+	for (uint32_t ns = 0; ns < RC_PRESENCE_NAMESPACES_MAX; ns++)
+		p->cooling[ns] = p->lingering[ns] = (struct rc_presence_line){RC_NONE, RC_NONE};
+	if (!p->on)
+		return;
+	rc_slab_init(&p->heres, at[PART_HERES], sizeof(struct rc_here), l->replicas_max);
+	rc_slab_init(&p->guests, at[PART_GUESTS], sizeof(struct rc_guest), l->presence_max);
+	rc_slab_init(&p->presents, at[PART_PRESENTS], sizeof(struct rc_present), l->owned_max);
+	rc_slab_init(&p->users, at[PART_USERS], sizeof(struct rc_present_user), l->presence_max);
+	rc_table_init(&p->here_table, (void *)at[PART_HERE_CELLS], rc_table_cells(l->replicas_max));
+	rc_table_init(
+		&p->guest_table, (void *)at[PART_GUEST_CELLS], rc_table_cells(l->presence_max));
+	rc_table_init(&p->user_table, (void *)at[PART_USER_CELLS], rc_table_cells(l->presence_max));
+	p->data = (char *)at[PART_PRESENCE_DATA];
 }
 
 void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct rc_hub_port *port,
@@ -107,6 +186,7 @@ void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct r
 	h->fetch = at[PART_FETCH];
 	h->fetch_size = (uint32_t)fetch_bytes(l);
 	h->sources = (void *)at[PART_SOURCES];
+	h->view_heap = (void *)at[PART_VIEW_HEAP];
 	h->recent_first = h->recent_last = RC_NONE;
 	h->time_ms = rc_clock_wall_ms();
 	h->forgotten_time_ms = (uint32_t)h->time_ms;
@@ -124,6 +204,11 @@ void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct r
 	h->dirty_first = h->dirty_last = RC_NONE;
 	h->broadcast = RC_NONE;
 	h->token_next = 1;
+	init_presence(h, at);
+	if (l->deflate_level)
+		rc_deflated_init(
+			&h->deflated, at[PART_DEFLATED], l->frame_max, (int)l->deflate_level);
+	rc_consumer_init(h, at[PART_CONSUMERS]);
 }
 
 void rc_hub_time(struct rc_hub *h, uint64_t now_ns)
@@ -135,6 +220,12 @@ void rc_hub_time(struct rc_hub *h, uint64_t now_ns)
 
 uint32_t rc_hub_hash(const struct rc_hub *h, struct rc_str name)
 {
+	/* The dead letters of a channel have the same owner: two names of one hash. */
+	if (RC_UNLIKELY(name.len && name.ptr[0] == '$' &&
+			rc_str_starts(name, RC_STR(RC_DEAD_PREFIX)))) {
+		name.ptr += sizeof(RC_DEAD_PREFIX) - 1;
+		name.len -= sizeof(RC_DEAD_PREFIX) - 1;
+	}
 	return (uint32_t)rc_hash(&h->key, name.ptr, name.len);
 }
 
@@ -170,6 +261,9 @@ void rc_hub_check(const struct rc_hub *h)
 			const struct rc_sub *s = rc_hub_sub(h, r->subs[k]);
 			RC_ASSERT(s->replica == index && s->place == k);
 			RC_ASSERT(s->cursor <= r->log.tail);
+			RC_ASSERT(!(s->flags & RC_SUB_VIEW) == (r->rendition != RC_RENDITION_VIEW));
+			RC_ASSERT(!(s->flags & RC_SUB_HOLE) ||
+				  (!(s->flags & RC_SUB_PAUSED) && s->cursor < r->log.tail));
 			behind += !(s->flags & RC_SUB_PAUSED) && s->cursor < r->log.tail;
 		}
 		RC_ASSERT(behind == r->behind);
@@ -189,4 +283,6 @@ void rc_hub_check(const struct rc_hub *h)
 	}
 	RC_ASSERT(subs == h->subs.used);
 	rc_trie_check(&h->trie);
+	rc_presence_check(h);
+	rc_consumer_check(h);
 }

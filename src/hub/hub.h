@@ -7,7 +7,10 @@
  *   replica  what this shard's subscribers read: a log per channel or pattern, and their cursors        replica.c
  *
  *   history  what the owner keeps of its channels, in the log of its own shard's replica; who asks is told by fetches   history.c
+ *   consumer who acknowledges what he gets, and how far he is                                             consumer.h
+ *   presence who is in a channel, and what the channel is told of it                                       presence.h
  *   stream   a replica that follows several channels and patterns and speaks another rendition (SSE)   stream.c
+ *   view     a replica that follows one channel or pattern, filtered, gathered or in another rendition   view.h
  *
  * They talk by asks and tells through the port, which the shard supplies: to itself a plain call, to others a record in a
  * ring. The hub knows no socket and no ring. One thread; all memory is given at start.
@@ -18,8 +21,11 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "hub/deflated.h"
+#include "hub/consumer.h"
 #include "hub/lastvalue.h"
 #include "hub/log.h"
+#include "hub/presence.h"
 #include "hub/table.h"
 #include "hub/trie.h"
 #include "mem/buddy.h"
@@ -41,11 +47,18 @@ struct rc_hub_namespace {
 	enum rc_slow_policy policy;
 	struct rc_str key; /* field whose newest event per value is kept; empty = none */
 	bool raw;
+	bool trace;   /* events tell the traceparent that they came with */
+	bool deflate; /* clients that agreed to permessage-deflate get them deflated */
 	uint32_t channel_ttl_ms;
 	uint32_t history_size; /* events that a channel keeps; 0 = none */
 	uint32_t history_bytes;
 	uint32_t history_ttl_ms;
 	bool first_latest; /* a new subscriber gets the newest event at once */
+	bool presence;     /* who is in a channel is kept */
+	bool join_leave;   /* and told */
+	uint32_t presence_linger_ms;
+	uint32_t presence_interval_ms;
+	uint32_t presence_max; /* users above which only counts are told */
 };
 
 /* ---- what goes from shard to shard ------------------------------------------------------------- */
@@ -59,15 +72,25 @@ struct rc_publisher_ref {
 	uint64_t sequence;
 };
 
+/* A connection of the publisher's shard that is not to get the event. */
+struct rc_mute {
+	uint32_t conn, generation;
+};
+
 /* publisher to owner. The slices are borrowed for the call. */
 struct rc_publish {
 	struct rc_publisher_ref from;
 	struct rc_str channel, event, data;
-	uint64_t timestamp_ms; /* never 0 here */
-	uint64_t time_ms;      /* when it came in, by the gateway's clock */
-	uint64_t taken_ns;     /* when it came in */
-	uint32_t hash;         /* of the channel's name; 0 = nobody has reckoned it yet */
+	const unsigned char *trace; /* RC_TRACE_BYTES; NULL = none */
+	uint64_t timestamp_ms;      /* never 0 here */
+	uint64_t time_ms;           /* when it came in, by the gateway's clock */
+	uint64_t taken_ns;          /* when it came in */
+	uint32_t hash;              /* of the channel's name; 0 = nobody has reckoned it yet */
 	bool json;
+	const struct rc_mute *mute; /* NULL = it is for everybody */
+	/* Of what the owner itself says in a channel; never crosses. */
+	uint8_t kind;       /* enum rc_event_kind */
+	struct rc_str user; /* whom it is about, when it is one */
 };
 
 /* owner to publisher */
@@ -85,6 +108,7 @@ struct rc_interest {
 	uint32_t replica; /* its index there */
 	uint32_t token;   /* of this life of the replica; echoed */
 	bool on;
+	bool deflated; /* not whether events are wanted, but whether deflated ones are, besides; of a channel. Not answered */
 };
 
 /* owner to replica: from here on every event of the channel comes. */
@@ -111,8 +135,13 @@ struct rc_tell {
 	uint32_t from; /* the owner */
 	bool direct;   /* the shard has subscribers of the channel itself */
 	bool pattern;  /* and of a pattern that matches it */
+	const struct rc_mute
+		*mute; /* one connection of the shard is not to get it; NULL: all are */
 	const unsigned char *frame;
 	uint32_t frame_len;
+	const unsigned char *
+		deflated; /* NULL: whoever wants it makes it; with deflated_len 0 it is not worth it */
+	uint32_t deflated_len;
 };
 
 enum rc_fetch_how {
@@ -171,9 +200,16 @@ struct rc_fetched {
 
 struct rc_fetched_frame {
 	uint64_t stamp, offset;
-	uint32_t len, reserved;
+	uint32_t len;
+	uint32_t
+		name_len; /* of its channel's name, behind the frame: of several channels, where it is raw and does not say */
 };
 _Static_assert(sizeof(struct rc_fetched_frame) % 8 == 0, "frames stand at multiples of 8");
+
+static inline size_t rc_fetched_frame_bytes(const struct rc_fetched_frame *f)
+{
+	return sizeof(*f) + rc_align_up((size_t)f->len + f->name_len, 8);
+}
 
 /*
  * What the hub asks of the shard it runs in. Rooms are asked for first: a call to tell after can_tell said yes for the
@@ -196,6 +232,14 @@ struct rc_hub_port {
 	uint32_t (*fetch_room)(void *ctx, uint32_t shard);
 	/* After fetch_room has answered for that shard. */
 	void (*tell_fetched)(void *ctx, uint32_t shard, const struct rc_fetched *fetched);
+	/* False: no room, the hub tries again later. */
+	bool (*ask_presence)(void *ctx, uint32_t owner, const struct rc_presence_change *change);
+	/* After fetch_room has answered for that shard, with at most so many bytes of users. */
+	void (*tell_presence)(void *ctx, uint32_t shard, const struct rc_presence_told *told);
+	/* The head of a connection's list of subscriptions; NULL: it is gone. */
+	const uint32_t *(*subs_of)(void *ctx, const struct rc_mute *who);
+	/* False: no room, the hub tries again later. Nothing is asked of the consumer's owner from inside. */
+	bool (*tell_consumer)(void *ctx, uint32_t shard, const struct rc_consumer_told *told);
 	uint32_t (*namespace_of)(void *ctx, struct rc_str channel);
 	/* Channels that all shards know at present. */
 	uint64_t (*channels)(void *ctx);
@@ -211,6 +255,7 @@ struct rc_owned {
 	uint64_t epoch;
 	uint64_t offset;
 	uint64_t interest;     /* shards with subscribers of the channel itself */
+	uint64_t deflated;     /* of them those that want events deflated as well */
 	uint64_t pattern_mask; /* shards with a matching pattern, as of pattern_generation */
 	uint32_t pattern_generation;
 	uint32_t used_s; /* second of its last use */
@@ -222,6 +267,8 @@ struct rc_owned {
 	uint32_t time_ms;                  /* of the newest event */
 	uint32_t born_ms;                  /* the shard's newest time when this life began */
 	uint64_t lost_when; /* the losses with its newest event, when that was not kept */
+	uint32_t presence;  /* who is in it; RC_NONE: nobody */
+	uint32_t consumed;  /* who acknowledges what is in it; RC_NONE: nobody */
 	bool idle;
 	bool recent;
 };
@@ -243,12 +290,19 @@ enum rc_sub_flags {
 	RC_SUB_REPLAYING = 64, /* paused or held, and listed_next is its replay */
 	RC_SUB_PAST =
 		128, /* its cursor was set back into the history and has not come to the tail yet */
+	/* Its cursor is behind, and before the tail lie events that it is not to get: those that its connection published with `echo` off. */
+	RC_SUB_HOLE = 1024,
+	RC_SUB_ACKED =
+		256, /* paused for good: a consumer gets its events (serve/acked.h), and listed_next is that */
+	RC_SUB_REPLACED = 512, /* another one of the same name goes on where this one ends */
+	RC_SUB_VIEW = 2048,    /* its replica is a view; so that one need not look there */
 	/* The upper bits of flags count the events that were skipped and of which the client was not told yet. */
-	RC_SUB_MISSED_SHIFT = 8,
+	RC_SUB_MISSED_SHIFT = 12,
 };
+#define RC_SUB_FLAGS ((1u << RC_SUB_MISSED_SHIFT) - 1)
 /* So many subscriptions of a connection are found by a walk, which costs no memory. */
 #define RC_SUB_WALK       8u
-#define RC_SUB_MISSED_MAX ((1u << 24) - 1)
+#define RC_SUB_MISSED_MAX ((1u << 20) - 1)
 
 struct rc_sub {
 	uint64_t cursor;
@@ -279,14 +333,19 @@ struct rc_replica {
 	uint32_t token;
 	uint32_t dirty_next;
 	uint32_t ask_next;
-	uint32_t flush_next;  /* where the flush goes on */
-	uint32_t flush_left;  /* subscribers it has not visited since the last append */
-	uint64_t flush_low;   /* lowest cursor it saw */
-	uint64_t ask_shards;  /* owners that are to be told of our wish */
-	uint64_t held_by;     /* owners that were told yes and not yet no */
+	uint32_t flush_next; /* where the flush goes on */
+	uint32_t flush_left; /* subscribers it has not visited since the last append */
+	uint64_t flush_low;  /* lowest cursor it saw */
+	uint64_t ask_shards; /* owners that are to be told of our wish */
+	union {
+		uint64_t held_by;     /* owners that were told yes and not yet no */
+		struct rc_view *view; /* RC_RENDITION_VIEW */
+	};
 	uint32_t oks_left;    /* answers to the present token that are missing */
 	uint32_t answers_due; /* answers to any token: a slot is not freed before they came */
 	bool refused;
+	bool deflated_due;       /* the owner is to be told whether we want events deflated */
+	uint32_t deflated_views; /* of it, by those who have it deflated */
 	uint64_t epoch;
 	uint64_t offset;   /* of the event at the tail */
 	uint64_t taken_ns; /* when the oldest event that was not flushed came in; 0 = none */
@@ -296,10 +355,10 @@ struct rc_replica {
 	uint8_t rendition;          /* enum rc_rendition */
 	uint32_t waiting;           /* a stream: members that have not begun yet */
 	uint32_t *
-		linked; /* a channel or pattern: the streams that follow it; a stream: its members */
+		linked; /* a channel or pattern: the streams and views that follow it; one of those: its members */
 	uint32_t linked_count, linked_capacity;
-	uint32_t followers;   /* subscribers of the streams that follow it */
-	uint32_t newest_from; /* a stream: its newest event, which several members may bring */
+	uint32_t followers;   /* subscribers of the streams and views that follow it */
+	uint32_t newest_from; /* a stream, a view: its newest event, which may be brought twice */
 	uint64_t newest_stamp;
 };
 
@@ -307,18 +366,34 @@ enum rc_rendition {
 	RC_RENDITION_WS,  /* channels and patterns themselves */
 	RC_RENDITION_SSE, /* streams */
 	RC_RENDITION_SSE_BARE,
+	RC_RENDITION_VIEW, /* views: what it is tells struct rc_view */
 };
 
+struct rc_view;
+
 struct rc_hub_limits {
+	uint32_t ack_ttl_ms;         /* that a consumer is kept without a connection */
+	uint32_t ack_window_bytes;   /* that a consumer has unacknowledged, or one event */
+	uint32_t consumers_max;      /* whose channels this shard orders; 0: there are none */
+	uint32_t consumers_per_user; /* of them; or of an address, for who has no name; 0: all */
 	uint32_t shards;
 	uint32_t shard;        /* this one */
 	uint32_t channels_max; /* that all shards together know */
 	uint32_t owned_max, replicas_max, subs_max, patterns_max;
+	/* Of them streams and views, so that they leave room for the channels themselves; 0: no such bound. */
+	uint32_t renditions_max;
 	uint32_t frame_max;         /* bytes of one encoded event */
 	uint32_t fetch_bytes;       /* of an answer to a fetch; at least one event of any size */
 	uint64_t history_bytes_max; /* of the histories that this shard keeps */
 	uint64_t stream_epoch;      /* of this run of the gateway */
 	bool keeps_history;         /* some namespace does */
+	uint32_t namespaces;        /* how many there are */
+	uint32_t views_max;         /* with a filter, a rate or a window */
+	uint32_t view_bytes;        /* that one of them may keep back */
+	uint32_t
+		presence_max; /* users in channels, as a shard has them and as an owner; 0: no namespace has presence */
+	uint32_t deflate_level; /* 0: no namespace deflates */
+	uint32_t deflate_min;   /* bytes of a message that may be worth it */
 };
 
 /* A batch of a replay has so many bytes, or one event. */
@@ -385,10 +460,25 @@ struct rc_hub {
 	uint32_t pattern_frame_len;
 	char position[RC_STREAM_TEXT_MAX(RC_HUB_SHARDS_MAX)];
 	uint32_t position_len; /* 0 = not up to date */
+	struct rc_presence presence;
+	struct rc_deflated deflated;
+	struct rc_consumers consumers;
+	uint32_t *view_heap; /* views in which something is due, the first at its top */
+	uint32_t view_heap_count;
+	uint32_t views_kept; /* of views_max */
+	uint32_t renditions; /* of renditions_max */
+	/* An event that several views look at, read once: while it is told to them. */
+	const unsigned char *parsed_frame; /* NULL: none */
+	bool parsed_well;
+	struct rc_event_view parsed, parsed_other;
 };
 
 /* Bytes of memory that rc_hub_init takes, for the budget and the mapping. */
 size_t rc_hub_bytes(const struct rc_hub_limits *limits);
+/* Of it, what presence takes. */
+size_t rc_hub_presence_bytes(const struct rc_hub_limits *limits);
+/* And what consumers take. */
+size_t rc_hub_consumer_bytes(const struct rc_hub_limits *limits);
 void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *limits,
 	const struct rc_hub_port *port, const struct rc_hub_namespace *namespaces,
 	const struct rc_hash_key *key, struct rc_buddy *arena, struct rc_pool *pool,
@@ -413,6 +503,8 @@ bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask) RC_MUST_
 uint32_t rc_owner_find(const struct rc_hub *h, struct rc_str name, uint32_t hash);
 /* The history's shard has subscribers of its own, or has none any more. */
 void rc_owner_local(struct rc_hub *h, uint32_t owned, bool on);
+/* It is used now, or it became clear whether anybody does. */
+void rc_owner_touch(struct rc_hub *h, uint32_t owned);
 /* Forgets channels that nobody used for their namespace's time; at most `budget`. Once a second. */
 void rc_owner_sweep(struct rc_hub *h, uint32_t budget);
 
@@ -431,6 +523,8 @@ bool rc_history_yield(struct rc_hub *h);
 void rc_history_sweep(struct rc_hub *h, uint32_t budget);
 /* False: no room for the answer, come again. */
 bool rc_owner_fetch(struct rc_hub *h, const struct rc_fetch *fetch) RC_MUST_USE;
+/* What the answer to a question about one channel would be, without its events. */
+void rc_owner_look(struct rc_hub *h, const struct rc_fetch *fetch, struct rc_fetched *out);
 /* The other side of REPLAYs on the owner's own shard: where the log's events after that offset begin. False: they are not all there. */
 bool rc_history_find(
 	const struct rc_hub *h, const struct rc_replica *r, uint64_t after, uint64_t *pos);
@@ -443,6 +537,12 @@ bool rc_history_find(
 enum rc_subscribe_result rc_stream_subscribe(struct rc_hub *h, uint32_t conn, uint32_t *first_sub,
 	struct rc_str names, enum rc_rendition rendition, uint32_t flags,
 	uint32_t *sub) RC_MUST_USE;
+/* Neither a stream nor a view can be made. */
+static inline bool rc_hub_renditions_full(const struct rc_hub *h)
+{
+	return h->limits.renditions_max && h->renditions >= h->limits.renditions_max;
+}
+
 /* The position of all that came to this shard so far. Valid until the next event. */
 struct rc_str rc_hub_position(struct rc_hub *h);
 /* The owner says how far it is. */
@@ -509,6 +609,45 @@ static inline struct rc_replica *rc_hub_replica(const struct rc_hub *h, uint32_t
 static inline struct rc_str rc_replica_name(const struct rc_replica *r)
 {
 	return (struct rc_str){r->name, r->name_len};
+}
+
+/* SSE: its name is a list of members. */
+static inline bool rc_replica_is_stream(const struct rc_replica *r)
+{
+	return r->rendition == RC_RENDITION_SSE || r->rendition == RC_RENDITION_SSE_BARE;
+}
+
+/* The channel or pattern of which a view is; others are their own. */
+static inline const struct rc_replica *rc_hub_base(
+	const struct rc_hub *h, const struct rc_replica *r)
+{
+	return r->rendition == RC_RENDITION_VIEW ? rc_hub_replica(h, r->linked[0]) : r;
+}
+
+/*
+ * How the log marks an event that is not for one connection. What is in a log at a time is younger than 512 lives of a place, so two
+ * lives of it are not mixed up.
+ */
+#define RC_HUB_EXCEPT_BITS 23u
+static inline uint32_t rc_hub_except(uint32_t conn, uint32_t generation)
+{
+	RC_DASSERT(conn + 1 < 1u << RC_HUB_EXCEPT_BITS);
+	return (conn + 1) | generation << RC_HUB_EXCEPT_BITS;
+}
+
+/* What a subscription was asked for by: a channel, a pattern, or a stream. */
+static inline const struct rc_replica *rc_hub_sub_base(const struct rc_hub *h, uint32_t sub)
+{
+	const struct rc_sub *s = rc_hub_sub(h, sub);
+	const struct rc_replica *r = rc_hub_replica(h, s->replica);
+
+	return RC_UNLIKELY(s->flags & RC_SUB_VIEW) ? rc_hub_replica(h, r->linked[0]) : r;
+}
+
+/* A view has something due, or somebody acknowledges what he gets. Else neither viewturn.c nor consumersend.c has anything to do. */
+static inline bool rc_hub_keeps(const struct rc_hub *h)
+{
+	return h->view_heap_count | h->consumers.slab.used | ~h->consumers.channel_first;
 }
 
 /* Walks everything and asserts the invariants. */

@@ -48,7 +48,30 @@ static bool ask_owners(struct rc_hub *h, uint32_t index)
 			r->answers_due -= ask.on;
 		}
 	}
-	return r->ask_shards == 0;
+	if (r->ask_shards)
+		return false;
+	/* Behind the rest, in the same ring: the owner knows the channel then. */
+	if (r->deflated_due && ask.on) {
+		ask.deflated = true;
+		ask.on = r->deflated_views > 0;
+		r->deflated_due =
+			!h->port.ask_interest(h->port.ctx, rc_hub_owner(h, r->hash), &ask);
+		return !r->deflated_due;
+	}
+	return true;
+}
+
+void rc_replica_deflated(struct rc_hub *h, uint32_t index, bool more)
+{
+	struct rc_replica *r = rc_hub_replica(h, index);
+	bool wanted = r->deflated_views > 0;
+
+	r->deflated_views += more ? 1 : UINT32_MAX;
+	if (r->pattern || wanted == (r->deflated_views > 0))
+		return;
+	r->deflated_due = true;
+	if (r->state != RC_REPLICA_LEAVING)
+		rc_replica_ask(h, index);
 }
 
 void rc_replica_ask(struct rc_hub *h, uint32_t index)
@@ -83,6 +106,7 @@ void rc_replica_come_back(struct rc_hub *h, uint32_t index)
 	/* A new life: answers to the earlier one are not for it, and events between are not complete. */
 	r->token = h->token_next++;
 	r->state = RC_REPLICA_ASKING;
+	r->deflated_due = !r->pattern && r->deflated_views > 0;
 	r->refused = false;
 	r->ask_shards = want;
 	r->oks_left = (uint32_t)__builtin_popcountll(want);

@@ -20,6 +20,7 @@ struct rc_last_value {
 	uint32_t len;
 	uint32_t chain; /* next of the same bucket, or the next free entry */
 	uint32_t older, newer;
+	uint32_t except; /* as of the log; 0 with each put */
 };
 
 struct rc_last_values {

@@ -149,6 +149,12 @@ void rc_log_commit(struct rc_log *log, uint32_t len, const struct rc_log_mark *m
 	log->count_tail++;
 }
 
+void rc_log_except_last(struct rc_log *log, uint32_t except)
+{
+	RC_DASSERT(log->last && log->last->count);
+	entry(log->last, log->last->count - 1)->except = except;
+}
+
 uint32_t rc_log_range(const struct rc_log *log, uint64_t pos, const unsigned char **out)
 {
 	RC_DASSERT(pos >= log->head && pos <= log->tail);
@@ -158,6 +164,44 @@ uint32_t rc_log_range(const struct rc_log *log, uint64_t pos, const unsigned cha
 	uint32_t at = (uint32_t)(pos - c->pos);
 	*out = c->bytes + at;
 	return c->len - at;
+}
+
+uint32_t rc_log_range_for(
+	const struct rc_log *log, uint32_t except, uint64_t *pos, const unsigned char **out)
+{
+	while (*pos < log->tail) {
+		const struct rc_log_chunk *c = chunk_at(log, *pos);
+		uint32_t at = (uint32_t)(*pos - c->pos);
+		uint32_t i = find(c, at), end;
+
+		if (entry(c, i)->start == at) {
+			while (i < c->count && entry(c, i)->except == except)
+				i++;
+			at = i < c->count ? entry(c, i)->start : c->len;
+			*pos = c->pos + at;
+		}
+		if (i == c->count)
+			continue;
+		for (end = i + 1; end < c->count && entry(c, end)->except != except; end++)
+			;
+		*out = c->bytes + at;
+		return (end < c->count ? entry(c, end)->start : c->len) - at;
+	}
+	return 0;
+}
+
+uint64_t rc_log_excepted(const struct rc_log *log, uint32_t except, uint64_t begin, uint64_t end)
+{
+	uint64_t count = 0;
+
+	while (begin < end) {
+		const struct rc_log_chunk *c = chunk_at(log, begin);
+
+		for (uint32_t i = find(c, (uint32_t)(begin - c->pos)); i < c->count; i++)
+			count += entry(c, i)->except == except && c->pos + entry(c, i)->start < end;
+		begin = c->pos + c->len;
+	}
+	return count;
 }
 
 static void describe(const struct rc_log_chunk *c, uint32_t i, struct rc_log_frame *out)
@@ -170,6 +214,7 @@ static void describe(const struct rc_log_chunk *c, uint32_t i, struct rc_log_fra
 	out->len = end - e->start;
 	out->tick_ms = e->tick_ms;
 	out->time_ms = e->time_ms;
+	out->except = e->except;
 	out->key = e->key;
 	out->stamp = e->stamp;
 	out->bytes = c->bytes + e->start;

@@ -26,9 +26,9 @@ struct rc_log_entry {
 	uint32_t tick_ms; /* when it was appended, milliseconds since start, wraps */
 	uint32_t
 		time_ms; /* when the gateway took it in, low bits of milliseconds since 1970; never goes back along a log */
-	uint32_t reserved;
-	uint64_t key;   /* hash of the namespace's slow_key field; 0 = none */
-	uint64_t stamp; /* the owner's number of the event; grows along a log of one owner */
+	uint32_t except; /* who is not to get it (rc_hub_except); 0 = it is for everybody */
+	uint64_t key;    /* hash of the namespace's slow_key field; 0 = none */
+	uint64_t stamp;  /* the owner's number of the event; grows along a log of one owner */
 };
 
 /* Chunks of all logs that are kept as history, in the order in which they began: the oldest goes first. */
@@ -81,6 +81,7 @@ struct rc_log_frame {
 	uint32_t len;
 	uint32_t tick_ms;
 	uint32_t time_ms;
+	uint32_t except;
 	uint64_t key;
 	uint64_t stamp;
 	const unsigned char *bytes;
@@ -93,8 +94,18 @@ struct rc_log_frame {
 unsigned char *rc_log_reserve(struct rc_log *log, struct rc_buddy *arena, uint32_t len) RC_MUST_USE;
 /* The reserved room holds a frame of len bytes now. */
 void rc_log_commit(struct rc_log *log, uint32_t len, const struct rc_log_mark *mark);
+/* The newest frame is not for that one. */
+void rc_log_except_last(struct rc_log *log, uint32_t except);
 /* Bytes that can be sent from pos on without leaving its chunk: *out points at them. 0 at the tail. head <= pos <= tail. */
 uint32_t rc_log_range(const struct rc_log *log, uint64_t pos, const unsigned char **out);
+/*
+ * As rc_log_range, for one who is not to get the frames that are marked with `except`: steps over those at *pos, and ends before the
+ * next one. *pos is the beginning of a frame, or in one that is his.
+ */
+uint32_t rc_log_range_for(
+	const struct rc_log *log, uint32_t except, uint64_t *pos, const unsigned char **out);
+/* So many frames of [begin, end), both beginnings, are marked so. */
+uint64_t rc_log_excepted(const struct rc_log *log, uint32_t except, uint64_t begin, uint64_t end);
 /* The frame that holds pos (pos < tail) or begins there. */
 void rc_log_frame_at(const struct rc_log *log, uint64_t pos, struct rc_log_frame *out);
 /* The newest frame; the log must hold one. */

@@ -45,7 +45,7 @@ static void idle_touch(struct rc_hub *h, uint32_t index)
 
 	o->used_s = h->now_s;
 	idle_unlink(h, index);
-	if (o->interest)
+	if (o->interest || o->presence != RC_NONE || o->consumed != RC_NONE)
 		return;
 	o->idle = true;
 	o->idle_next = RC_NONE;
@@ -55,6 +55,11 @@ static void idle_touch(struct rc_hub *h, uint32_t index)
 	else
 		h->idle_first = index;
 	h->idle_last = index;
+}
+
+void rc_owner_touch(struct rc_hub *h, uint32_t index)
+{
+	idle_touch(h, index);
 }
 
 /* ---- the order in which channels had their newest events ---------------------------------------- */
@@ -98,6 +103,7 @@ static void forget(struct rc_hub *h, uint32_t index)
 {
 	struct rc_owned *o = rc_hub_owned(h, index);
 
+	RC_ASSERT(o->presence == RC_NONE && o->consumed == RC_NONE);
 	idle_unlink(h, index);
 	recent_unlink(h, index);
 	rc_history_drop(h, index);
@@ -190,6 +196,8 @@ static uint32_t find_or_make(struct rc_hub *h, struct rc_str name, uint32_t hash
 	o->ns = (uint16_t)h->port.namespace_of(h->port.ctx, name);
 	o->hash = hash;
 	o->replica = RC_NONE;
+	o->presence = RC_NONE;
+	o->consumed = RC_NONE;
 	o->born = h->stamp;
 	o->born_ms = (uint32_t)h->time_ms;
 	o->epoch = rc_random_secret(&h->random) & (((uint64_t)1 << RC_EPOCH_BITS) - 1);
@@ -271,14 +279,20 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 		.channel = p->channel,
 		.event = p->event,
 		.data = p->data,
+		.trace = ns->trace ? p->trace : NULL,
 		.offset = o->offset + 1,
 		.timestamp_ms = p->timestamp_ms,
 		.json = p->json,
+		.kind = p->kind,
+		.user = p->user,
 	};
 	if (shards) {
 		size_t bound = rc_event_ws_bound(&event, ns->raw);
 		RC_ASSERT(bound <= h->limits.frame_max);
-		if (!h->port.can_tell(h->port.ctx, shards, p->channel.len, bound)) {
+		/* One that alone wants it may as well make it: the owner has enough to do. */
+		bool deflates = RC_UNLIKELY(o->deflated & (o->deflated - 1));
+		if (!h->port.can_tell(
+			    h->port.ctx, shards, p->channel.len, deflates ? 2 * bound : bound)) {
 			rc_count(h->counters, RC_C_ring_full, 1);
 			/* Made for this event perhaps, and its publisher need not come again. */
 			idle_touch(h, index);
@@ -299,10 +313,17 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 				&h->encoder, h->scratch, &event, ns->raw),
 		};
 		RC_DASSERT(tell.frame_len <= bound);
+		const unsigned char *made = deflates ? rc_deflated_of_owner(h, tell.frame,
+							       tell.frame_len, &tell.deflated_len)
+						     : NULL;
 		for (uint64_t left = shards; left; left &= left - 1) {
 			uint32_t shard = (uint32_t)__builtin_ctzll(left);
 			tell.direct = (direct >> shard) & 1;
 			tell.pattern = (by_pattern >> shard) & 1;
+			if (RC_UNLIKELY(made || p->mute)) {
+				tell.deflated = (o->deflated >> shard) & 1 ? made : NULL;
+				tell.mute = shard == p->from.shard ? p->mute : NULL;
+			}
 			h->port.tell(h->port.ctx, shard, &tell);
 		}
 	}
@@ -318,6 +339,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 		recent_touch(h, index);
 	if (!o->interest)
 		idle_touch(h, index);
+	if (RC_UNLIKELY(o->consumed != RC_NONE))
+		rc_consumed_event(h, o->consumed);
 	rc_count(h->counters, RC_C_events_published, 1);
 	rc_count_ns(h->counters, RC_N_events, o->ns, 1);
 	out->epoch = o->epoch;
@@ -327,8 +350,23 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 
 /* ---- interest ----------------------------------------------------------------------------------- */
 
+static void want_deflated(struct rc_hub *h, const struct rc_interest *ask)
+{
+	uint64_t bit = (uint64_t)1 << ask->shard;
+	uint32_t index = rc_owner_find(h, ask->name, rc_hub_hash(h, ask->name));
+
+	if (index == RC_NONE)
+		return;
+	struct rc_owned *o = rc_hub_owned(h, index);
+	o->deflated = ask->on ? o->deflated | bit : o->deflated & ~bit;
+}
+
 bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 {
+	if (ask->deflated) {
+		want_deflated(h, ask);
+		return true;
+	}
 	struct rc_interest_ok ok = {.replica = ask->replica,
 		.token = ask->token,
 		.from = h->limits.shard,
@@ -350,6 +388,7 @@ bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask)
 		uint32_t index = rc_owner_find(h, ask->name, hash);
 		if (index != RC_NONE) {
 			rc_hub_owned(h, index)->interest &= ~bit;
+			rc_hub_owned(h, index)->deflated &= ~bit;
 			idle_touch(h, index);
 		}
 		return true;

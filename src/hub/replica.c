@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hub/replica.h"
 
+#include "hub/view.h"
+
 struct name_probe {
 	const struct rc_hub *hub;
 	struct rc_str name;
@@ -8,7 +10,7 @@ struct name_probe {
 
 struct sub_probe {
 	const struct rc_hub *hub;
-	uint32_t conn, replica;
+	uint32_t conn, base;
 };
 
 static bool same_name(const void *ctx, uint32_t index)
@@ -18,17 +20,24 @@ static bool same_name(const void *ctx, uint32_t index)
 	return rc_str_eq(rc_replica_name(rc_hub_replica(p->hub, index)), p->name);
 }
 
+/* The channel, pattern or stream that was asked for, whichever view of it is read. */
+static uint32_t base_of(const struct rc_hub *h, const struct rc_sub *s)
+{
+	return RC_UNLIKELY(s->flags & RC_SUB_VIEW) ? rc_hub_replica(h, s->replica)->linked[0]
+						   : s->replica;
+}
+
 static bool same_sub(const void *ctx, uint32_t index)
 {
 	const struct sub_probe *p = ctx;
 	const struct rc_sub *s = rc_hub_sub(p->hub, index);
 
-	return s->conn == p->conn && s->replica == p->replica;
+	return s->conn == p->conn && base_of(p->hub, s) == p->base && !(s->flags & RC_SUB_REPLACED);
 }
 
-static uint32_t sub_hash(const struct rc_hub *h, uint32_t conn, uint32_t replica)
+static uint32_t sub_hash(const struct rc_hub *h, uint32_t conn, uint32_t base)
 {
-	return (uint32_t)rc_hash_u64(&h->key, (uint64_t)conn << 32 | replica);
+	return (uint32_t)rc_hash_u64(&h->key, (uint64_t)conn << 32 | base);
 }
 
 void rc_replica_held_changed(struct rc_hub *h, const struct rc_replica *r, uint32_t before)
@@ -115,6 +124,7 @@ void rc_replica_destroy(struct rc_hub *h, uint32_t index)
 		rc_pool_put(h->pool, r->linked, r->linked_capacity * sizeof(*r->linked));
 	if (r->subs != r->inline_subs)
 		rc_pool_put(h->pool, r->subs, r->capacity * sizeof(*r->subs));
+	h->renditions -= r->rendition != RC_RENDITION_WS;
 	rc_table_remove(&h->replica_table, r->hash, index);
 	rc_pool_put(h->pool, r->name, r->name_len);
 	rc_slab_put(&h->replicas, index);
@@ -205,20 +215,21 @@ uint32_t rc_replica_named(const struct rc_hub *h, struct rc_str name, uint32_t h
  * The first RC_SUB_WALK of a connection's list are found by walking it, and every one of those that are not in the table is
  * among them: who comes later goes behind them and into the table.
  */
-static uint32_t find_sub(
-	const struct rc_hub *h, uint32_t conn, uint32_t first_sub, uint32_t replica)
+uint32_t rc_replica_find_by_base(
+	const struct rc_hub *h, uint32_t conn, uint32_t first_sub, uint32_t base)
 {
 	uint32_t sub = first_sub;
 
 	for (uint32_t i = 0; i < RC_SUB_WALK && sub != RC_NONE; i++) {
-		if (rc_hub_sub(h, sub)->replica == replica)
+		if (base_of(h, rc_hub_sub(h, sub)) == base &&
+			!(rc_hub_sub(h, sub)->flags & RC_SUB_REPLACED))
 			return sub;
 		sub = rc_hub_sub(h, sub)->next;
 	}
 	if (sub == RC_NONE)
 		return RC_NONE;
-	struct sub_probe probe = {h, conn, replica};
-	return rc_table_find(&h->sub_table, sub_hash(h, conn, replica), same_sub, &probe);
+	struct sub_probe probe = {h, conn, base};
+	return rc_table_find(&h->sub_table, sub_hash(h, conn, base), same_sub, &probe);
 }
 
 static void link_sub(struct rc_hub *h, uint32_t index, uint32_t *first_sub)
@@ -240,7 +251,7 @@ static void link_sub(struct rc_hub *h, uint32_t index, uint32_t *first_sub)
 	s->next = at;
 	rc_hub_sub(h, last)->next = index;
 	s->flags |= RC_SUB_INDEXED;
-	rc_table_add(&h->sub_table, sub_hash(h, s->conn, s->replica), index);
+	rc_table_add(&h->sub_table, sub_hash(h, s->conn, base_of(h, s)), index);
 }
 
 uint32_t rc_replica_join(
@@ -295,7 +306,7 @@ enum rc_subscribe_result rc_replica_subscribe(struct rc_hub *h, uint32_t conn, u
 
 	*out = RC_NONE;
 	if (!fresh) {
-		*out = find_sub(h, conn, *first_sub, index);
+		*out = rc_replica_find_by_base(h, conn, *first_sub, index);
 		if (*out != RC_NONE)
 			return RC_SUBSCRIBED_ALREADY;
 	} else {
@@ -331,7 +342,7 @@ uint32_t rc_replica_find_sub(
 
 	if (index == RC_NONE)
 		return RC_NONE;
-	return find_sub(h, conn, first_sub, index);
+	return rc_replica_find_by_base(h, conn, first_sub, index);
 }
 
 void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub)
@@ -360,7 +371,7 @@ void rc_replica_unsubscribe(struct rc_hub *h, uint32_t sub, uint32_t *first_sub)
 	if (r->flush_next >= r->count)
 		r->flush_next = 0;
 	if (s->flags & RC_SUB_INDEXED)
-		rc_table_remove(&h->sub_table, sub_hash(h, s->conn, index), sub);
+		rc_table_remove(&h->sub_table, sub_hash(h, s->conn, base_of(h, s)), sub);
 	h->own_subs -= (s->flags & RC_SUB_HIDDEN) != 0;
 	rc_slab_put(&h->subs, sub);
 	rc_gauge_set(h->counters, RC_C_subscriptions, h->subs.used - h->own_subs);
@@ -380,6 +391,7 @@ void rc_replica_resume(struct rc_hub *h, uint32_t sub)
 	struct rc_replica *r = rc_hub_replica(h, s->replica);
 
 	RC_DASSERT(s->flags & RC_SUB_PAUSED);
+	rc_view_settle(h, s->replica);
 	s->flags &= ~(uint32_t)RC_SUB_PAUSED;
 	s->cursor = r->log.tail;
 	r->paused--;
@@ -427,7 +439,7 @@ void rc_replica_advance(struct rc_hub *h, struct rc_sub *s, uint64_t cursor)
 	RC_DASSERT(cursor >= s->cursor && cursor <= r->log.tail);
 	if (s->cursor < r->log.tail && cursor == r->log.tail) {
 		RC_DASSERT(r->behind > 0);
-		s->flags &= ~(uint32_t)RC_SUB_PAST;
+		s->flags &= ~(uint32_t)(RC_SUB_PAST | RC_SUB_HOLE);
 		if (--r->behind == 0)
 			rc_replica_settled(h, r);
 	}

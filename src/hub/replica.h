@@ -28,6 +28,9 @@ void rc_replica_held_changed(struct rc_hub *h, const struct rc_replica *r, uint3
 /* A cursor at the tail. RC_NONE: no room. */
 uint32_t rc_replica_join(
 	struct rc_hub *h, uint32_t index, uint32_t conn, uint32_t *first_sub, uint32_t flags);
+/* The subscription of that connection to a channel, pattern or stream, or to a view of it; or RC_NONE. */
+uint32_t rc_replica_find_by_base(
+	const struct rc_hub *h, uint32_t conn, uint32_t first_sub, uint32_t base);
 /* It was there without anybody who read it, and now somebody does. */
 void rc_replica_used_again(struct rc_hub *h, uint32_t index);
 
@@ -85,10 +88,12 @@ uint64_t rc_replica_owners(const struct rc_hub *h, const struct rc_replica *r);
 
 /* Tells the owners what it wants, now or as soon as there is room. */
 void rc_replica_ask(struct rc_hub *h, uint32_t index);
+/* One more view of it, or one less, is deflated. */
+void rc_replica_deflated(struct rc_hub *h, uint32_t index, bool more);
 /* Somebody came back before the owners heard that all had left. */
 void rc_replica_come_back(struct rc_hub *h, uint32_t index);
 
-/* ---- stream.c. The member is pinned by the caller of the first two. */
+/* ---- stream.c. The member is pinned by the caller of the first two. What is said of streams holds for views. */
 
 /* A member of streams has begun, or was refused. */
 void rc_stream_member_ready(struct rc_hub *h, uint32_t member, bool taken);
@@ -98,10 +103,27 @@ void rc_stream_leave(struct rc_hub *h, uint32_t stream);
 /* It has a subscriber more, or (UINT32_MAX) one less. */
 void rc_stream_counted(struct rc_hub *h, const struct rc_replica *stream, uint32_t more);
 
+/* Follows the channel or pattern of that name. False: no room. */
+bool rc_stream_add_member(struct rc_hub *h, uint32_t stream, struct rc_str name);
+
+/* ---- view.c */
+
+/* An event of its base; what was kept back until now is still kept. */
+void rc_view_append(struct rc_hub *h, uint32_t view, const struct rc_tell *t);
+/* Its frames are deflated. */
+bool rc_view_deflates(const struct rc_replica *r);
+/* Its last subscriber has gone. */
+void rc_view_free(struct rc_hub *h, uint32_t view);
+
 /* ---- events.c */
+
+/* What comes through a pattern says how far the stream is: the frame becomes one that does, until the next event. */
+void rc_events_position(struct rc_hub *h, struct rc_tell *t);
 
 /* Room for an event of at most len bytes; NULL: it can't be delivered, which those who care were told. */
 unsigned char *rc_replica_room(struct rc_hub *h, uint32_t index, uint32_t len);
+/* The same; but where there is none nothing is done about it. */
+unsigned char *rc_replica_reserve(struct rc_hub *h, struct rc_replica *r, uint32_t len);
 /* The room holds it. */
 void rc_replica_appended(struct rc_hub *h, uint32_t index, const struct rc_tell *t,
 	const unsigned char *frame, uint32_t len);

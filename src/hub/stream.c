@@ -7,6 +7,8 @@
  *   stream ─ linked ─▶ member, member          member ─ linked ─▶ the streams that follow it
  */
 #include "hub/replica.h"
+#include "hub/view.h"
+#include "hub/viewparts.h"
 
 #include "proto/sse.h"
 
@@ -66,9 +68,13 @@ void rc_stream_leave(struct rc_hub *h, uint32_t index)
 		struct rc_replica *m = rc_hub_replica(h, member);
 		unlink_from(h, s, member);
 		unlink_from(h, m, index);
+		if (rc_view_deflates(s))
+			rc_replica_deflated(h, member, false);
 		if (!rc_replica_used(m))
 			rc_replica_leave(h, member);
 	}
+	if (s->rendition == RC_RENDITION_VIEW)
+		rc_view_free(h, index);
 	rc_replica_destroy(h, index);
 }
 
@@ -78,8 +84,7 @@ void rc_stream_counted(struct rc_hub *h, const struct rc_replica *stream, uint32
 		rc_hub_replica(h, stream->linked[i])->followers += more;
 }
 
-/* Follows the channel or pattern of that name. False: no room. */
-static bool add_member(struct rc_hub *h, uint32_t stream, struct rc_str name)
+bool rc_stream_add_member(struct rc_hub *h, uint32_t stream, struct rc_str name)
 {
 	uint32_t hash = rc_hub_hash(h, name);
 	uint32_t member = rc_replica_named(h, name, hash);
@@ -115,7 +120,8 @@ static bool add_member(struct rc_hub *h, uint32_t stream, struct rc_str name)
 static uint32_t make(struct rc_hub *h, struct rc_str key, uint32_t hash, struct rc_str names,
 	enum rc_rendition rendition)
 {
-	uint32_t index = rc_replica_create(h, key, hash, false);
+	uint32_t index =
+		rc_hub_renditions_full(h) ? RC_NONE : rc_replica_create(h, key, hash, false);
 	struct rc_str rest = names;
 	bool made = true;
 
@@ -123,6 +129,7 @@ static uint32_t make(struct rc_hub *h, struct rc_str key, uint32_t hash, struct 
 		return RC_NONE;
 	struct rc_replica *s = rc_hub_replica(h, index);
 	s->rendition = (uint8_t)rendition;
+	h->renditions++;
 	s->ask_shards = 0;
 	s->oks_left = 0;
 	s->ns = (uint16_t)h->port.namespace_of(
@@ -131,11 +138,11 @@ static uint32_t make(struct rc_hub *h, struct rc_str key, uint32_t hash, struct 
 	s->waiting = 1; /* not before all members are named */
 	while (made && rest.len) {
 		struct rc_str name = {rest.ptr + 1, (unsigned char)rest.ptr[0]};
-		made = add_member(h, index, name);
+		made = rc_stream_add_member(h, index, name);
 		rest.ptr += 1 + name.len;
 		rest.len -= 1 + name.len;
 	}
-	made = made && add_member(h, index, RC_STR(RC_HUB_BROADCAST));
+	made = made && rc_stream_add_member(h, index, RC_STR(RC_HUB_BROADCAST));
 	if (!made) {
 		rc_stream_leave(h, index);
 		return RC_NONE;
@@ -219,9 +226,15 @@ void rc_stream_follow(struct rc_hub *h, uint32_t member, const struct rc_tell *t
 	const struct rc_replica *m = rc_hub_replica(h, member);
 
 	/* A stream may end meanwhile, for want of memory. */
+	h->parsed_frame = NULL;
 	for (uint32_t i = m->linked_count; i-- > 0;) {
 		if (i < m->linked_count &&
-			rc_hub_replica(h, m->linked[i])->state == RC_REPLICA_ACTIVE)
-			append(h, m->linked[i], t);
+			rc_hub_replica(h, m->linked[i])->state == RC_REPLICA_ACTIVE) {
+			if (rc_hub_replica(h, m->linked[i])->rendition == RC_RENDITION_VIEW)
+				rc_view_append(h, m->linked[i], t);
+			else
+				append(h, m->linked[i], t);
+		}
 	}
+	h->parsed_frame = NULL;
 }

@@ -12,6 +12,8 @@
 #ifndef RC_IO_IO_H
 #define RC_IO_IO_H
 
+#include <sys/socket.h>
+
 #include "base/base.h"
 #include "base/error.h"
 
@@ -23,6 +25,7 @@ enum rc_io_op {
 	RC_IO_READABLE, /* one-shot */
 	RC_IO_POLLIN,   /* multishot, for eventfds */
 	RC_IO_WAKE,     /* another shard rang */
+	RC_IO_CONNECT,  /* res = 0, or why not */
 };
 
 /* Two pools of registered receive buffers. */
@@ -78,6 +81,11 @@ void rc_io_send(struct rc_io *io, int fd, struct rc_io_tag tag, const void *byte
 void rc_io_poll_out(struct rc_io *io, int fd, struct rc_io_tag tag);
 void rc_io_poll_readable(struct rc_io *io, int fd, struct rc_io_tag tag);
 void rc_io_poll_in(struct rc_io *io, int fd, struct rc_io_tag tag);
+/* The address is read inside the next submit. */
+void rc_io_connect(struct rc_io *io, int fd, struct rc_io_tag tag, const struct sockaddr *address,
+	socklen_t len);
+/* Ends the connect that was asked for with this tag; its completion comes. */
+void rc_io_cancel_connect(struct rc_io *io, struct rc_io_tag tag);
 /* Ends the accept that was armed with this tag. */
 void rc_io_cancel_accept(struct rc_io *io, struct rc_io_tag tag);
 /* Closes the descriptor; no completion. */

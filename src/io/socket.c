@@ -82,6 +82,17 @@ int rc_socket_listen(const struct sockaddr *address, socklen_t len, const char *
 	return -1;
 }
 
+int rc_socket_open(int family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1;
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
 uint16_t rc_socket_port(int fd)
 {
 	struct sockaddr_storage a = {0};
@@ -118,25 +129,6 @@ int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count)
 	return 0;
 }
 
-size_t rc_socket_peer_address(int fd, uint8_t out[16])
-{
-	struct sockaddr_storage a = {0};
-	socklen_t len = sizeof(a);
-
-	if (getpeername(fd, (struct sockaddr *)&a, &len) < 0)
-		return 0;
-	if (a.ss_family == AF_INET) {
-		memcpy(out, &((struct sockaddr_in *)&a)->sin_addr, 4);
-		return 4;
-	}
-	if (a.ss_family != AF_INET6)
-		return 0;
-	const struct in6_addr *v6 = &((struct sockaddr_in6 *)&a)->sin6_addr;
-	bool mapped = IN6_IS_ADDR_V4MAPPED(v6);
-	memcpy(out, v6->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
-	return mapped ? 4 : 16;
-}
-
 void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT])
 {
 	struct sockaddr_storage a = {0};
@@ -161,6 +153,11 @@ void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT])
 		}
 	}
 	(void)snprintf(out, RC_SOCKET_TEXT, "?");
+}
+
+void rc_socket_wake_at(int fd, uint32_t bytes)
+{
+	(void)set(fd, SOL_SOCKET, SO_RCVLOWAT, (int)bytes);
 }
 
 void rc_socket_send_now(int fd, const void *bytes, size_t len)

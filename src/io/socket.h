@@ -29,6 +29,8 @@ int rc_socket_free(const struct sockaddr *address, socklen_t len, const char *te
  */
 int rc_socket_listen(const struct sockaddr *address, socklen_t len, const char *text,
 	const struct rc_socket_options *options, struct rc_error *err) RC_MUST_USE;
+/* To connect with: non-blocking. The descriptor, or -errno. */
+int rc_socket_open(int family);
 /* The port that the kernel chose. */
 uint16_t rc_socket_port(int fd);
 /*
@@ -36,10 +38,10 @@ uint16_t rc_socket_port(int fd);
  * others by the kernel's hash. One call for the whole group. 0 or -errno.
  */
 int rc_socket_steer_by_cpu(int fd, const uint16_t *cpu, uint32_t count);
-/* The bytes of the other side's address, 4 or 16 (an IPv4 address that came mapped into IPv6 is given as 4); 0 when it is gone. */
-size_t rc_socket_peer_address(int fd, uint8_t out[16]);
 /* "address:port" of the other side; "?" when it is gone. */
 void rc_socket_peer(int fd, char out[RC_SOCKET_TEXT]);
+/* Polls find the socket readable when so many bytes are there, or the peer sends no more. 1 is how a socket begins. */
+void rc_socket_wake_at(int fd, uint32_t bytes);
 /* A last word, as far as the socket takes it at once. */
 void rc_socket_send_now(int fd, const void *bytes, size_t len);
 /* Ends both directions, so that an armed receive completes. */

@@ -145,6 +145,7 @@ static const struct {
 	const char *name;
 } required_ops[] = {
 	{IORING_OP_ACCEPT, "ACCEPT"},
+	{IORING_OP_CONNECT, "CONNECT"},
 	{IORING_OP_RECV, "RECV"},
 	{IORING_OP_SEND, "SEND"},
 	{IORING_OP_POLL_ADD, "POLL_ADD"},
@@ -312,6 +313,24 @@ void rc_io_cancel_accept(struct rc_io *io, struct rc_io_tag tag)
 	struct io_uring_sqe *sqe = next_sqe(io);
 
 	io_uring_prep_cancel64(sqe, pack(RC_IO_ACCEPT, tag), 0);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	sqe->user_data = 0;
+}
+
+void rc_io_connect(struct rc_io *io, int fd, struct rc_io_tag tag, const struct sockaddr *address,
+	socklen_t len)
+{
+	struct io_uring_sqe *sqe = next_sqe(io);
+
+	io_uring_prep_connect(sqe, fd, address, len);
+	sqe->user_data = pack(RC_IO_CONNECT, tag);
+}
+
+void rc_io_cancel_connect(struct rc_io *io, struct rc_io_tag tag)
+{
+	struct io_uring_sqe *sqe = next_sqe(io);
+
+	io_uring_prep_cancel64(sqe, pack(RC_IO_CONNECT, tag), 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = 0;
 }

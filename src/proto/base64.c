@@ -6,12 +6,13 @@
 
 #include <errno.h>
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-size_t rc_base64_encode(const void *bytes, size_t len, char *out)
+/* Without padding. Returns behind the last character. */
+static char *encode(const char *alphabet, const void *bytes, size_t len, char *at)
 {
 	const unsigned char *p = bytes;
-	char *at = out;
 
 	for (; len >= 3; len -= 3, p += 3, at += 4) {
 		at[0] = alphabet[p[0] >> 2];
@@ -22,13 +23,26 @@ size_t rc_base64_encode(const void *bytes, size_t len, char *out)
 	if (len > 0) {
 		int second = len == 2 ? p[1] : 0;
 
-		at[0] = alphabet[p[0] >> 2];
-		at[1] = alphabet[(p[0] << 4 | second >> 4) & 63];
-		at[2] = len == 2 ? alphabet[(second << 2) & 63] : '=';
-		at[3] = '=';
-		at += 4;
+		*at++ = alphabet[p[0] >> 2];
+		*at++ = alphabet[(p[0] << 4 | second >> 4) & 63];
+		if (len == 2)
+			*at++ = alphabet[(second << 2) & 63];
 	}
+	return at;
+}
+
+size_t rc_base64_encode(const void *bytes, size_t len, char *out)
+{
+	char *at = encode(standard, bytes, len, out);
+
+	while ((at - out) % 4)
+		*at++ = '=';
 	return (size_t)(at - out);
+}
+
+size_t rc_base64url_encode(const void *bytes, size_t len, char *out)
+{
+	return (size_t)(encode(url, bytes, len, out) - out);
 }
 
 static int sextet(char c)

@@ -11,6 +11,7 @@
 #include "proto/event_layout.h"
 #include "proto/json.h"
 #include "proto/textbuf.h"
+#include "proto/trace.h"
 #include "proto/websocket.h"
 
 #define HEADER_MAX 10
@@ -49,13 +50,35 @@ static size_t data_len(const struct rc_event *e)
 	return TEXT_LEN(TO_OPAQUE OPAQUE_END) + rc_base64_len(e->data.len);
 }
 
+static size_t trace_len(const struct rc_event *e)
+{
+	return e->trace ? TEXT_LEN(TO_TRACE) + RC_TRACE_TEXT : 0;
+}
+
+/* How the object begins, by kind. */
+static const struct rc_str starts[RC_EVENT_KINDS] = {
+	[RC_EVENT_PUBLISHED] = {TO_CHANNEL, TEXT_LEN(TO_CHANNEL)},
+	[RC_EVENT_JOIN] = {TO_CHANNEL_JOIN, TEXT_LEN(TO_CHANNEL_JOIN)},
+	[RC_EVENT_LEAVE] = {TO_CHANNEL_LEAVE, TEXT_LEN(TO_CHANNEL_LEAVE)},
+	[RC_EVENT_PRESENCE] = {TO_CHANNEL_PRESENCE, TEXT_LEN(TO_CHANNEL_PRESENCE)},
+};
+
+/* What its kind adds to the length of a publisher's event. */
+static size_t kind_len(const struct rc_event *e)
+{
+	if (RC_LIKELY(e->kind == RC_EVENT_PUBLISHED))
+		return 0;
+	return starts[e->kind].len - TEXT_LEN(TO_CHANNEL) +
+	       (e->user.len ? TEXT_LEN(TO_USER) + rc_json_escape_len(e->user) : 0);
+}
+
 size_t rc_event_ws_bound(const struct rc_event *e, bool raw)
 {
 	if (raw)
 		return HEADER_MAX + e->data.len;
 	/* The event's name is looked at once, when it is written: here each of its bytes may be six. */
 	return HEADER_MAX + FRAME_LEN + RC_U64_TEXT_MAX + e->channel.len + 6 * e->event.len +
-	       data_len(e);
+	       TEXT_LEN(TO_CHANNEL_PRESENCE TO_USER) + 6 * e->user.len + trace_len(e) + data_len(e);
 }
 
 static size_t encode_raw(unsigned char *out, const struct rc_event *e)
@@ -79,10 +102,11 @@ size_t rc_event_ws_encode(
 
 	digits_len = rc_u64_text(e->offset, digits);
 	payload_len = FRAME_LEN + digits_len + e->channel.len + rc_json_escape_len(e->event) +
-		      data_len(e);
+		      kind_len(e) + trace_len(e) + data_len(e);
 	payload = out + rc_ws_header(out, RC_WS_TEXT, true, payload_len);
 
-	at = PUT(payload, TO_CHANNEL);
+	at = RC_LIKELY(e->kind == RC_EVENT_PUBLISHED) ? PUT(payload, TO_CHANNEL)
+						      : rc_str_copy(payload, starts[e->kind]);
 	/* A channel's name has no byte that JSON would have escaped. */
 	at = rc_str_copy(at, e->channel);
 	at = PUT(at, TO_EVENT);
@@ -91,6 +115,15 @@ size_t rc_event_ws_encode(
 	at = put(at, digits, digits_len);
 	at = PUT(at, TO_TIMESTAMP);
 	at = put(at, timestamp_text(encoder, e->timestamp_ms), RC_ISO8601_LEN);
+	if (RC_UNLIKELY(e->trace != NULL)) {
+		at = PUT(at, TO_TRACE);
+		rc_trace_text(e->trace, (char *)at);
+		at += RC_TRACE_TEXT;
+	}
+	if (RC_UNLIKELY(e->user.len && e->kind != RC_EVENT_PUBLISHED)) {
+		at = PUT(at, TO_USER);
+		at += rc_json_escape((char *)at, e->user);
+	}
 	if (e->json) {
 		at = PUT(at, TO_JSON);
 		at = put(at, json_data(e).ptr, json_data(e).len);

@@ -6,7 +6,9 @@
  *
  *   {"type":"event","channel":"…","event":"…","offset":42,"timestamp":"2026-01-15T10:15:00.000Z","data":…}
  *
- * JSON data stands there byte for byte; opaque data as "encoding":"base64","data":"…". What comes through a pattern may have
+ * What the gateway itself says in a channel has another type (join, leave, presence), and may name a user behind the timestamp.
+ * "traceparent":"…" may stand there in a publisher's event. JSON data stands there byte for byte; opaque data as
+ * "encoding":"base64","data":"…". What comes through a pattern may have
  * "position":"…" behind that.
  */
 #ifndef RC_PROTO_EVENT_H
@@ -15,6 +17,15 @@
 #include "base/base.h"
 #include "base/clock.h"
 
+/* What stands as its type: a publisher's event, or the gateway's own word about who is in the channel. */
+enum rc_event_kind {
+	RC_EVENT_PUBLISHED,
+	RC_EVENT_JOIN,
+	RC_EVENT_LEAVE,
+	RC_EVENT_PRESENCE,
+	RC_EVENT_KINDS
+};
+
 /* All slices are borrowed for the call. channel and event are valid names. */
 struct rc_event {
 	struct rc_str channel, event;
@@ -22,6 +33,10 @@ struct rc_event {
 		data; /* when json, a text that rc_json_validate accepted (empty means null); else any bytes */
 	uint64_t offset, timestamp_ms;
 	bool json;
+	uint8_t kind; /* enum rc_event_kind; raw ones are RC_EVENT_PUBLISHED */
+	struct rc_str
+		user; /* valid UTF-8; whom it is about, if it is not published; may be empty */
+	const unsigned char *trace; /* RC_TRACE_BYTES (trace.h); NULL = none, or not told */
 };
 
 /* The text of the last timestamp: most events share its second. The zero value is valid. */
@@ -51,15 +66,26 @@ size_t rc_event_ws_encode(
 size_t rc_event_ws_position(
 	unsigned char *out, const unsigned char *frame, size_t frame_len, struct rc_str position);
 
+/*
+ * The same with ,"redelivered":times there. At most RC_EVENT_REDELIVERED_MAX bytes longer than the frame.
+ */
+#define RC_EVENT_REDELIVERED_MAX 40
+size_t rc_event_ws_redelivered(
+	unsigned char *out, const unsigned char *frame, size_t frame_len, uint32_t times);
+
 /* Slices of the frame. */
 struct rc_event_view {
 	struct rc_str payload;   /* the whole object */
 	struct rc_str channel;   /* needs no decoding */
 	struct rc_str event_raw; /* without its quotes (they stand around it), still escaped */
 	struct rc_str data;      /* the JSON text, or the base64 without its quotes */
+	struct rc_str trace;     /* without its quotes; empty when there is none */
 	struct rc_str position;  /* without its quotes; empty when there is none */
+	struct rc_str timestamp; /* RC_ISO8601_LEN bytes */
+	uint64_t offset;         /* modulo 2^64, where a raw event imitates one */
 	bool escaped;            /* event_raw holds a backslash */
 	bool base64;
+	bool own; /* what the gateway itself says: not published by anybody */
 };
 
 /*

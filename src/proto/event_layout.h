@@ -8,17 +8,26 @@
 
 #include "base/base.h"
 
-#define TO_CHANNEL   "{\"type\":\"event\",\"channel\":\""
+#define TO_CHANNEL "{\"type\":\"event\",\"channel\":\""
+/* The same of what the gateway itself says in a channel. */
+#define TO_CHANNEL_JOIN     "{\"type\":\"join\",\"channel\":\""
+#define TO_CHANNEL_LEAVE    "{\"type\":\"leave\",\"channel\":\""
+#define TO_CHANNEL_PRESENCE "{\"type\":\"presence\",\"channel\":\""
+
 #define TO_EVENT     "\",\"event\":\""
 #define TO_OFFSET    "\",\"offset\":"
 #define TO_TIMESTAMP ",\"timestamp\":\""
-#define TO_JSON      "\",\"data\":"
-#define TO_OPAQUE    "\",\"encoding\":\"base64\",\"data\":\""
-#define OPAQUE_END   "\"}"
+/* Where the event has one: in front of what begins with a quote, behind RC_TRACE_TEXT bytes of its own. */
+#define TO_TRACE   "\",\"traceparent\":\""
+#define TO_JSON    "\",\"data\":"
+#define TO_OPAQUE  "\",\"encoding\":\"base64\",\"data\":\""
+#define OPAQUE_END "\"}"
+
+/* Behind the timestamp, where the gateway speaks of one user. */
+#define TO_USER "\",\"user\":\""
 
 /* Instead of the last brace, in what comes through a pattern. */
-#define TO_POSITION  ",\"position\":\""
-#define POSITION_END "\"}"
+#define TO_POSITION ",\"position\":\""
 
 #define TEXT_LEN(literal) (sizeof(literal) - 1)
 

@@ -6,31 +6,71 @@
 
 #include "proto/event_layout.h"
 #include "proto/json_scan.h"
+#include "proto/textbuf.h"
+#include "proto/trace.h"
 #include "proto/websocket.h"
 
 #define OBJECT_START "{\"type\":\"event\""
 
-size_t rc_event_ws_position(
-	unsigned char *out, const unsigned char *frame, size_t frame_len, struct rc_str position)
+/* What the gateway itself says looks like this up to its channel: a raw event that only has such a type is not taken for it. */
+static const struct rc_str own_starts[] = {
+	{TO_CHANNEL_JOIN, TEXT_LEN(TO_CHANNEL_JOIN)},
+	{TO_CHANNEL_LEAVE, TEXT_LEN(TO_CHANNEL_LEAVE)},
+	{TO_CHANNEL_PRESENCE, TEXT_LEN(TO_CHANNEL_PRESENCE)},
+};
+
+/* The length of that start; 0: it is none. */
+static size_t own_start(struct rc_str payload)
+{
+	for (size_t i = 0; i < RC_ARRAY_LEN(own_starts); i++) {
+		if (rc_str_starts(payload, own_starts[i]))
+			return own_starts[i].len;
+	}
+	return 0;
+}
+
+/* The frame with these texts in front of its last brace; as it is, when it is none of an event. */
+static size_t insert(unsigned char *out, const unsigned char *frame, size_t frame_len,
+	const struct rc_str *texts, size_t count)
 {
 	struct rc_str payload;
 	uint8_t opcode;
 	unsigned char *at;
+	size_t more = 0;
 
 	if (!rc_ws_message_in(frame, frame_len, &opcode, &payload) || opcode != RC_WS_TEXT ||
-		!rc_str_starts(payload, RC_STR(OBJECT_START)) ||
+		(!rc_str_starts(payload, RC_STR(OBJECT_START)) && !own_start(payload)) ||
 		payload.ptr[payload.len - 1] != '}') {
 		memcpy(out, frame, frame_len);
 		return frame_len;
 	}
+	for (size_t i = 0; i < count; i++)
+		more += texts[i].len;
+	at = out + rc_ws_header(out, RC_WS_TEXT, true, payload.len + more);
 	payload.len--;
-	at = out + rc_ws_header(out, RC_WS_TEXT, true,
-			   payload.len + TEXT_LEN(TO_POSITION POSITION_END) + position.len);
 	at = rc_str_copy(at, payload);
-	at = PUT(at, TO_POSITION);
-	at = rc_str_copy(at, position);
-	at = PUT(at, POSITION_END);
+	for (size_t i = 0; i < count; i++)
+		at = rc_str_copy(at, texts[i]);
+	at = PUT(at, "}");
 	return (size_t)(at - out);
+}
+
+size_t rc_event_ws_position(
+	unsigned char *out, const unsigned char *frame, size_t frame_len, struct rc_str position)
+{
+	const struct rc_str texts[] = {RC_STR(TO_POSITION), position, RC_STR("\"")};
+
+	return insert(out, frame, frame_len, texts, RC_ARRAY_LEN(texts));
+}
+
+size_t rc_event_ws_redelivered(
+	unsigned char *out, const unsigned char *frame, size_t frame_len, uint32_t times)
+{
+	char digits[RC_U64_TEXT_MAX];
+	size_t digits_len = rc_u64_text(times, digits);
+	const struct rc_str texts[] = {RC_STR(",\"redelivered\":"), {digits, digits_len}};
+
+	return insert(out, frame, frame_len, texts, RC_ARRAY_LEN(texts));
 }
 
 /* *p moves behind the text, where it stands there. */
@@ -86,21 +126,38 @@ bool rc_event_ws_parse(const unsigned char *frame, size_t len, struct rc_event_v
 {
 	const char *p, *end;
 	uint8_t opcode;
-	bool escaped;
+	bool escaped, own = false;
+	struct rc_str user;
 
 	if (!rc_ws_message_in(frame, len, &opcode, &out->payload) || opcode != RC_WS_TEXT)
 		return false;
 	p = out->payload.ptr;
 	end = p + out->payload.len;
-	if (!SKIP(&p, end, TO_CHANNEL) || !take_name(&p, end, &out->channel, &escaped) || escaped ||
+	if (!SKIP(&p, end, TO_CHANNEL)) {
+		p += own_start(out->payload);
+		own = true;
+	}
+	if (p == out->payload.ptr || !take_name(&p, end, &out->channel, &escaped) || escaped ||
 		!SKIP(&p, end, TO_EVENT) || !take_name(&p, end, &out->event_raw, &out->escaped) ||
 		!SKIP(&p, end, TO_OFFSET))
 		return false;
+	out->offset = 0;
 	while (p < end && rc_scan_is_digit(*p))
-		p++;
+		out->offset = out->offset * 10 + (uint64_t)(*p++ - '0');
 	if (!SKIP(&p, end, TO_TIMESTAMP) || end - p < RC_ISO8601_LEN)
 		return false;
+	out->timestamp = (struct rc_str){p, RC_ISO8601_LEN};
+	out->own = own;
 	p += RC_ISO8601_LEN;
+	out->trace = (struct rc_str){NULL, 0};
+	if (!own && SKIP(&p, end, TO_TRACE)) {
+		if (end - p < RC_TRACE_TEXT)
+			return false;
+		out->trace = (struct rc_str){p, RC_TRACE_TEXT};
+		p += RC_TRACE_TEXT;
+	}
+	if (own && SKIP(&p, end, TO_USER) && !take_name(&p, end, &user, &escaped))
+		return false;
 	out->base64 = SKIP(&p, end, TO_OPAQUE);
 	if ((!out->base64 && !SKIP(&p, end, TO_JSON)) || p == end || end[-1] != '}')
 		return false;

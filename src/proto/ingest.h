@@ -42,38 +42,139 @@ struct rc_ingest_publish {
 	struct rc_str channel; /* empty in a BROADCAST */
 	struct rc_str event;
 	struct rc_str payload;
+	struct rc_str trace; /* RINGCAST_TRACE_LEN bytes, or empty */
 };
 
-int rc_ingest_publish_parse(struct rc_str body, struct rc_ingest_publish *out) RC_MUST_USE;
-int rc_ingest_broadcast_parse(struct rc_str body, struct rc_ingest_publish *out) RC_MUST_USE;
+/* flags: of the frame; one of them says that a trace is there. The encoders go by event->trace for that, and set the flag. */
+int rc_ingest_publish_parse(
+	struct rc_str body, uint8_t flags, struct rc_ingest_publish *out) RC_MUST_USE;
+int rc_ingest_broadcast_parse(
+	struct rc_str body, uint8_t flags, struct rc_ingest_publish *out) RC_MUST_USE;
 size_t rc_ingest_publish_encode(
 	void *out, size_t cap, uint8_t flags, const struct rc_ingest_publish *event);
 size_t rc_ingest_broadcast_encode(
 	void *out, size_t cap, uint8_t flags, const struct rc_ingest_publish *event);
 
+/* Whom a SEND or a CLOSE is for. */
+struct rc_ingest_target {
+	uint8_t kind;   /* RINGCAST_TARGET_ */
+	uint16_t count; /* at least 1 */
+	struct rc_str
+		list; /* users: each behind a byte with its length, none checked; a session: its id */
+};
+
+struct rc_ingest_send {
+	struct rc_ingest_publish event; /* without a channel */
+	struct rc_ingest_target target;
+};
+
+struct rc_ingest_close {
+	uint64_t sequence; /* > 0 */
+	struct rc_ingest_target target;
+	uint16_t code;
+	struct rc_str reason;
+};
+
+int rc_ingest_send_parse(struct rc_str body, struct rc_ingest_send *out) RC_MUST_USE;
+int rc_ingest_close_parse(struct rc_str body, struct rc_ingest_close *out) RC_MUST_USE;
+size_t rc_ingest_send_encode(
+	void *out, size_t cap, uint8_t flags, const struct rc_ingest_send *send);
+size_t rc_ingest_close_encode(
+	void *out, size_t cap, uint8_t flags, const struct rc_ingest_close *close);
+
 /* A walk over the events of a BATCH. */
 struct rc_ingest_batch {
 	struct rc_str rest;
 	uint32_t left; /* events */
+	bool traced;
 };
 
-int rc_ingest_batch_begin(struct rc_str body, struct rc_ingest_batch *it) RC_MUST_USE;
+int rc_ingest_batch_begin(
+	struct rc_str body, uint8_t flags, struct rc_ingest_batch *it) RC_MUST_USE;
 /* 1 and an event, 0 at the end (where nothing may be left over), -EBADMSG. */
 int rc_ingest_batch_next(struct rc_ingest_batch *it, struct rc_ingest_publish *out) RC_MUST_USE;
 /*
  * Walks it all: 0, or -EBADMSG, so that a broken batch is refused before any event of it is taken. An empty batch and
  * sequences that do not grow within it are broken too.
  */
-int rc_ingest_batch_check(struct rc_str body) RC_MUST_USE;
+int rc_ingest_batch_check(struct rc_str body, uint8_t flags) RC_MUST_USE;
 
 /*
  * Writing a BATCH into one buffer: begin, add as often as it fits, end. begin and add return the bytes that the frame
- * takes so far, or 0 when it does not fit and the buffer is as it was; end returns the frame's bytes.
+ * takes so far, or 0 when it does not fit and the buffer is as it was; end returns the frame's bytes. With the flag TRACE each
+ * event must have one.
  */
 size_t rc_ingest_batch_encode_begin(void *out, size_t cap, uint8_t flags);
 size_t rc_ingest_batch_encode_add(
 	void *out, size_t cap, size_t used, const struct rc_ingest_publish *event);
 size_t rc_ingest_batch_encode_end(void *out, size_t used);
+
+/* ---- backends: ingest_backend.c --------------------------------------------------------------------- */
+
+/* Of REGISTER: a type of messages that this connection takes. */
+struct rc_ingest_entry {
+	struct rc_str type;
+	uint8_t mode;  /* RINGCAST_MODE_ */
+	uint8_t flags; /* RINGCAST_ENTRY_ */
+	struct rc_str field;
+};
+
+struct rc_ingest_register {
+	uint32_t credit;
+	uint16_t count;
+	struct rc_str list; /* of entries, as they lie */
+};
+
+/* All entries are there and nothing behind them; what they mean is not looked at. */
+int rc_ingest_register_parse(struct rc_str body, struct rc_ingest_register *out) RC_MUST_USE;
+/* Takes the next entry off a list. False: it was the last. */
+bool rc_ingest_register_next(struct rc_str *list, struct rc_ingest_entry *out);
+size_t rc_ingest_register_encode(void *out, size_t cap, uint32_t credit,
+	const struct rc_ingest_entry *entries, uint16_t count);
+
+/* What the gateway answers it with. */
+struct rc_ingest_registered {
+	uint32_t credit;
+	uint32_t timeout_ms;
+	uint16_t count;
+};
+int rc_ingest_registered_parse(struct rc_str body, struct rc_ingest_registered *out) RC_MUST_USE;
+size_t rc_ingest_registered_encode(
+	void *out, size_t cap, const struct rc_ingest_registered *registered);
+
+struct rc_ingest_command {
+	uint64_t id; /* 0: no reply is wanted */
+	uint32_t deadline_ms;
+	struct rc_str session, user, type;
+	struct rc_str message; /* the client's id, as it wrote it */
+	struct rc_str payload;
+};
+int rc_ingest_command_parse(struct rc_str body, struct rc_ingest_command *out) RC_MUST_USE;
+size_t rc_ingest_command_encode(
+	void *out, size_t cap, uint8_t flags, const struct rc_ingest_command *command);
+/* Bytes of the frame. */
+size_t rc_ingest_command_bytes(const struct rc_ingest_command *command);
+
+struct rc_ingest_reply {
+	uint64_t id;
+	struct rc_str code; /* empty: it is an answer */
+	struct rc_str payload;
+};
+int rc_ingest_reply_parse(struct rc_str body, struct rc_ingest_reply *out) RC_MUST_USE;
+size_t rc_ingest_reply_encode(
+	void *out, size_t cap, uint8_t flags, const struct rc_ingest_reply *reply);
+/* 1 to 64 bytes of [a-z0-9_]. */
+bool rc_ingest_code_valid(struct rc_str code);
+
+struct rc_ingest_assign {
+	uint64_t sequence; /* > 0 */
+	struct rc_str session;
+	bool on;
+	uint16_t count;      /* at least 1 */
+	struct rc_str names; /* each behind a byte with its length, none checked */
+};
+int rc_ingest_assign_parse(struct rc_str body, struct rc_ingest_assign *out) RC_MUST_USE;
+size_t rc_ingest_assign_encode(void *out, size_t cap, const struct rc_ingest_assign *assign);
 
 /* ---- HELLO ------------------------------------------------------------------------------------- */
 

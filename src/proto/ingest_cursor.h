@@ -2,7 +2,7 @@
  *
  * Two small cursors for the ingest frames: `struct in` reads from a slice and remembers that it ran out, `struct out`
  * writes into a buffer and remembers that it was too small; so each frame is a list of its fields, judged once, at
- * the end. Included by ingest.c and ingest_event.c alone, which is why the names carry no prefix. Pure, any thread.
+ * the end. Included by the files ingest*.c, binary.c and event_bin.c alone, which is why the names carry no prefix. Pure, any thread.
  */
 #ifndef RC_PROTO_INGEST_CURSOR_H
 #define RC_PROTO_INGEST_CURSOR_H

@@ -5,25 +5,31 @@
  */
 #include "proto/ingest_cursor.h"
 
+static inline struct rc_str take_trace(struct in *in, bool traced)
+{
+	return traced ? take_bytes(in, RINGCAST_TRACE_LEN) : (struct rc_str){NULL, 0};
+}
+
 /* What PUBLISH and an event of a BATCH have in common: all but the payload. */
-static inline void take_head(struct in *in, struct rc_ingest_publish *out)
+static inline void take_head(struct in *in, bool traced, struct rc_ingest_publish *out)
 {
 	out->sequence = take_u64(in);
 	out->channel = take_bytes(in, take_u8(in));
 	out->event = take_bytes(in, take_u8(in));
 	out->timestamp_ms = take_u64(in);
+	out->trace = take_trace(in, traced);
 }
 
-int rc_ingest_publish_parse(struct rc_str body, struct rc_ingest_publish *out)
+int rc_ingest_publish_parse(struct rc_str body, uint8_t flags, struct rc_ingest_publish *out)
 {
 	struct in in = in_of(body);
 
-	take_head(&in, out);
+	take_head(&in, (flags & RINGCAST_FLAG_TRACE) != 0, out);
 	out->payload = take_bytes(&in, in.left);
 	return in.short_of || out->sequence == 0 ? -EBADMSG : 0;
 }
 
-int rc_ingest_broadcast_parse(struct rc_str body, struct rc_ingest_publish *out)
+int rc_ingest_broadcast_parse(struct rc_str body, uint8_t flags, struct rc_ingest_publish *out)
 {
 	struct in in = in_of(body);
 
@@ -31,6 +37,7 @@ int rc_ingest_broadcast_parse(struct rc_str body, struct rc_ingest_publish *out)
 	out->channel = (struct rc_str){"", 0};
 	out->event = take_bytes(&in, take_u8(&in));
 	out->timestamp_ms = take_u64(&in);
+	out->trace = take_trace(&in, (flags & RINGCAST_FLAG_TRACE) != 0);
 	out->payload = take_bytes(&in, in.left);
 	return in.short_of || out->sequence == 0 ? -EBADMSG : 0;
 }
@@ -41,12 +48,19 @@ static void put_head(struct out *out, const struct rc_ingest_publish *event)
 	put_str(out, event->channel, 1);
 	put_str(out, event->event, 1);
 	put(out, event->timestamp_ms, 8);
+	put_bytes(out, event->trace);
+}
+
+static uint8_t flags_of(uint8_t flags, const struct rc_ingest_publish *event)
+{
+	RC_DASSERT(event->trace.len == 0 || event->trace.len == RINGCAST_TRACE_LEN);
+	return event->trace.len ? flags | RINGCAST_FLAG_TRACE : flags;
 }
 
 size_t rc_ingest_publish_encode(
 	void *out, size_t cap, uint8_t flags, const struct rc_ingest_publish *event)
 {
-	struct out o = out_of(out, cap, RINGCAST_FRAME_PUBLISH, flags);
+	struct out o = out_of(out, cap, RINGCAST_FRAME_PUBLISH, flags_of(flags, event));
 
 	put_head(&o, event);
 	put_bytes(&o, event->payload);
@@ -56,20 +70,22 @@ size_t rc_ingest_publish_encode(
 size_t rc_ingest_broadcast_encode(
 	void *out, size_t cap, uint8_t flags, const struct rc_ingest_publish *event)
 {
-	struct out o = out_of(out, cap, RINGCAST_FRAME_BROADCAST, flags);
+	struct out o = out_of(out, cap, RINGCAST_FRAME_BROADCAST, flags_of(flags, event));
 
 	put(&o, event->sequence, 8);
 	put_str(&o, event->event, 1);
 	put(&o, event->timestamp_ms, 8);
+	put_bytes(&o, event->trace);
 	put_bytes(&o, event->payload);
 	return finish(&o);
 }
 
-int rc_ingest_batch_begin(struct rc_str body, struct rc_ingest_batch *it)
+int rc_ingest_batch_begin(struct rc_str body, uint8_t flags, struct rc_ingest_batch *it)
 {
 	struct in in = in_of(body);
 
 	it->left = take_u16(&in);
+	it->traced = (flags & RINGCAST_FLAG_TRACE) != 0;
 	it->rest = take_bytes(&in, in.left);
 	return in.short_of || it->left == 0 ? -EBADMSG : 0;
 }
@@ -80,7 +96,7 @@ int rc_ingest_batch_next(struct rc_ingest_batch *it, struct rc_ingest_publish *o
 
 	if (it->left == 0)
 		return it->rest.len == 0 ? 0 : -EBADMSG;
-	take_head(&in, out);
+	take_head(&in, it->traced, out);
 	out->payload = take_bytes(&in, take_u32(&in));
 	if (in.short_of || out->sequence == 0)
 		return -EBADMSG;
@@ -89,12 +105,12 @@ int rc_ingest_batch_next(struct rc_ingest_batch *it, struct rc_ingest_publish *o
 	return 1;
 }
 
-int rc_ingest_batch_check(struct rc_str body)
+int rc_ingest_batch_check(struct rc_str body, uint8_t flags)
 {
 	struct rc_ingest_batch it;
 	struct rc_ingest_publish event;
 	uint64_t last = 0;
-	int rc = rc_ingest_batch_begin(body, &it);
+	int rc = rc_ingest_batch_begin(body, flags, &it);
 
 	if (rc)
 		return rc;

@@ -57,6 +57,17 @@ void rc_json_array_begin(struct rc_json_iter *it, struct rc_str array);
 bool rc_json_array_next(struct rc_json_iter *it, struct rc_json_value *value);
 
 /*
+ * The same in one pass, for those who look into nested values: pos moves through the whole text, and a container is entered
+ * instead of stepped over. Begin with pos at its first byte.
+ */
+enum rc_json_kind rc_json_peek(
+	struct rc_json_iter *it); /* of the value at pos, or behind white space */
+bool rc_json_read(struct rc_json_iter *it, struct rc_json_value *value); /* steps over it */
+void rc_json_enter(struct rc_json_iter *it); /* peek said object or array: pos is in it */
+bool rc_json_more(struct rc_json_iter *it);  /* false: the container ends, and pos is behind it */
+bool rc_json_key(struct rc_json_iter *it, struct rc_str *key_raw); /* of an object's member */
+
+/*
  * Decodes a string, given with its quotes, and returns its length in UTF-8 (no NUL is added); -ENOSPC when it is longer
  * than cap, -EINVAL when it holds a lone surrogate or \u0000. The decoded text is never longer than raw.
  */

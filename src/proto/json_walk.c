@@ -55,7 +55,7 @@ static const char *scalar_end(const char *p, const char *end)
 	return p;
 }
 
-static enum rc_json_kind kind_of(char c)
+static inline __attribute__((always_inline)) enum rc_json_kind kind_of(char c)
 {
 	switch (c) {
 	case '{':
@@ -115,6 +115,29 @@ static bool next_member(struct rc_json_iter *it)
 	return p < it->end && *p != '}' && *p != ']';
 }
 
+/* pos is at the key; then it is behind the colon. */
+static inline __attribute__((always_inline)) bool read_key(
+	struct rc_json_iter *it, struct rc_str *key_raw)
+{
+	const char *key, *behind;
+
+	if (it->pos == it->end || *it->pos != '"') {
+		it->pos = it->end;
+		return false;
+	}
+	key = it->pos + 1;
+	behind = string_end(key, it->end);
+	*key_raw = (struct rc_str){key, (size_t)(behind - key)};
+	if (behind < it->end)
+		behind = rc_scan_skip_space(behind + 1, it->end);
+	if (behind == it->end || *behind != ':') {
+		it->pos = it->end;
+		return false;
+	}
+	it->pos = behind + 1;
+	return true;
+}
+
 static void begin(struct rc_json_iter *it, struct rc_str container)
 {
 	it->pos = container.ptr;
@@ -140,23 +163,11 @@ void rc_json_object_begin(struct rc_json_iter *it, struct rc_str object)
 bool rc_json_object_next(
 	struct rc_json_iter *it, struct rc_str *key_raw, struct rc_json_value *value)
 {
-	const char *key, *behind;
-
-	if (!next_member(it) || *it->pos != '"') {
+	if (!next_member(it)) {
 		it->pos = it->end;
 		return false;
 	}
-	key = it->pos + 1;
-	behind = string_end(key, it->end);
-	*key_raw = (struct rc_str){key, (size_t)(behind - key)};
-	if (behind < it->end)
-		behind = rc_scan_skip_space(behind + 1, it->end);
-	if (behind == it->end || *behind != ':') {
-		it->pos = it->end;
-		return false;
-	}
-	it->pos = behind + 1;
-	return read_value(it, value);
+	return read_key(it, key_raw) && read_value(it, value);
 }
 
 void rc_json_array_begin(struct rc_json_iter *it, struct rc_str array)
@@ -167,4 +178,34 @@ void rc_json_array_begin(struct rc_json_iter *it, struct rc_str array)
 bool rc_json_array_next(struct rc_json_iter *it, struct rc_json_value *value)
 {
 	return next_member(it) && read_value(it, value);
+}
+
+enum rc_json_kind rc_json_peek(struct rc_json_iter *it)
+{
+	it->pos = rc_scan_skip_space(it->pos, it->end);
+	return it->pos < it->end ? kind_of(*it->pos) : RC_JSON_NONE;
+}
+
+bool rc_json_read(struct rc_json_iter *it, struct rc_json_value *value)
+{
+	return read_value(it, value);
+}
+
+void rc_json_enter(struct rc_json_iter *it)
+{
+	it->pos++;
+}
+
+bool rc_json_more(struct rc_json_iter *it)
+{
+	if (next_member(it))
+		return true;
+	if (it->pos < it->end)
+		it->pos++;
+	return false;
+}
+
+bool rc_json_key(struct rc_json_iter *it, struct rc_str *key_raw)
+{
+	return read_key(it, key_raw);
 }

@@ -49,6 +49,7 @@ static const struct field {
 	VALUE("limit", limit),
 	VALUE("offset", offset),
 	VALUE("token", token),
+	VALUE("idempotent", idempotent),
 };
 static_assert(RC_ARRAY_LEN(fields) <= 32, "a bit each in a u32");
 #define FIELD_NAME_MAX 10
@@ -73,19 +74,34 @@ bool rc_msg_word_named(struct rc_str name, enum rc_msg_word *word)
 	return false;
 }
 
-static const char *const type_names[] = {
-	[RC_MSG_SUBSCRIBE] = "subscribe",
-	[RC_MSG_UNSUBSCRIBE] = "unsubscribe",
-	[RC_MSG_PUBLISH] = "publish",
-	[RC_MSG_COMMAND] = "command",
-	[RC_MSG_PRESENCE] = "presence",
-	[RC_MSG_HISTORY] = "history",
-	[RC_MSG_ACK] = "ack",
-	[RC_MSG_REFRESH] = "refresh",
-	[RC_MSG_PING] = "ping",
-	[RC_MSG_PONG] = "pong",
+#define NAMED(text)                    \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+/* With their lengths: each message looks for its own from the top. */
+static const struct rc_str type_names[] = {
+	[RC_MSG_SUBSCRIBE] = NAMED("subscribe"),
+	[RC_MSG_UNSUBSCRIBE] = NAMED("unsubscribe"),
+	[RC_MSG_PUBLISH] = NAMED("publish"),
+	[RC_MSG_COMMAND] = NAMED("command"),
+	[RC_MSG_PRESENCE] = NAMED("presence"),
+	[RC_MSG_HISTORY] = NAMED("history"),
+	[RC_MSG_ACK] = NAMED("ack"),
+	[RC_MSG_REFRESH] = NAMED("refresh"),
+	[RC_MSG_AUTH] = NAMED("auth"),
+	[RC_MSG_PING] = NAMED("ping"),
+	[RC_MSG_PONG] = NAMED("pong"),
 };
 static_assert(RC_ARRAY_LEN(type_names) == RC_MSG_OTHER, "every type that is known by name");
+
+bool rc_msg_type_known(struct rc_str type)
+{
+	for (size_t i = 0; i < RC_ARRAY_LEN(type_names); i++) {
+		if (rc_str_eq(type, type_names[i]))
+			return true;
+	}
+	return false;
+}
 
 void rc_msg_blame(struct rc_msg_fault *fault, const char *code, const char *format, ...)
 {
@@ -138,7 +154,7 @@ static void take_type(struct rc_msg *m, struct rc_json_value v, struct rc_msg_fa
 	}
 	m->type_raw = v.raw;
 	for (uint32_t i = 0; i < RC_ARRAY_LEN(type_names); i++) {
-		if (rc_str_eq((struct rc_str){buf, (size_t)len}, rc_str_of(type_names[i]))) {
+		if (rc_str_eq((struct rc_str){buf, (size_t)len}, type_names[i])) {
 			m->type = (enum rc_msg_type)i;
 			return;
 		}

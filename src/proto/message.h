@@ -28,6 +28,7 @@ enum rc_msg_type {
 	RC_MSG_HISTORY,
 	RC_MSG_ACK,
 	RC_MSG_REFRESH,
+	RC_MSG_AUTH,
 	RC_MSG_PING,
 	RC_MSG_PONG,
 	RC_MSG_OTHER
@@ -42,6 +43,9 @@ enum rc_msg_word {
 	RC_WORD_ROOMS,
 	RC_WORD_ROOM
 };
+
+/* A type that the gateway itself understands; `command` is one of them. */
+bool rc_msg_type_known(struct rc_str type);
 
 /* Whether a name, of a field or in a query, is one of these. */
 bool rc_msg_word_named(struct rc_str name, enum rc_msg_word *word);
@@ -59,6 +63,8 @@ struct rc_msg {
 	struct rc_json_value since, before, filter, ack, rate, window, key, summary;
 	struct rc_json_value payload, data, action;
 	struct rc_json_value client_id, limit, offset, token;
+	struct rc_json_value idempotent;
+	struct rc_str token_text; /* instead of token, where it came as it is; else NULL */
 };
 
 /* Why a message is refused, in the words of an error message. */
@@ -95,11 +101,23 @@ RC_MUST_USE int rc_msg_channels_next(
 
 /* ---- gateway to client. id_raw is echoed as it is, and left out when empty. Texts are valid UTF-8. */
 
-/* user is left out when empty. */
+/* user is left out when empty, expires when 0. */
 void rc_msg_connected(struct rc_textbuf *b, struct rc_str session, struct rc_str user,
-	uint32_t heartbeat_ms, struct rc_str version);
+	uint64_t expires_ms, uint32_t heartbeat_ms, struct rc_str version);
+/* expires_ms: 0 = never, and left out. */
+void rc_msg_refreshed(
+	struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, uint64_t expires_ms);
+/* The event has its place. */
+void rc_msg_ack(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, struct rc_str channel,
+	uint64_t epoch, uint64_t offset);
+/* What a backend answered; without json it is opaque bytes, which become base64. */
+void rc_msg_reply(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, struct rc_str data,
+	bool json);
 void rc_msg_error(struct rc_textbuf *b, struct rc_str id_raw, const char *code, bool temporary,
 	struct rc_str message, uint64_t wall_ms);
+/* field: a JSON Pointer; without an address it is left out. */
+void rc_msg_error_field(struct rc_textbuf *b, struct rc_str id_raw, const char *code,
+	bool temporary, struct rc_str message, struct rc_str field, uint64_t wall_ms);
 void rc_msg_pong(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms);
 void rc_msg_ping(struct rc_textbuf *b, uint64_t wall_ms);
 void rc_msg_bye(struct rc_textbuf *b, const char *code, uint32_t reconnect_after_ms);
@@ -150,5 +168,12 @@ void rc_msg_history_opaque(struct rc_textbuf *b, struct rc_str bytes, bool first
 /* offset: the channel's present one. first_offset: that of the oldest event kept, 0 when none is. */
 void rc_msg_history_end(struct rc_textbuf *b, uint64_t epoch, uint64_t offset,
 	uint64_t first_offset, bool complete, bool more);
+
+/* begin, [ users ], end. users: what stands between the brackets. */
+void rc_msg_presence_begin(
+	struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, struct rc_str channel);
+void rc_msg_presence_users(struct rc_textbuf *b, struct rc_str users);
+void rc_msg_presence_end(
+	struct rc_textbuf *b, uint32_t count, uint32_t clients, uint32_t anonymous, bool complete);
 
 #endif

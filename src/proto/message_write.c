@@ -45,8 +45,16 @@ static void add_position(struct rc_textbuf *b, uint64_t epoch, uint64_t offset)
 	rc_textbuf_add_char(b, '"');
 }
 
+static void add_expires(struct rc_textbuf *b, uint64_t expires_ms)
+{
+	if (expires_ms == 0)
+		return;
+	rc_textbuf_add_text(b, ",\"expires\":");
+	rc_textbuf_add_u64(b, expires_ms);
+}
+
 void rc_msg_connected(struct rc_textbuf *b, struct rc_str session, struct rc_str user,
-	uint32_t heartbeat_ms, struct rc_str version)
+	uint64_t expires_ms, uint32_t heartbeat_ms, struct rc_str version)
 {
 	rc_textbuf_add_text(b, "{\"type\":\"connected\",\"session\":");
 	rc_textbuf_add_string(b, session);
@@ -54,6 +62,7 @@ void rc_msg_connected(struct rc_textbuf *b, struct rc_str session, struct rc_str
 		rc_textbuf_add_text(b, ",\"user\":");
 		rc_textbuf_add_string(b, user);
 	}
+	add_expires(b, expires_ms);
 	rc_textbuf_add_text(b, ",\"heartbeat\":");
 	rc_textbuf_add_u64(b, heartbeat_ms);
 	rc_textbuf_add_text(b, ",\"version\":");
@@ -61,14 +70,64 @@ void rc_msg_connected(struct rc_textbuf *b, struct rc_str session, struct rc_str
 	rc_textbuf_add_char(b, '}');
 }
 
+void rc_msg_refreshed(
+	struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, uint64_t expires_ms)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"refreshed\"");
+	add_id(b, id_raw);
+	add_timestamp(b, wall_ms);
+	add_expires(b, expires_ms);
+	rc_textbuf_add_char(b, '}');
+}
+
+void rc_msg_ack(struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, struct rc_str channel,
+	uint64_t epoch, uint64_t offset)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"ack\"");
+	add_id(b, id_raw);
+	add_timestamp(b, wall_ms);
+	rc_textbuf_add_text(b, ",\"channel\":");
+	rc_textbuf_add_string(b, channel);
+	rc_textbuf_add_text(b, ",\"position\":");
+	add_position(b, epoch, offset);
+	rc_textbuf_add_char(b, '}');
+}
+
+void rc_msg_reply(
+	struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, struct rc_str data, bool json)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"reply\"");
+	add_id(b, id_raw);
+	add_timestamp(b, wall_ms);
+	if (json) {
+		rc_textbuf_add_text(b, ",\"data\":");
+		rc_textbuf_add(b, data.len ? data : RC_STR("null"));
+	} else {
+		rc_textbuf_add_text(b, ",\"encoding\":\"base64\",\"data\":\"");
+		rc_textbuf_add_base64(b, data);
+		rc_textbuf_add_char(b, '"');
+	}
+	rc_textbuf_add_char(b, '}');
+}
+
 void rc_msg_error(struct rc_textbuf *b, struct rc_str id_raw, const char *code, bool temporary,
 	struct rc_str message, uint64_t wall_ms)
+{
+	rc_msg_error_field(b, id_raw, code, temporary, message, (struct rc_str){NULL, 0}, wall_ms);
+}
+
+void rc_msg_error_field(struct rc_textbuf *b, struct rc_str id_raw, const char *code,
+	bool temporary, struct rc_str message, struct rc_str field, uint64_t wall_ms)
 {
 	rc_textbuf_add_text(b, "{\"type\":\"error\"");
 	add_id(b, id_raw);
 	rc_textbuf_add_text(b, ",\"code\":");
 	rc_textbuf_add_string(b, rc_str_of(code));
 	rc_textbuf_add_text(b, temporary ? ",\"temporary\":true" : ",\"temporary\":false");
+	if (field.ptr) {
+		rc_textbuf_add_text(b, ",\"field\":");
+		rc_textbuf_add_string(b, field);
+	}
 	rc_textbuf_add_text(b, ",\"message\":");
 	rc_textbuf_add_string(b, message);
 	add_timestamp(b, wall_ms);
@@ -165,7 +224,10 @@ void rc_msg_suback_position(
 void rc_msg_suback_stream(struct rc_textbuf *b, struct rc_str name, struct rc_str text, bool first)
 {
 	add_name(b, name, first);
-	rc_textbuf_add_string(b, text);
+	/* A position is letters and digits, and nothing that is escaped. */
+	rc_textbuf_add_char(b, '"');
+	rc_textbuf_add(b, text);
+	rc_textbuf_add_char(b, '"');
 }
 
 void rc_msg_suback_recovered(struct rc_textbuf *b)
@@ -249,4 +311,33 @@ void rc_msg_history_end(struct rc_textbuf *b, uint64_t epoch, uint64_t offset,
 	}
 	rc_textbuf_add_text(b, complete ? ",\"complete\":true" : ",\"complete\":false");
 	rc_textbuf_add_text(b, more ? ",\"more\":true}" : ",\"more\":false}");
+}
+
+void rc_msg_presence_begin(
+	struct rc_textbuf *b, struct rc_str id_raw, uint64_t wall_ms, struct rc_str channel)
+{
+	rc_textbuf_add_text(b, "{\"type\":\"presence\"");
+	add_id(b, id_raw);
+	add_timestamp(b, wall_ms);
+	rc_textbuf_add_text(b, ",\"channel\":");
+	rc_textbuf_add_string(b, channel);
+}
+
+void rc_msg_presence_users(struct rc_textbuf *b, struct rc_str users)
+{
+	rc_textbuf_add_text(b, ",\"users\":[");
+	rc_textbuf_add(b, users);
+	rc_textbuf_add_char(b, ']');
+}
+
+void rc_msg_presence_end(
+	struct rc_textbuf *b, uint32_t count, uint32_t clients, uint32_t anonymous, bool complete)
+{
+	rc_textbuf_add_text(b, ",\"count\":");
+	rc_textbuf_add_u64(b, count);
+	rc_textbuf_add_text(b, ",\"clients\":");
+	rc_textbuf_add_u64(b, clients);
+	rc_textbuf_add_text(b, ",\"anonymous\":");
+	rc_textbuf_add_u64(b, anonymous);
+	rc_textbuf_add_text(b, complete ? ",\"complete\":true}" : ",\"complete\":false}");
 }

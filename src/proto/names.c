@@ -116,6 +116,28 @@ bool rc_pattern_match(struct rc_str pattern, struct rc_str channel)
 	return pattern_last && channel_last;
 }
 
+bool rc_pattern_covers(struct rc_str wide, struct rc_str narrow)
+{
+	bool wide_last = false, narrow_last = false;
+
+	if (!rc_name_is_pattern(wide))
+		return rc_str_eq(wide, narrow);
+	if (!rc_name_is_pattern(narrow))
+		return rc_pattern_match(wide, narrow);
+	if (rc_name_reserved(narrow) != rc_name_reserved(wide))
+		return false;
+	while (!wide_last && !narrow_last) {
+		struct rc_str a = take_level(&wide, &wide_last);
+		struct rc_str b = take_level(&narrow, &narrow_last);
+
+		if (is_double_star(a))
+			return true;
+		if (is_star(a) ? is_double_star(b) : !rc_str_eq(a, b))
+			return false;
+	}
+	return wide_last && narrow_last;
+}
+
 bool rc_event_name_valid(struct rc_str name)
 {
 	unsigned char seen = 0;

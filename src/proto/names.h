@@ -39,6 +39,12 @@ static inline bool rc_name_is_pattern(struct rc_str name)
  */
 bool rc_pattern_match(struct rc_str pattern, struct rc_str channel);
 
+/*
+ * Whatever `narrow` means, `wide` means too: both are channels or patterns, classified. So who may read `wide` may subscribe to
+ * `narrow`.
+ */
+bool rc_pattern_covers(struct rc_str wide, struct rc_str narrow);
+
 /* 1 to 128 bytes of valid UTF-8 without control characters (C0, DEL, C1). */
 bool rc_event_name_valid(struct rc_str name);
 

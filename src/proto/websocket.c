@@ -59,6 +59,7 @@ struct head {
 	size_t len; /* as far as known: all of it once that many bytes were there */
 	uint8_t opcode;
 	bool fin;
+	bool deflated; /* the message that it is of */
 	uint64_t payload;
 	uint32_t mask;
 };
@@ -76,12 +77,19 @@ static enum rc_ws_result fail(struct rc_ws_decoder *d, enum failure failure, uns
 	return RC_WS_FAIL;
 }
 
+static bool opens_message(uint8_t opcode)
+{
+	return opcode == RC_WS_TEXT || opcode == RC_WS_BINARY;
+}
+
 static enum failure check_opcode(
 	const struct rc_ws_decoder *d, const struct rc_ws_limits *lim, uint8_t first)
 {
 	uint8_t opcode = first & 0x0f;
 
-	if (first & 0x70)
+	/* RFC 7692, 6: the first frame of a data message says that it is compressed, and no other says anything. */
+	if (RC_UNLIKELY(first & 0x70) &&
+		!(lim->deflate && opens_message(opcode) && (first & 0x70) == RC_WS_RSV1))
 		return RESERVED_BITS;
 	if (opcode > RC_WS_PONG || (opcode > RC_WS_BINARY && opcode < RC_WS_CLOSE))
 		return RESERVED_OPCODE;
@@ -99,9 +107,14 @@ static enum failure read_head(const struct rc_ws_decoder *d, const struct rc_ws_
 	const unsigned char *h, size_t have, struct head *out)
 {
 	enum failure failure = check_opcode(d, lim, h[0]);
+	uint64_t message_max = lim->message_max;
 	size_t len_end;
 
 	out->opcode = h[0] & 0x0f;
+	/* Between two messages none is open; and only the first frame of one has the bit. */
+	out->deflated = (h[0] & RC_WS_RSV1) || d->deflated;
+	if (RC_UNLIKELY(out->deflated))
+		message_max = RC_WS_DEFLATED_MAX(message_max);
 	out->fin = h[0] & 0x80;
 	out->len = 2;
 	if (failure != NONE || have < 2)
@@ -125,8 +138,7 @@ static enum failure read_head(const struct rc_ws_decoder *d, const struct rc_ws_
 			return LENGTH_NOT_MINIMAL;
 	}
 	if (out->opcode < RC_WS_CLOSE &&
-		(d->message_total > lim->message_max ||
-			out->payload > lim->message_max - d->message_total))
+		(d->message_total > message_max || out->payload > message_max - d->message_total))
 		return MESSAGE_TOO_BIG;
 	if (lim->masked && have >= out->len)
 		memcpy(&out->mask, h + len_end, 4);
@@ -169,8 +181,10 @@ static enum failure take_head(
 	d->frame_left = head.payload;
 	d->frame_pos = 0;
 	d->mask = head.mask;
-	if (head.opcode == RC_WS_TEXT || head.opcode == RC_WS_BINARY)
+	if (opens_message(head.opcode)) {
 		d->message = head.opcode;
+		d->deflated = head.deflated;
+	}
 	if (head.opcode < RC_WS_CLOSE)
 		d->fragments++;
 	return NONE;
@@ -241,7 +255,7 @@ static enum rc_ws_result take_data(struct rc_ws_decoder *d, const struct rc_ws_l
 	d->frame_left -= take;
 	d->message_total += take;
 	d->in_payload = !frame_ends;
-	if (lim->check_utf8 && d->message == RC_WS_TEXT) {
+	if (lim->check_utf8 && d->message == RC_WS_TEXT && !d->deflated) {
 		d->utf8 = rc_utf8_feed(d->utf8, p, take);
 		if (d->utf8 == RC_UTF8_REJECT || (last && d->utf8 != RC_UTF8_ACCEPT))
 			return fail(d, TEXT_INVALID, bytes, len, out);
@@ -252,6 +266,7 @@ static enum rc_ws_result take_data(struct rc_ws_decoder *d, const struct rc_ws_l
 		.opcode = d->message,
 		.first = !d->begun,
 		.last = last,
+		.deflated = d->deflated,
 		.ptr = p,
 		.len = take,
 		.message_total = d->message_total,
@@ -262,6 +277,7 @@ static enum rc_ws_result take_data(struct rc_ws_decoder *d, const struct rc_ws_l
 		d->message_total = 0;
 		d->fragments = 0;
 		d->begun = false;
+		d->deflated = false;
 	}
 	return RC_WS_DATA;
 }

@@ -15,22 +15,26 @@
 
 #include "base/base.h"
 
-#define RC_WS_CONTINUATION    0
-#define RC_WS_TEXT            1
-#define RC_WS_BINARY          2
-#define RC_WS_CLOSE           8
-#define RC_WS_PING            9
-#define RC_WS_PONG            10
-#define RC_WS_CONTROL_MAX     125
-#define RC_WS_CLOSE_FRAME_MAX 127 /* an unmasked control frame at its largest */
+#define RC_WS_CONTINUATION              0
+#define RC_WS_TEXT                      1
+#define RC_WS_BINARY                    2
+#define RC_WS_CLOSE                     8
+#define RC_WS_PING                      9
+#define RC_WS_PONG                      10
+#define RC_WS_CONTROL_MAX               125
+#define RC_WS_CLOSE_FRAME_MAX           127 /* an unmasked control frame at its largest */
+#define RC_WS_RSV1                      0x40 /* of a frame's first byte: the message is compressed (RFC 7692) */
+#define RC_WS_DEFLATED_MAX(message_max) ((message_max) + (message_max) / 8 + 64)
 
 /* Of one decoder. May change between calls, but not masked and not check_utf8 inside a message. */
 struct rc_ws_limits {
 	uint64_t
-		message_max; /* payload bytes of a message: above it 1009, from the header, before payload is taken */
+		message_max; /* payload bytes of a message: above it 1009, from the header, before payload is taken. A
+		                compressed one may have RC_WS_DEFLATED_MAX of it: what can't be compressed grows a little */
 	uint32_t fragments_max; /* frames of a message, at least 1: above it 1008 */
 	bool masked; /* true: server side, masked frames required; false: client side, unmasked required */
-	bool check_utf8; /* of text messages; close reasons are always checked */
+	bool check_utf8; /* of text messages that are not compressed; close reasons are always checked */
+	bool deflate; /* permessage-deflate was agreed: the first frame of a message may have RSV1 */
 };
 
 struct rc_ws_decoder {
@@ -44,8 +48,9 @@ struct rc_ws_decoder {
 	uint8_t message; /* opcode of the message that is open, 0: none */
 	uint8_t frame;   /* opcode of the frame whose payload is coming */
 	bool in_payload;
-	bool fin;   /* of that frame */
-	bool begun; /* a piece of the open message was handed on */
+	bool fin;      /* of that frame */
+	bool begun;    /* a piece of the open message was handed on */
+	bool deflated; /* the open message is compressed */
 	uint8_t head_len;
 	unsigned char head[14];
 	unsigned char control[RC_WS_CONTROL_MAX];
@@ -61,6 +66,7 @@ enum rc_ws_result {
 struct rc_ws_piece {
 	uint8_t opcode;   /* 1 text or 2 binary, of the message; 8, 9, 10 for control */
 	bool first, last; /* of the message; both for control */
+	bool deflated;    /* it is a piece of compressed bytes, which nobody has looked at */
 	unsigned char *
 		ptr; /* into the input, or for control into the decoder: valid until the next call */
 	size_t len;  /* 0 only for control and for a message's last piece */

@@ -51,6 +51,12 @@ int rc_ws_upgrade_check(const struct rc_http_request *r, struct rc_ws_upgrade *o
 
 size_t rc_ws_upgrade_answer(char *out, size_t cap, struct rc_str key, struct rc_str protocol)
 {
+	return rc_ws_upgrade_accept(out, cap, key, protocol, (struct rc_str){0});
+}
+
+size_t rc_ws_upgrade_accept(
+	char *out, size_t cap, struct rc_str key, struct rc_str protocol, struct rc_str extensions)
+{
 	static const struct rc_str start = RC_STR("HTTP/1.1 101 Switching Protocols\r\n"
 						  "Upgrade: websocket\r\n"
 						  "Connection: Upgrade\r\n"
@@ -58,7 +64,7 @@ size_t rc_ws_upgrade_answer(char *out, size_t cap, struct rc_str key, struct rc_
 	char joined[KEY_LEN + sizeof(guid) - 1];
 	unsigned char digest[RC_SHA1_LEN];
 	char accept[28];
-	struct rc_str parts[5] = {start, {accept, sizeof(accept)}, {0}, {0}, RC_STR("\r\n\r\n")};
+	struct rc_str parts[7] = {start, {accept, sizeof(accept)}, [6] = RC_STR("\r\n\r\n")};
 	size_t len = 0;
 
 	RC_ASSERT(key.len == KEY_LEN);
@@ -69,6 +75,10 @@ size_t rc_ws_upgrade_answer(char *out, size_t cap, struct rc_str key, struct rc_
 	if (protocol.len > 0) {
 		parts[2] = RC_STR("\r\nSec-WebSocket-Protocol: ");
 		parts[3] = protocol;
+	}
+	if (extensions.len > 0) {
+		parts[4] = RC_STR("\r\nSec-WebSocket-Extensions: ");
+		parts[5] = extensions;
 	}
 	for (size_t i = 0; i < RC_ARRAY_LEN(parts); i++) {
 		if (parts[i].len > cap - len)

@@ -19,7 +19,10 @@ struct rc_ws_upgrade {
  * to websocket, HTTP/1.0, or another version than 13: the answer then carries "Sec-WebSocket-Version: 13").
  */
 RC_MUST_USE int rc_ws_upgrade_check(const struct rc_http_request *r, struct rc_ws_upgrade *out);
-/* The 101 response; 0 if it does not fit. An empty protocol means that none was chosen. */
+/* The 101 response; 0 if it does not fit. An empty protocol means that none was chosen, empty extensions that there are none. */
+size_t rc_ws_upgrade_accept(
+	char *out, size_t cap, struct rc_str key, struct rc_str protocol, struct rc_str extensions);
+/* The same without extensions. */
 size_t rc_ws_upgrade_answer(char *out, size_t cap, struct rc_str key, struct rc_str protocol);
 
 #endif

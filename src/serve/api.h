@@ -15,10 +15,13 @@
 #include "hub/table.h"
 #include "proto/json.h"
 #include "proto/message.h"
+#include "proto/trace.h"
 #include "serve/http.h"
+#include "serve/validation.h"
 
 #define RC_API_JOBS    1024u /* requests under way that were not answered at once, each shard */
 #define RC_API_KEY_MAX 128u
+#define RC_API_DEPTH   130u /* an array of objects whose data nests as deep as a publisher's may */
 /* Marks the places of outcomes that are for a job and not for a publisher. */
 #define RC_API_SLOT 0x80000000u
 
@@ -38,6 +41,10 @@ enum rc_api_fault {
 	RC_API_BAD_TIMESTAMP,
 	RC_API_TOO_LARGE,
 	RC_API_OVER_CAPACITY,
+	RC_API_FORBIDDEN,
+	RC_API_BAD_ECHO,
+	RC_API_WRONG_EVENT, /* its namespace does not take events of that name */
+	RC_API_INVALID,     /* nor such data */
 };
 
 /* ---- apievent.c: pure ---------------------------------------------------------------------------- */
@@ -54,6 +61,10 @@ struct rc_api_walk {
 struct rc_api_event {
 	struct rc_str channel, event, data;
 	struct rc_str id; /* as it was written; empty when none */
+	bool traced;
+	bool echo; /* the publisher gets it too; true where nothing is said */
+	unsigned char trace[RC_TRACE_BYTES];
+	bool json;
 	uint64_t timestamp_ms;
 	char channel_text[RC_CHANNEL_MAX];
 	char event_text[RC_EVENT_NAME_MAX];
@@ -75,6 +86,11 @@ void rc_api_walk_move(struct rc_api_walk *w, const char *from, const char *to);
 /* UNDECIDED: it is fine. broadcast: it has no channel. id is filled in where it could be read. */
 enum rc_api_fault rc_api_event_read(struct rc_str text, bool validated, bool broadcast,
 	uint32_t message_max, struct rc_api_event *out);
+
+/* ---- apijob.c: UNDECIDED: its namespace takes it; the fault is filled in with INVALID ------------ */
+enum rc_api_fault rc_api_event_judge(
+	const struct rc_serve *sv, const struct rc_api_event *e, struct rc_schema_fault *why);
+enum rc_counter rc_api_refused_counter(enum rc_api_fault fault);
 
 /* ---- apikeys.c ----------------------------------------------------------------------------------- */
 

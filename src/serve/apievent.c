@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 
-#define DEPTH 130u /* an array of objects whose data nests as deep as a publisher's may */
+#define DEPTH RC_API_DEPTH
 /* The last millisecond of the year 9999. */
 #define TIMESTAMP_MAX 253402300799999ull
 
@@ -33,7 +33,19 @@ struct rc_api_words rc_api_words(enum rc_api_fault fault)
 		return (struct rc_api_words){400, "bad_request",
 			"timestamp must be milliseconds since 1970, or a time of ISO 8601"};
 	case RC_API_TOO_LARGE:
-		return (struct rc_api_words){413, "too_large", "data is larger than max_message"};
+		return (struct rc_api_words){413, "too_large",
+			"data is larger than max_message, or than its namespace takes"};
+	case RC_API_FORBIDDEN:
+		return (struct rc_api_words){
+			403, "forbidden", "the token does not allow to publish to this channel"};
+	case RC_API_BAD_ECHO:
+		return (struct rc_api_words){400, "bad_request", "echo must be true or false"};
+	case RC_API_WRONG_EVENT:
+		return (struct rc_api_words){422, "invalid_data",
+			"the namespace of this channel takes no event of this name"};
+	case RC_API_INVALID:
+		return (struct rc_api_words){422, "invalid_data",
+			"data is not what the namespace of this channel takes"};
 	default:
 		return (struct rc_api_words){
 			503, "over_capacity", "the gateway has no room for this at present"};
@@ -125,7 +137,7 @@ void rc_api_walk_move(struct rc_api_walk *w, const char *from, const char *to)
 /* ---- an event ----------------------------------------------------------------------------------- */
 
 struct fields {
-	struct rc_json_value channel, event, data, id, timestamp;
+	struct rc_json_value channel, event, data, id, timestamp, traceparent, echo;
 };
 
 /* False: one stands twice. */
@@ -140,6 +152,8 @@ static bool gather(struct rc_str object, struct fields *f)
 		{"data", offsetof(struct fields, data)},
 		{"id", offsetof(struct fields, id)},
 		{"timestamp", offsetof(struct fields, timestamp)},
+		{"traceparent", offsetof(struct fields, traceparent)},
+		{"echo", offsetof(struct fields, echo)},
 	};
 	struct rc_json_iter it;
 	struct rc_json_value value;
@@ -192,6 +206,15 @@ static bool time_of(const struct rc_json_value *v, uint64_t *out)
 	       *out > 0 && *out <= TIMESTAMP_MAX;
 }
 
+/* One that is wrong is as if it were not there. */
+static void take_trace(const struct rc_json_value *v, struct rc_api_event *out)
+{
+	char text[128];
+	struct rc_str trace;
+
+	out->traced = text_of(v, text, sizeof(text), &trace) && rc_trace_parse(trace, out->trace);
+}
+
 static enum rc_api_fault channel_of(
 	const struct fields *f, bool broadcast, struct rc_api_event *out)
 {
@@ -212,6 +235,8 @@ enum rc_api_fault rc_api_event_read(struct rc_str text, bool validated, bool bro
 
 	out->id = (struct rc_str){NULL, 0};
 	out->timestamp_ms = 0;
+	out->traced = false;
+	out->json = true;
 	if (!validated && rc_json_validate(text, DEPTH) < 0)
 		return RC_API_BAD_JSON;
 	struct rc_json_value root = rc_json_root(text);
@@ -235,6 +260,10 @@ enum rc_api_fault rc_api_event_read(struct rc_str text, bool validated, bool bro
 		return RC_API_BAD_EVENT;
 	if (f.timestamp.kind != RC_JSON_NONE && !time_of(&f.timestamp, &out->timestamp_ms))
 		return RC_API_BAD_TIMESTAMP;
+	out->echo = f.echo.kind != RC_JSON_FALSE;
+	if (f.echo.kind != RC_JSON_NONE && f.echo.kind != RC_JSON_TRUE && out->echo)
+		return RC_API_BAD_ECHO;
+	take_trace(&f.traceparent, out);
 	if (f.data.kind == RC_JSON_NONE)
 		return RC_API_BAD_REQUEST;
 	out->data = f.data.raw;

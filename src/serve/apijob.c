@@ -3,7 +3,8 @@
  * A publish request from its body to its answer. See api.h. A job that waits, for room or for another shard, is looked at again at
  * the end of a turn; what comes for it meanwhile is only noted, so nothing here is entered twice.
  */
-#include "serve/apijob.h"
+#include "serve/apiuser.h"
+#include "serve/binary.h"
 
 #include "ringcast/wire.h"
 
@@ -57,6 +58,8 @@ static void end(struct rc_serve *sv, struct rc_api_job *j)
 
 	RC_ASSERT(!j->listed && j->undecided == 0);
 	rc_http_put_body(sv, j->block, j->block_size);
+	if (j->grant)
+		rc_pool_put(sv->pool, j->grant, j->grant->size);
 	if (j->results != &j->one)
 		rc_pool_put(sv->pool, j->results, results_bytes(j));
 	sv->api->job_generation[slot]++;
@@ -117,18 +120,52 @@ void rc_api_key_told(struct rc_serve *sv, const struct rc_api_key_answer *a)
 
 static void decide(struct rc_api_job *j, uint32_t index, const struct rc_outcome *o)
 {
+	if (j->direct) {
+		j->results[index].offset += o->offset;
+		return;
+	}
 	j->results[index] = (struct rc_api_result){o->epoch, o->offset};
 	if (o->nack)
 		j->results[index] = (struct rc_api_result){RC_API_OVER_CAPACITY, 0};
+}
+
+enum rc_api_fault rc_api_event_judge(
+	const struct rc_serve *sv, const struct rc_api_event *e, struct rc_schema_fault *why)
+{
+	if (!sv->rules)
+		return RC_API_UNDECIDED;
+	switch (rc_validate(sv->rules, e->channel, e->event, e->data, true, why)) {
+	case RC_INVALID_SIZE:
+		return RC_API_TOO_LARGE;
+	case RC_INVALID_EVENT:
+		return RC_API_WRONG_EVENT;
+	case RC_INVALID_DATA:
+		return RC_API_INVALID;
+	default:
+		return RC_API_UNDECIDED;
+	}
+}
+
+enum rc_counter rc_api_refused_counter(enum rc_api_fault fault)
+{
+	switch (fault) {
+	case RC_API_TOO_LARGE:
+		return RC_C_events_refused_too_big;
+	case RC_API_FORBIDDEN:
+		return RC_C_events_refused_forbidden;
+	case RC_API_WRONG_EVENT:
+	case RC_API_INVALID:
+		return RC_C_events_refused_invalid;
+	default:
+		return RC_C_events_refused_bad;
+	}
 }
 
 static void refused(
 	struct rc_serve *sv, struct rc_api_job *j, uint32_t index, enum rc_api_fault fault)
 {
 	j->results[index] = (struct rc_api_result){fault, 0};
-	rc_count(sv->counters,
-		fault == RC_API_TOO_LARGE ? RC_C_events_refused_too_big : RC_C_events_refused_bad,
-		1);
+	rc_count(sv->counters, rc_api_refused_counter(fault), 1);
 }
 
 /* False: no room, nothing was done. */
@@ -136,24 +173,47 @@ static bool publish_one(struct rc_serve *sv, struct rc_api_job *j, struct rc_str
 {
 	uint32_t slot = slot_of(sv, j);
 	struct rc_outcome outcome = {0};
+	struct rc_schema_fault why;
 	struct rc_api_event e;
-	enum rc_api_fault fault =
-		rc_api_event_read(text, j->validated, j->broadcast, sv->config->max_message, &e);
 
+	if (j->direct) {
+		const struct rc_publisher_ref from = {
+			sv->shard, slot | RC_API_SLOT, sv->api->job_generation[slot], 0, 0};
+		uint32_t parts;
+		if (!rc_api_direct(sv, j, text, &from, &parts))
+			return false;
+		j->undecided += parts;
+		return true;
+	}
+	enum rc_api_fault fault = j->framed ? (enum rc_api_fault)rc_bin_event_read(
+						      text, true, sv->config->max_message, &e)
+					    : rc_api_event_read(text, j->validated, j->broadcast,
+						      sv->config->max_message, &e);
+
+	if (!fault && j->grant && !rc_grant_publishes(j->grant, e.channel))
+		fault = RC_API_FORBIDDEN;
+	if (!fault && !j->broadcast && !j->judged)
+		fault = rc_api_event_judge(sv, &e, &why);
 	if (fault) {
 		refused(sv, j, j->next, fault);
 		return true;
 	}
+	const struct rc_mute me = {j->ref.slot, j->ref.generation};
 	struct rc_publish p = {
 		.from = {sv->shard, slot | RC_API_SLOT, sv->api->job_generation[slot], j->next, 0},
 		.channel = e.channel,
 		.event = e.event,
 		.data = e.data,
-		.timestamp_ms = e.timestamp_ms ? e.timestamp_ms : sv->wall_ms,
+		.trace = e.traced    ? e.trace
+			 : j->traced ? j->trace
+				     : NULL,
+		/* What time it is, a client is not asked. */
+		.timestamp_ms = e.timestamp_ms && !j->client ? e.timestamp_ms : sv->wall_ms,
 		.taken_ns = sv->now_ns,
 		.time_ms = sv->wall_ms,
 		.hash = rc_hub_hash(sv->hub, e.channel),
-		.json = true,
+		.json = e.json,
+		.mute = j->quiet ? &me : NULL,
 	};
 	switch (sv->port.publish(sv->port.ctx, &p, &outcome)) {
 	case RC_ROUTE_FULL:
@@ -175,9 +235,10 @@ static bool publish_all(struct rc_serve *sv, struct rc_api_job *j)
 {
 	while (j->next < j->count) {
 		struct rc_api_walk before = j->walk;
-		struct rc_str text;
+		struct rc_str text = {NULL, 0};
 
-		if (sv->busy || !rc_api_walk_next(&j->walk, &text) || !publish_one(sv, j, text)) {
+		if (sv->busy || !(j->code || rc_api_walk_next(&j->walk, &text)) ||
+			!publish_one(sv, j, text)) {
 			j->walk = before;
 			return false;
 		}
@@ -244,7 +305,9 @@ void rc_api_turn(struct rc_serve *sv)
 		j->listed = false;
 		if (!run(sv, j))
 			continue;
-		if (j->attended && rc_http_resume(sv, &j->ref, &call))
+		if (j->client)
+			rc_ws_published(sv, j);
+		else if (j->attended && rc_http_resume(sv, &j->ref, &call))
 			rc_api_answer(sv, &call, j);
 		end(sv, j);
 	}
@@ -318,14 +381,26 @@ static bool read_body(struct rc_serve *sv, struct rc_http_call *call, struct rc_
 /* A single event that can't be published is known to be so before its key is. False: answered. */
 static bool judge_one(struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *j)
 {
+	struct rc_schema_fault why;
 	struct rc_api_event e;
 	enum rc_api_fault fault;
 
 	if (j->walk.form != RC_API_ONE || !j->keyed)
 		return true;
-	fault = rc_api_event_read(j->walk.rest, true, j->broadcast, sv->config->max_message, &e);
-	if (fault)
+	fault = rc_api_event_read(
+		j->walk.rest, true, j->broadcast || j->direct, sv->config->max_message, &e);
+	if (!fault && !j->broadcast && !j->direct && call->grant &&
+		!rc_grant_publishes(call->grant, e.channel))
+		fault = RC_API_FORBIDDEN;
+	if (!fault && !j->broadcast && !j->direct)
+		fault = rc_api_event_judge(sv, &e, &why);
+	j->judged = !fault;
+	if (fault == RC_API_INVALID) {
+		rc_count(sv->counters, rc_api_refused_counter(fault), 1);
+		rc_api_answer_invalid(sv, call, &why);
+	} else if (fault) {
 		fail(sv, call, fault);
+	}
 	return fault == RC_API_UNDECIDED;
 }
 
@@ -342,7 +417,9 @@ static bool keep(struct rc_serve *sv, struct rc_http_call *call, struct rc_api_j
 	return true;
 }
 
-static struct rc_api_job *make(struct rc_serve *sv, const struct rc_api_job *from)
+/* grant: what it may publish to; NULL: everything. */
+static struct rc_api_job *make(
+	struct rc_serve *sv, const struct rc_api_job *from, const struct rc_grant *grant)
 {
 	uint32_t slot = rc_slab_get(&sv->api->jobs);
 	struct rc_api_job *j;
@@ -352,9 +429,19 @@ static struct rc_api_job *make(struct rc_serve *sv, const struct rc_api_job *fro
 	j = job_at(sv, slot);
 	*j = *from;
 	j->results = &j->one;
+	if (grant) {
+		j->grant = rc_pool_get(sv->pool, grant->size);
+		if (!j->grant) {
+			rc_slab_put(&sv->api->jobs, slot);
+			return NULL;
+		}
+		memcpy(j->grant, grant, grant->size);
+	}
 	if (j->count > 1)
 		j->results = rc_pool_get(sv->pool, results_bytes(j));
 	if (!j->results) {
+		if (j->grant)
+			rc_pool_put(sv->pool, j->grant, j->grant->size);
 		rc_slab_put(&sv->api->jobs, slot);
 		return NULL;
 	}
@@ -366,7 +453,7 @@ static struct rc_api_job *make(struct rc_serve *sv, const struct rc_api_job *fro
 static enum rc_http_result attend(
 	struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *j)
 {
-	if (!j->block && (j->next < j->count || j->ids) && !keep(sv, call, j)) {
+	if (!j->block && !j->code && (j->next < j->count || j->ids) && !keep(sv, call, j)) {
 		j->ids = false;
 		if (j->next < j->count) {
 			j->results[j->next++] = (struct rc_api_result){RC_API_OVER_CAPACITY, 0};
@@ -381,14 +468,50 @@ static enum rc_http_result attend(
 	return RC_HTTP_TAKEN;
 }
 
-static enum rc_http_result publish(struct rc_serve *sv, struct rc_http_call *call, bool broadcast)
+bool rc_api_job_start(struct rc_serve *sv, const struct rc_api_job *draft)
 {
-	struct rc_api_job draft = {
-		.broadcast = broadcast, .stage = RC_API_PUBLISHING, .verdict = RC_API_GO};
-	struct rc_api_job *j;
-	int keyed = read_key(call->request, &draft);
+	struct rc_api_job *j = make(sv, draft, NULL);
 
-	draft.keyed = keyed > 0;
+	if (!j)
+		return false;
+	/* What it may have to wait with must not be the client's buffer. */
+	j->block_size = (uint32_t)j->body.len;
+	j->block = rc_http_get_body(sv, j->block_size);
+	if (!j->block) {
+		end(sv, j);
+		return false;
+	}
+	(void)rc_str_copy((char *)j->block, j->body);
+	rc_api_walk_move(&j->walk, j->body.ptr, (const char *)j->block);
+	j->body.ptr = (const char *)j->block;
+	if (run(sv, j)) {
+		rc_ws_published(sv, j);
+		end(sv, j);
+	}
+	return true;
+}
+
+/* The same body may mean something else. */
+static uint64_t print_of(const struct rc_serve *sv, const struct rc_api_job *j)
+{
+	uint64_t print = rc_hash(&sv->hub->key, j->body.ptr, j->body.len);
+
+	if (j->direct)
+		print ^= rc_hash(&sv->hub->key, j->target, j->target_len) + j->session + 1;
+	return print ^ (j->broadcast ? UINT64_MAX : 0);
+}
+
+enum rc_http_result rc_api_take(
+	struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *draft)
+{
+	struct rc_api_job *j;
+	bool limited;
+	/* To end what is ended already changes nothing. */
+	int keyed = draft->code ? 0 : read_key(call->request, draft);
+
+	draft->stage = RC_API_PUBLISHING;
+	draft->verdict = RC_API_GO;
+	draft->keyed = keyed > 0;
 	if (sv->draining) {
 		rc_http_fail(sv, call, 503, "shutting_down", "the gateway is shutting down");
 		return RC_HTTP_DONE;
@@ -398,17 +521,29 @@ static enum rc_http_result publish(struct rc_serve *sv, struct rc_http_call *cal
 			"an Idempotency-Key is 1 to 128 visible characters of ASCII");
 		return RC_HTTP_DONE;
 	}
-	if (!read_body(sv, call, &draft) || !judge_one(sv, call, &draft))
+	draft->count = draft->code != 0;
+	if (!draft->code && (!read_body(sv, call, draft) || !judge_one(sv, call, draft)))
 		return RC_HTTP_DONE;
-	j = make(sv, &draft);
+	if (draft->direct && draft->walk.form != RC_API_ONE) {
+		fail(sv, call, RC_API_BAD_REQUEST);
+		return RC_HTTP_DONE;
+	}
+	/* Patterns are about channels. */
+	limited = !draft->broadcast && !draft->direct && !draft->code && call->grant &&
+		  call->grant->patterns_len;
+	draft->traced = rc_trace_parse(rc_http_trace(call->request), draft->trace);
+	j = make(sv, draft, limited ? call->grant : NULL);
 	if (!j) {
 		fail(sv, call, RC_API_OVER_CAPACITY);
 		return RC_HTTP_DONE;
 	}
 	if (j->keyed) {
 		j->stage = RC_API_CLAIM;
-		j->print = rc_hash(&sv->hub->key, j->body.ptr, j->body.len) ^
-			   (broadcast ? UINT64_MAX : 0);
+		j->print = print_of(sv, j);
+		/* Nobody is told what became of what another one sent. */
+		if (call->grant)
+			j->print +=
+				rc_hash(&sv->hub->key, call->grant->name, call->grant->name_len);
 	}
 	/* What is to be remembered, or is more than one event, may not stop half way for want of memory. */
 	if ((j->keyed || j->count > 1) && !keep(sv, call, j)) {
@@ -426,10 +561,14 @@ static enum rc_http_result publish(struct rc_serve *sv, struct rc_http_call *cal
 
 enum rc_http_result rc_api_publish(struct rc_serve *sv, struct rc_http_call *call)
 {
-	return publish(sv, call, false);
+	struct rc_api_job draft = {0};
+
+	return rc_api_take(sv, call, &draft);
 }
 
 enum rc_http_result rc_api_broadcast(struct rc_serve *sv, struct rc_http_call *call)
 {
-	return publish(sv, call, true);
+	struct rc_api_job draft = {.broadcast = true};
+
+	return rc_api_take(sv, call, &draft);
 }

@@ -4,7 +4,7 @@
  * behind room for its header, and then is the output itself when nothing else waits, so that even a large one is not
  * copied. A client that does not read is not read either.
  */
-#include "serve/serve.h"
+#include "serve/limits.h"
 
 #include "proto/websocket.h"
 
@@ -33,6 +33,7 @@ void rc_echo_open(struct rc_serve *sv, struct rc_conn *c)
 	struct echo *e = rc_pool_get(sv->pool, sizeof(*e));
 
 	c->kind = RC_CONN_ECHO;
+	rc_limits_admitted(sv, c);
 	sv->clients++;
 	rc_gauge_set(sv->counters, RC_C_clients, sv->clients);
 	rc_count(sv->counters, RC_C_clients_opened, 1);

@@ -14,7 +14,8 @@
 #include "base/hash.h"
 #include "base/logline.h"
 #include "conn/tls.h"
-#include "serve/serve.h"
+#include "serve/limits.h"
+#include "serve/session.h"
 #include "tls/handshake.h"
 
 struct shake {
@@ -86,7 +87,7 @@ static void gauge(struct rc_serve *sv, int64_t delta)
  * together have the room of one. */
 static bool admit(struct rc_serve *sv, struct rc_conn *c)
 {
-	c->shake.cell = rc_conn_address_hash(c, &sv->tls->key) % RC_SERVE_ADDRESS_CELLS;
+	c->shake.cell = rc_session_address_hash(sv, c, &sv->tls->key) % RC_SERVE_ADDRESS_CELLS;
 	_Atomic uint32_t *cell = &sv->tls->unfinished[c->shake.cell];
 
 	if (atomic_fetch_add_explicit(cell, 1, memory_order_relaxed) <
@@ -217,6 +218,11 @@ static bool begin(struct rc_serve *sv, struct rc_conn *c)
 	uint32_t slot = rc_slab_get(&sv->shakes);
 	if (slot == RC_NONE)
 		return false;
+	if (!rc_limits_handshake(sv, c)) {
+		rc_slab_put(&sv->shakes, slot);
+		rc_conn_kill(sv->conns, c);
+		return true;
+	}
 	struct shake *s = rc_slab_at(&sv->shakes, slot);
 	memset(s, 0, sizeof(*s));
 	s->slot = slot;

@@ -7,7 +7,9 @@
 
 #include "proto/message.h"
 #include "proto/websocket.h"
+#include "serve/limits.h"
 #include "serve/replay.h"
+#include "serve/session.h"
 
 #define REQUESTS_MAX 4096u
 
@@ -113,6 +115,7 @@ void rc_history_write(struct rc_textbuf *b, const struct rc_fetched *f, bool com
 	for (uint32_t i = 0; i < f->frames_count; i++) {
 		const struct rc_fetched_frame *head = (const void *)frame;
 		frame += sizeof(*head);
+		RC_DASSERT(head->name_len == 0);
 		if ((frame[0] & 15) == RC_WS_TEXT)
 			rc_msg_history_event(b, payload_of(frame, head->len), i == 0);
 		else
@@ -140,17 +143,23 @@ static void answer_ws(
 	rc_ws_history_done(sv, c);
 }
 
+struct rc_http_call *rc_history_call(
+	struct rc_serve *sv, const struct rc_history_asker *asker, struct rc_http_call *later)
+{
+	/* The owner was this shard, and the handler has not returned yet; or it has. */
+	if (asker->call) {
+		*asker->answered = true;
+		return asker->call;
+	}
+	return rc_http_resume(sv, &asker->ref, later) ? later : NULL;
+}
+
 static void answer_http(
 	struct rc_serve *sv, const struct history_request *r, const struct rc_fetched *f)
 {
-	struct rc_http_call later, *call = r->asker.call;
+	struct rc_http_call later, *call = rc_history_call(sv, &r->asker, &later);
 
-	/* The owner was this shard, and the handler has not returned yet; or it has. */
-	if (call)
-		*r->asker.answered = true;
-	else if (rc_http_resume(sv, &r->asker.ref, &later))
-		call = &later;
-	else
+	if (!call)
 		return;
 	if (!f->known) {
 		rc_http_fail(sv, call, 404, "unknown_channel",
@@ -278,9 +287,12 @@ void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *
 	else if (rc_name_classify(h.channel) != RC_NAME_CHANNEL)
 		rc_ws_error(sv, c, m->id_raw, "bad_channel", false,
 			"history is that of one channel, by its name");
-	else if (rc_name_reserved(h.channel))
+	else if (!rc_session_may(sv, c, RC_MAY_HISTORY, h.channel))
 		rc_ws_error(sv, c, m->id_raw, "forbidden", false,
-			"channels that begin with $ are the gateway's own");
+			"what was in this channel is not for this client");
+	else if (!rc_limits_request(sv, c, RC_RATE_SUBSCRIBE, 1))
+		rc_ws_error(sv, c, m->id_raw, "rate_limited", true,
+			"more requests for history a second than a client may make");
 	else
 		ask_for(sv, c, m, &asker, &h);
 }

@@ -33,4 +33,8 @@ bool rc_history_ask(struct rc_serve *sv, const struct rc_history_asker *asker,
 size_t rc_history_bound(const struct rc_fetched *f);
 void rc_history_write(struct rc_textbuf *b, const struct rc_fetched *f, bool complete);
 
+/* To answer over HTTP with; NULL: nobody waits any more. */
+struct rc_http_call *rc_history_call(
+	struct rc_serve *sv, const struct rc_history_asker *asker, struct rc_http_call *later);
+
 #endif

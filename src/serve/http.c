@@ -3,7 +3,9 @@
  * The connection that speaks HTTP: request after request, each answered before the next is begun. What arrives meanwhile waits,
  * bounded, and beyond it nothing is received. An idle connection holds no memory but its slot.
  */
+#include "serve/edge.h"
 #include "serve/httpexchange.h"
+#include "serve/session.h"
 
 #include <stdio.h>
 
@@ -47,11 +49,18 @@ static void wants_plain(struct rc_serve *sv, struct rc_conn *c)
 
 /* ---- requests ----------------------------------------------------------------------------------- */
 
-void rc_http_dispatch(struct rc_serve *sv, struct rc_http_call *call)
+enum rc_http_result rc_http_dispatch(struct rc_serve *sv, struct rc_http_call *call)
 {
 	call->rest = rc_http_rest(call->route, call->request);
-	(void)call->route->handler(sv, call);
+	enum rc_http_result result = call->route->handler(sv, call);
+
+	if (result == RC_HTTP_AGAIN) {
+		RC_ASSERT(!call->block && !call->body.len);
+		call->c->stage |= RC_HTTP_AGAIN_DUE;
+		call->c->flags |= RC_CONN_HELD;
+	}
 	rc_http_put_body(sv, call->block, call->block_size);
+	return result;
 }
 
 /* Whatever the client wants to speak next: what follows a request that asked for it may be no HTTP. */
@@ -76,22 +85,35 @@ static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 	bool close = !r->keep_alive || wants_upgrade(r) || sv->draining || crowded(sv);
 	struct rc_http_call call = {.c = c, .request = r};
 
-	rc_count(sv->counters, RC_C_http_requests, 1);
-	c->stage = (uint16_t)((c->stage & ~RC_HTTP_HEAD_TIMED) | RC_HTTP_SERVED);
+	call.again = (c->stage & RC_HTTP_AGAIN_DUE) != 0;
+	rc_count(sv->counters, RC_C_http_requests, !call.again);
+	c->stage =
+		(uint16_t)((c->stage & ~(RC_HTTP_HEAD_TIMED | RC_HTTP_AGAIN_DUE)) | RC_HTTP_SERVED);
 	call.reply = (struct rc_http_reply){
-		.origin = rc_http_origin(sv, r),
 		.head = rc_str_eq(r->method, RC_STR("HEAD")),
 		/* A refused body that is on the way still, or may never come, is not read. */
 		.close = close || !here || rc_http_header_get(r, "expect").ptr,
 		.json = rc_str_starts(r->path, RC_STR("/api/")),
 	};
-	if (!rc_http_admit(sv, &call))
+	rc_http_origin(sv, r, &call.reply);
+	if (!rc_edge_request(sv, c, r)) {
+		call.reply.close = true;
+		rc_http_fail(
+			sv, &call, 503, "over_capacity", "no memory for this request at present");
+		return len;
+	}
+	if (!rc_http_admit(sv, &call)) {
+		/* Who it had said it is, it may be somebody else's next request. */
+		if (call.again)
+			rc_session_forget(sv, c);
 		return here ? head + (uint32_t)said : len;
+	}
 	call.reply.close = close;
 	if (!here)
 		return head + rc_http_body_begin(sv, &call, bytes, bytes + head, len - head);
 	call.body = (struct rc_str){(const char *)bytes + head, (size_t)said};
-	rc_http_dispatch(sv, &call);
+	if (rc_http_dispatch(sv, &call) == RC_HTTP_AGAIN)
+		return 0;
 	return head + (uint32_t)said;
 }
 
@@ -200,14 +222,24 @@ void rc_http_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes,
 
 /* ---- answered later ----------------------------------------------------------------------------- */
 
-void rc_http_answered(struct rc_serve *sv, struct rc_conn *c)
+static void go_next_turn(struct rc_serve *sv, struct rc_conn *c)
 {
-	rc_http_exchange_free(sv, c);
-	if (!rc_http_alive(c))
-		return;
 	c->stage |= RC_HTTP_GOES_ON;
 	c->requests = sv->http_go_first;
 	sv->http_go_first = rc_conn_slot(sv->conns, c);
+}
+
+void rc_http_answered(struct rc_serve *sv, struct rc_conn *c)
+{
+	rc_http_exchange_free(sv, c);
+	if (rc_http_alive(c))
+		go_next_turn(sv, c);
+}
+
+void rc_http_again(struct rc_serve *sv, struct rc_conn *c)
+{
+	if (rc_http_alive(c) && (c->stage & RC_HTTP_AGAIN_DUE) && !(c->stage & RC_HTTP_GOES_ON))
+		go_next_turn(sv, c);
 }
 
 static void release(struct rc_serve *sv, struct rc_conn *c)
@@ -232,7 +264,7 @@ void rc_http_turn(struct rc_serve *sv)
 
 void rc_http_drained(struct rc_serve *sv, struct rc_conn *c)
 {
-	if (rc_http_alive(c) && !c->ext && !(c->stage & RC_HTTP_GOES_ON) &&
+	if (rc_http_alive(c) && !c->ext && !(c->stage & (RC_HTTP_GOES_ON | RC_HTTP_AGAIN_DUE)) &&
 		(c->flags & RC_CONN_HELD))
 		release(sv, c);
 }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who may ask what: routes, methods, origins, the admin token. All of it is decided by the head, before a body costs anything.
+ * Who may ask what: routes, methods, the admin token; for origins see httporigin.c. All of it is decided by the head, before a body costs anything.
  */
+#include "serve/edge.h"
+#include "serve/proof.h"
 #include "serve/httpexchange.h"
+#include "serve/session.h"
+
+#include "serve/limits.h"
 
 static const struct {
 	const char *name;
@@ -37,63 +42,6 @@ static const struct rc_http_route *find(struct rc_str path)
 			return route;
 	}
 	return NULL;
-}
-
-/* ---- origins ------------------------------------------------------------------------------------ */
-
-static bool next_origin(struct rc_str *rest, struct rc_str *origin)
-{
-	while (rest->len && (*rest->ptr == ' ' || *rest->ptr == ',')) {
-		rest->ptr++;
-		rest->len--;
-	}
-	*origin = (struct rc_str){rest->ptr, 0};
-	while (rest->len && *rest->ptr != ' ' && *rest->ptr != ',') {
-		rest->ptr++;
-		rest->len--;
-		origin->len++;
-	}
-	return origin->len != 0;
-}
-
-/* The list's own text, or nothing. */
-static struct rc_str listed(const struct rc_serve *sv, struct rc_str wanted)
-{
-	struct rc_str rest = rc_str_of(sv->config->http_origins), origin;
-
-	while (next_origin(&rest, &origin)) {
-		if (rc_str_eq(origin, wanted))
-			return origin;
-	}
-	return (struct rc_str){NULL, 0};
-}
-
-struct rc_str rc_http_origin(const struct rc_serve *sv, const struct rc_http_request *r)
-{
-	struct rc_str origin = rc_http_header_get(r, "origin");
-	struct rc_str found;
-
-	if (!origin.ptr || rc_http_header_count(r, "origin") > 1)
-		return (struct rc_str){NULL, 0};
-	found = listed(sv, origin);
-	return found.len ? found : listed(sv, RC_STR("*"));
-}
-
-size_t rc_http_cors(
-	const struct rc_serve *sv, const struct rc_http_reply *reply, char *out, size_t cap)
-{
-	struct rc_textbuf b = {.ptr = out, .cap = cap};
-
-	if (reply->origin.len) {
-		rc_textbuf_add_text(&b, "Access-Control-Allow-Origin: ");
-		rc_textbuf_add(&b, reply->origin);
-		rc_textbuf_add_text(&b, "\r\n");
-	}
-	/* What is said depends on who asks, also where nothing is said. */
-	if (sv->config->http_origins[0] &&
-		!rc_str_eq(rc_str_of(sv->config->http_origins), RC_STR("*")))
-		rc_textbuf_add_text(&b, "Vary: Origin\r\n");
-	return b.len;
 }
 
 /* ---- methods ------------------------------------------------------------------------------------ */
@@ -148,35 +96,22 @@ static void not_allowed(struct rc_serve *sv, struct rc_http_call *call, uint8_t 
 
 /* ---- the admin ---------------------------------------------------------------------------------- */
 
-static bool same_secret(struct rc_str given, struct rc_str wanted)
+/* 1: here it is. 0: it can't be one, or there are two. -1: none. */
+static int bearer(const struct rc_http_request *r, struct rc_str *given)
 {
-	unsigned char differ = given.len != wanted.len;
-
-	/* In time that depends on the given one alone. */
-	for (size_t i = 0; i < given.len; i++)
-		differ |=
-			(unsigned char)(given.ptr[i] ^ wanted.ptr[wanted.len ? i % wanted.len : 0]);
-	return !differ;
-}
-
-/* 1: the token. 0: another, or one of two. -1: none. */
-static int bearer(const struct rc_serve *sv, const struct rc_http_request *r)
-{
-	struct rc_str given = rc_http_header_get(r, "authorization");
-	struct rc_str wanted = rc_str_of(sv->config->admin_token);
-
-	if (!given.ptr)
+	*given = rc_http_header_get(r, "authorization");
+	if (!given->ptr)
 		return -1;
-	if (rc_http_header_count(r, "authorization") != 1 || given.len < 7 ||
-		!rc_http_same((struct rc_str){given.ptr, 7}, RC_STR("bearer ")))
+	if (rc_http_header_count(r, "authorization") != 1 || given->len < 7 ||
+		!rc_http_same((struct rc_str){given->ptr, 7}, RC_STR("bearer ")))
 		return 0;
-	given.ptr += 7;
-	given.len -= 7;
-	while (given.len && *given.ptr == ' ') {
-		given.ptr++;
-		given.len--;
+	given->ptr += 7;
+	given->len -= 7;
+	while (given->len && *given->ptr == ' ') {
+		given->ptr++;
+		given->len--;
 	}
-	return wanted.len && same_secret(given, wanted);
+	return 1;
 }
 
 /* The name of the host, without its port, is the loopback's: no other name can have been led here by somebody's DNS. */
@@ -212,18 +147,6 @@ static bool loopback_host(struct rc_str host)
 	return dots == 3 && digits;
 }
 
-/* The page that asks is one of this very host and port. */
-static bool same_site(struct rc_str origin, struct rc_str host)
-{
-	struct rc_str plain = RC_STR("http://"), tls = RC_STR("https://");
-	size_t scheme = rc_str_starts(origin, plain) ? plain.len
-			: rc_str_starts(origin, tls) ? tls.len
-						     : 0;
-
-	return scheme && host.len &&
-	       rc_http_same((struct rc_str){origin.ptr + scheme, origin.len - scheme}, host);
-}
-
 /* Somebody asks for somebody else, who may be anybody. */
 static bool passed_on(const struct rc_http_request *r)
 {
@@ -232,19 +155,39 @@ static bool passed_on(const struct rc_http_request *r)
 	       rc_http_header_get(r, "x-real-ip").ptr;
 }
 
-static const struct rc_address *listener(const struct rc_serve *sv, const struct rc_conn *c)
+static enum rc_port port_of(const struct rc_conn *c)
 {
 	if (c->stage & RC_HTTP_ON_ADMIN_PORT)
-		return &sv->config->admin_listen;
-	return c->flags & (RC_CONN_TLS | RC_CONN_KTLS) ? &sv->config->tls_listen
-						       : &sv->config->listen;
+		return RC_PORT_ADMIN;
+	return c->flags & (RC_CONN_TLS | RC_CONN_KTLS) ? RC_PORT_HTTPS : RC_PORT_HTTP;
+}
+
+static const struct rc_address *listener(const struct rc_serve *sv, enum rc_port port)
+{
+	return port == RC_PORT_ADMIN   ? &sv->config->admin_listen
+	       : port == RC_PORT_HTTPS ? &sv->config->tls_listen
+				       : &sv->config->listen;
+}
+
+/* Nobody comes from this host himself where a proxy on it is in front. */
+static bool behind_proxy(const struct rc_serve *sv, const struct rc_conn *c)
+{
+	struct rc_netaddr peer;
+
+	if (rc_edge_proxy(sv->config, port_of(c)) != RC_CONFIG_PROXY_OFF)
+		return true;
+	if (sv->config->admin_open_on_loopback == RC_CONFIG_OPEN_YES)
+		return false; /* said in so many words; passed_on() still holds */
+	peer = rc_session_connection(sv, c);
+	return rc_netset_has(&sv->config->trusted, &peer);
 }
 
 static bool open_here(const struct rc_serve *sv, const struct rc_conn *c)
 {
 	uint32_t open = sv->config->admin_open_on_loopback;
 
-	if (open == RC_CONFIG_OPEN_NO || !rc_address_is_loopback(listener(sv, c)))
+	if (open == RC_CONFIG_OPEN_NO || !rc_address_is_loopback(listener(sv, port_of(c))) ||
+		behind_proxy(sv, c))
 		return false;
 	/* Who wrote a configuration says there who may; a port of the API's own says it too. */
 	bool said = sv->config->file[0] && !(c->stage & RC_HTTP_ON_ADMIN_PORT);
@@ -263,8 +206,7 @@ static const char *suspicious(const struct rc_serve *sv, const struct rc_http_re
 	if (host.ptr && !loopback_host(host))
 		return "without the admin token, Host must be localhost or a loopback address";
 	if (origin.ptr) {
-		if (rc_http_header_count(r, "origin") == 1 &&
-			(same_site(origin, host) || listed(sv, origin).len))
+		if (rc_http_origin_is_ours(sv, r))
 			return NULL;
 		return "without the admin token, pages of this origin are not answered";
 	}
@@ -273,23 +215,21 @@ static const char *suspicious(const struct rc_serve *sv, const struct rc_http_re
 	return NULL;
 }
 
-static bool admin(struct rc_serve *sv, struct rc_http_call *call)
+static bool too_many_requests(struct rc_serve *sv, struct rc_http_call *call)
+{
+	if (call->again || rc_limits_http(sv, call->c))
+		return false;
+	rc_http_limited(sv, call, 1, "more requests a second than one address may make");
+	return true;
+}
+
+/* False: answered. Neither a token nor the open port. */
+static bool unauthorized(struct rc_serve *sv, struct rc_http_call *call, const char *why)
 {
 	static const char ask[] = "WWW-Authenticate: Bearer realm=\"ringcast\"\r\n";
 	static const char text[] =
-		"{\"error\":{\"code\":\"unauthorized\",\"message\":\"the admin token is missing or wrong\"}}\n";
-	int given = bearer(sv, call->request);
-	const char *why = NULL;
+		"{\"error\":{\"code\":\"unauthorized\",\"message\":\"the token is missing or wrong\"}}\n";
 
-	if (given == 1)
-		return true;
-	if (given < 0 && open_here(sv, call->c)) {
-		why = suspicious(sv, call->request);
-		if (!why)
-			return true;
-	} else if (!sv->config->admin_token[0]) {
-		why = "there is no admin token: set token_file in [admin]";
-	}
 	rc_count(sv->counters, RC_C_http_unauthorized, 1);
 	if (why)
 		rc_http_fail(sv, call, 403, "forbidden", why);
@@ -301,11 +241,77 @@ static bool admin(struct rc_serve *sv, struct rc_http_call *call)
 	return false;
 }
 
+static bool without_token(struct rc_serve *sv, struct rc_http_call *call)
+{
+	const char *why = NULL;
+
+	if (open_here(sv, call->c)) {
+		why = suspicious(sv, call->request);
+		if (!why)
+			return true;
+	} else if (!rc_credential_possible(sv)) {
+		why = "there is no admin token: set token_file in [admin]";
+	}
+	rc_credential_failed(sv, call->c, RC_AUTH_AT_HTTP, false);
+	return !too_many_requests(sv, call) && unauthorized(sv, call, why);
+}
+
+static uint8_t asked(const struct rc_http_call *call)
+{
+	uint32_t access = call->route->access;
+
+	if (access < 256 || call->method == RC_HTTP_GET)
+		return (uint8_t)access;
+	return (uint8_t)(call->method == RC_HTTP_DELETE ? access >> 16 : access >> 8);
+}
+
+/* The bearer, or the port, is good for what the route asks. False: answered. */
+static bool allowed(struct rc_serve *sv, struct rc_http_call *call)
+{
+	struct rc_str token;
+	int given = bearer(call->request, &token);
+
+	if (given < 0)
+		return without_token(sv, call);
+	if (!given) {
+		rc_credential_failed(sv, call->c, RC_AUTH_AT_HTTP, true);
+		return !too_many_requests(sv, call) && unauthorized(sv, call, NULL);
+	}
+	switch (rc_credential_token(sv, call->c, RC_AUTH_AT_HTTP, token, &call->grant)) {
+	case RC_CREDENTIAL_GOOD:
+		break;
+	case RC_CREDENTIAL_TOO_MANY:
+		rc_count(sv->counters, RC_C_http_unauthorized, 1);
+		rc_http_limited(sv, call, rc_limits_retry_s(sv),
+			"too many refused tokens came from this address");
+		return false;
+	default:
+		call->grant = NULL;
+		return !too_many_requests(sv, call) &&
+		       unauthorized(sv, call,
+			       rc_credential_possible(sv)
+				       ? NULL
+				       : "there is no admin token: set token_file in [admin]");
+	}
+	call->reply.who_len = (uint8_t)RC_MIN(call->grant->name_len, sizeof(call->reply.who));
+	memcpy(call->reply.who, call->grant->name, call->reply.who_len);
+	if (call->grant->scopes & asked(call))
+		return true;
+	rc_count(sv->counters, RC_C_http_forbidden, 1);
+	rc_http_fail(sv, call, 403, "forbidden", "the token does not allow this");
+	return false;
+}
+
 /* ---- all together ------------------------------------------------------------------------------- */
+
+static bool needs_token(const struct rc_http_route *route)
+{
+	return (route->access & ~(uint32_t)RC_HTTP_ANYWHERE) != RC_HTTP_PUBLIC;
+}
 
 static bool elsewhere(const struct rc_serve *sv, const struct rc_http_call *call)
 {
-	return call->route->access == RC_HTTP_ADMIN && sv->config->admin_listen.family &&
+	return needs_token(call->route) && sv->config->admin_listen.family &&
 	       !(call->c->stage & RC_HTTP_ON_ADMIN_PORT);
 }
 
@@ -317,17 +323,32 @@ static bool fail(struct rc_serve *sv, struct rc_http_call *call, int status, con
 	return false;
 }
 
+static void note_trace(struct rc_http_call *call)
+{
+	unsigned char trace[RC_TRACE_BYTES];
+
+	call->reply.traced = rc_trace_parse(rc_http_trace(call->request), trace);
+	if (call->reply.traced)
+		rc_trace_text(trace, call->reply.trace);
+}
+
 bool rc_http_admit(struct rc_serve *sv, struct rc_http_call *call)
 {
 	const struct rc_http_request *r = call->request;
 	bool asks_options = rc_str_eq(r->method, RC_STR("OPTIONS"));
 	struct rc_str expect = rc_http_header_get(r, "expect");
 
+	call->route = find(r->path);
+	/* What needs a token is counted when it has none; one that comes again was counted. */
+	if ((!call->route || !needs_token(call->route) || asks_options) && !call->again &&
+		too_many_requests(sv, call))
+		return false;
+	if (call->reply.json)
+		note_trace(call);
 	if (asks_options && rc_str_eq(r->path, RC_STR("*"))) {
 		options(sv, call, RC_HTTP_GET | RC_HTTP_POST | RC_HTTP_DELETE);
 		return false;
 	}
-	call->route = find(r->path);
 	if (!call->route || elsewhere(sv, call))
 		return fail(sv, call, 404, "not_found",
 			call->reply.json ? "there is nothing at this path" : "404 Not Found");
@@ -336,13 +357,24 @@ bool rc_http_admit(struct rc_serve *sv, struct rc_http_call *call)
 		return false;
 	}
 	call->method = rc_http_method_of(r->method);
+	call->reply.method = (uint8_t)call->method;
+	call->reply.path = call->route->path;
 	if (!(call->route->methods & call->method)) {
 		not_allowed(sv, call, call->route->methods);
 		return false;
 	}
-	call->reply.admin = call->route->access == RC_HTTP_ADMIN;
-	if (call->reply.admin && !admin(sv, call))
+	if (call->route->access != RC_HTTP_ANYWHERE && !rc_http_origin_may_ask(sv, call->c, r)) {
+		rc_count(sv->counters, RC_C_upgrades_refused_origin, 1);
+		rc_http_fail(sv, call, 403, "forbidden", "pages of this origin are not let in");
 		return false;
+	}
+	call->reply.admin = needs_token(call->route);
+	if (call->reply.admin && !allowed(sv, call))
+		return false;
+	if (call->reply.admin)
+		rc_limits_admitted(sv, call->c);
+	call->reply.admitted = call->reply.admin;
+	call->reply.publishes = call->reply.admin && asked(call) == RC_HTTP_PUBLISH;
 	if (r->minor && expect.ptr &&
 		(rc_http_header_count(r, "expect") != 1 ||
 			!rc_http_same(expect, RC_STR("100-continue"))))

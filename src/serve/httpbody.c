@@ -15,7 +15,7 @@ void rc_http_put_body(struct rc_serve *sv, unsigned char *block, uint32_t size)
 	rc_pool_put(sv->pool, block, size);
 }
 
-static unsigned char *get(struct rc_serve *sv, uint32_t size)
+unsigned char *rc_http_get_body(struct rc_serve *sv, uint32_t size)
 {
 	uint64_t held = rc_pool_size(size);
 	unsigned char *block;
@@ -40,7 +40,7 @@ unsigned char *rc_http_keep_body(struct rc_serve *sv, struct rc_http_call *call,
 		return block;
 	}
 	*size = RC_MAX((uint32_t)call->body.len, 1u);
-	block = get(sv, *size);
+	block = rc_http_get_body(sv, *size);
 	if (!block)
 		return NULL;
 	(void)rc_str_copy(block, call->body);
@@ -56,6 +56,8 @@ void rc_http_exchange_free(struct rc_serve *sv, struct rc_conn *c)
 		return;
 	c->ext = NULL;
 	rc_pool_put(sv->pool, x->head, x->head_len);
+	if (x->grant)
+		rc_pool_put(sv->pool, x->grant, x->grant->size);
 	rc_http_put_body(sv, x->body, x->body_size);
 	rc_pool_put(sv->pool, x, sizeof(*x));
 }
@@ -87,7 +89,7 @@ static bool append(struct rc_serve *sv, struct rc_conn *c, struct rc_str bytes)
 					       : x->body_len + bytes.len + x->left;
 		uint64_t want = RC_MAX(need, RC_MIN((uint64_t)x->body_size * 2, whole));
 		uint32_t size = (uint32_t)RC_MAX(want, RC_MIN(whole, (uint64_t)FIRST_BYTES));
-		unsigned char *block = get(sv, size);
+		unsigned char *block = rc_http_get_body(sv, size);
 
 		if (!block) {
 			fail(sv, c, 503, "over_capacity", "no memory for this body at present");
@@ -112,17 +114,23 @@ static void whole(struct rc_serve *sv, struct rc_conn *c)
 	struct rc_http_call call = {.c = c, .request = &r, .route = x->route, .reply = x->reply};
 	unsigned char *head = x->head;
 	uint32_t head_len = x->head_len;
+	struct rc_grant *grant = x->grant;
 
 	if (rc_http_parse(head, head_len, head_len + 1, &r) != 0)
 		RC_FAIL("a head that was read can't be read again");
 	call.method = rc_http_method_of(r.method);
 	call.body = (struct rc_str){(const char *)x->body, x->body_len};
+	call.grant = grant;
 	call.block = x->body;
 	call.block_size = x->body_size;
 	x->head = x->body = NULL;
+	x->grant = NULL;
 	rc_http_exchange_free(sv, c);
-	rc_http_dispatch(sv, &call);
+	if (rc_http_dispatch(sv, &call) == RC_HTTP_AGAIN)
+		RC_FAIL("a request with a body was put by");
 	rc_pool_put(sv->pool, head, head_len);
+	if (grant)
+		rc_pool_put(sv->pool, grant, grant->size);
 }
 
 static uint32_t chunks(
@@ -174,8 +182,11 @@ uint32_t rc_http_body_begin(struct rc_serve *sv, struct rc_http_call *call, cons
 	struct rc_http_exchange *x = rc_pool_get(sv->pool, sizeof(*x));
 	uint32_t head_len = (uint32_t)r->head_len;
 	unsigned char *copy = x ? rc_pool_get(sv->pool, head_len) : NULL;
+	struct rc_grant *grant =
+		copy && call->grant ? rc_pool_get(sv->pool, call->grant->size) : NULL;
 
-	if (!copy) {
+	if (!copy || (call->grant && !grant)) {
+		rc_pool_put(sv->pool, copy, head_len);
 		rc_pool_put(sv->pool, x, sizeof(*x));
 		call->reply.close = true;
 		rc_http_fail(sv, call, 503, "over_capacity", "no memory for this body at present");
@@ -183,6 +194,9 @@ uint32_t rc_http_body_begin(struct rc_serve *sv, struct rc_http_call *call, cons
 	}
 	memset(x, 0, sizeof(*x));
 	memcpy(copy, head, head_len);
+	if (grant)
+		memcpy(grant, call->grant, call->grant->size);
+	x->grant = grant;
 	x->phase = RC_HTTP_BODY;
 	x->reply = call->reply;
 	x->route = call->route;

@@ -32,7 +32,8 @@ struct rc_http_exchange {
 	uint32_t head_len;
 	uint32_t body_len, body_size;
 	unsigned char *body;
-	uint64_t left; /* of a body whose length was said */
+	struct rc_grant *grant; /* a copy; NULL: everything is allowed */
+	uint64_t left;          /* of a body whose length was said */
 	struct rc_chunked chunked;
 };
 
@@ -53,8 +54,15 @@ static inline struct rc_str rc_http_rest(
 
 /* httpadmit.c: whether the request may go to its route's handler, as far as its head tells. False: it is answered. */
 bool rc_http_admit(struct rc_serve *sv, struct rc_http_call *call);
-/* The allowed origin's text, which outlives the request; empty: not allowed, or no Origin. */
-struct rc_str rc_http_origin(const struct rc_serve *sv, const struct rc_http_request *r);
+/* httporigin.c */
+/* For CORS: which of the listed origins the request comes from, if any. */
+void rc_http_origin(
+	const struct rc_serve *sv, const struct rc_http_request *r, struct rc_http_reply *reply);
+/* The one Origin is that of this host and port, or is listed, and not by the star alone. */
+bool rc_http_origin_is_ours(const struct rc_serve *sv, const struct rc_http_request *r);
+/* No page asks, or one that may; or origins are not checked. */
+bool rc_http_origin_may_ask(
+	const struct rc_serve *sv, const struct rc_conn *c, const struct rc_http_request *r);
 
 enum rc_http_method rc_http_method_of(struct rc_str name);
 
@@ -67,7 +75,7 @@ uint32_t rc_http_body_input(
 void rc_http_exchange_free(struct rc_serve *sv, struct rc_conn *c);
 
 /* http.c */
-void rc_http_dispatch(struct rc_serve *sv, struct rc_http_call *call);
+enum rc_http_result rc_http_dispatch(struct rc_serve *sv, struct rc_http_call *call);
 /* The answer to what was read later is written. */
 void rc_http_answered(struct rc_serve *sv, struct rc_conn *c);
 /* What can't be read: answered, and the connection ends. */

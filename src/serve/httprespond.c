@@ -2,7 +2,10 @@
  *
  * Answers, at once or later.
  */
+#include "serve/accesslog.h"
 #include "serve/httpexchange.h"
+
+#include <stdio.h>
 
 static const char plain[] = "text/plain; charset=utf-8";
 static const char json[] = "application/json";
@@ -30,9 +33,12 @@ static size_t head_text(const struct rc_serve *sv, const struct rc_http_reply *r
 }
 
 /* The answer is in `out`, or the connection is dead. */
-static void done(struct rc_serve *sv, struct rc_http_call *call)
+static void done(struct rc_serve *sv, struct rc_http_call *call, int status)
 {
 	struct rc_conn *c = call->c;
+
+	if (call->reply.json)
+		rc_access_request(sv, call, status);
 
 	if (call->reply.close)
 		rc_conn_finish(sv->conns, c);
@@ -69,14 +75,14 @@ static void no_room(struct rc_serve *sv, struct rc_http_call *call)
 	if (!written(sv, call, 503, "Retry-After: 5\r\n", call->reply.json ? json : plain,
 		    rc_str_of(call->reply.json ? text : words)))
 		rc_conn_kill(sv->conns, call->c);
-	done(sv, call);
+	done(sv, call, 503);
 }
 
 void rc_http_respond(struct rc_serve *sv, struct rc_http_call *call, int status,
 	const char *headers, const char *type, struct rc_str body)
 {
 	if (written(sv, call, status, headers, type, body))
-		done(sv, call);
+		done(sv, call, status);
 	else
 		no_room(sv, call);
 }
@@ -115,13 +121,12 @@ void rc_http_end(struct rc_serve *sv, struct rc_http_call *call, int status, con
 		memmove(room + len, body->ptr, rest);
 	memcpy(room, head, len);
 	rc_conn_commit(sv->conns, call->c, (uint32_t)(len + rest));
-	done(sv, call);
+	done(sv, call, status);
 }
 
-void rc_http_fail(struct rc_serve *sv, struct rc_http_call *call, int status, const char *code,
-	const char *message)
+static void fail_with(struct rc_serve *sv, struct rc_http_call *call, int status,
+	const char *headers, const char *code, const char *message)
 {
-	const char *headers = status == 503 ? "Retry-After: 5\r\n" : NULL;
 	char text[512];
 	struct rc_textbuf b = {.ptr = text, .cap = sizeof(text)};
 
@@ -138,6 +143,21 @@ void rc_http_fail(struct rc_serve *sv, struct rc_http_call *call, int status, co
 	RC_ASSERT(!b.full);
 	rc_http_respond(
 		sv, call, status, headers, call->reply.json ? json : plain, rc_textbuf_str(&b));
+}
+
+void rc_http_fail(struct rc_serve *sv, struct rc_http_call *call, int status, const char *code,
+	const char *message)
+{
+	fail_with(sv, call, status, status == 503 ? "Retry-After: 5\r\n" : NULL, code, message);
+}
+
+void rc_http_limited(
+	struct rc_serve *sv, struct rc_http_call *call, uint32_t retry_s, const char *message)
+{
+	char headers[48];
+
+	(void)snprintf(headers, sizeof(headers), "Retry-After: %u\r\n", retry_s);
+	fail_with(sv, call, 429, headers, "rate_limited", message);
 }
 
 /* ---- later -------------------------------------------------------------------------------------- */

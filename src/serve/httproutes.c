@@ -2,10 +2,14 @@
  *
  * What there is, and the small things among it. A new path is a row in the table and a handler in a file of its own.
  */
-#include "serve/api.h"
+#include "serve/apiuser.h"
+#include "serve/limits.h"
 #include "serve/sse.h"
 
+#include "proto/wsdeflate.h"
 #include "proto/wsupgrade.h"
+#include "serve/session.h"
+#include "serve/credentials.h"
 #include "serve/status.h"
 
 static const char plain[] = "text/plain; charset=utf-8";
@@ -28,6 +32,13 @@ bool rc_http_accepts(const struct rc_http_request *r, const char *type)
 		}
 	}
 	return false;
+}
+
+struct rc_str rc_http_trace(const struct rc_http_request *r)
+{
+	if (rc_http_header_count(r, "traceparent") != 1)
+		return (struct rc_str){NULL, 0};
+	return rc_http_header_get(r, "traceparent");
 }
 
 /* ---- health ------------------------------------------------------------------------------------- */
@@ -60,15 +71,16 @@ static enum rc_http_result root(struct rc_serve *sv, struct rc_http_call *call)
 
 /* ---- WebSocket ---------------------------------------------------------------------------------- */
 
-/* ours when the client offers it; none otherwise, which a client that offered only others takes as a refusal. */
-static struct rc_str choose_protocol(const struct rc_http_request *r)
+/* The first that we speak of those that the client offers; none otherwise, which one that offered only others takes as a refusal. */
+static struct rc_str choose_protocol(const struct rc_http_request *r, bool echo, bool *binary)
 {
 	uint32_t index = 0;
 	struct rc_str line, token;
 
 	while (rc_http_header_next(r, "sec-websocket-protocol", &index, &line)) {
 		while (rc_http_list_next(&line, &token)) {
-			if (rc_str_eq(token, RC_STR("ringcast.v1.json")))
+			*binary = !echo && rc_str_eq(token, RC_STR("ringcast.v1.bin"));
+			if (*binary || rc_str_eq(token, RC_STR("ringcast.v1.json")))
 				return token;
 		}
 	}
@@ -93,28 +105,78 @@ static enum rc_http_result refuse(struct rc_serve *sv, struct rc_http_call *call
 	return RC_HTTP_DONE;
 }
 
+/* What can be agreed on. False: the header breaks its grammar, for which RFC 6455 (9.1) wants the connection to fail. */
+static bool extensions(
+	struct rc_serve *sv, const struct rc_http_request *r, struct rc_ws_deflate *out)
+{
+	struct rc_ws_deflate offered;
+	struct rc_str line;
+	uint32_t index = 0;
+	bool declined = false;
+
+	*out = (struct rc_ws_deflate){0};
+	/* A gateway that has no extension does not look. */
+	while (sv->inflater && rc_http_header_next(r, "Sec-WebSocket-Extensions", &index, &line)) {
+		switch (rc_ws_deflate_offer(line, &offered)) {
+		case RC_WS_OFFER_BAD:
+			rc_count(sv->counters, RC_C_upgrades_extensions_bad, 1);
+			return false;
+		case RC_WS_OFFER_TAKEN:
+			if (out->window_bits == 0)
+				*out = offered;
+			break;
+		case RC_WS_OFFER_DECLINED:
+			declined = true;
+			break;
+		case RC_WS_OFFER_NONE:
+			break;
+		}
+	}
+	rc_count(sv->counters, RC_C_upgrades_deflate_declined, declined && out->window_bits == 0);
+	return true;
+}
+
 static enum rc_http_result upgrade(struct rc_serve *sv, struct rc_http_call *call, bool echo)
 {
 	struct rc_ws_upgrade up;
 	struct rc_conn *c = call->c;
-	char text[512];
-	int rc = rc_ws_upgrade_check(call->request, &up);
+	struct rc_str token = {NULL, 0};
+	char text[512], buf[RC_CREDENTIALS_MAX], agreed_text[RC_WS_DEFLATE_ANSWER_MAX];
+	bool binary = false;
+	struct rc_str agreed = {agreed_text, 0};
+	struct rc_ws_deflate deflate = {0};
+	int given, rc = rc_ws_upgrade_check(call->request, &up);
 
 	if (rc < 0)
 		return refuse(sv, call, -rc);
+	/* Whoever asked before on this connection: a proxy may have brought another. */
+	rc_session_forget(sv, c);
 	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
 		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
 		return refuse(sv, call, 503);
 	}
-	size_t len =
-		rc_ws_upgrade_answer(text, sizeof(text), up.key, choose_protocol(call->request));
+	if (!rc_limits_client(sv, c)) {
+		call->reply.close = true;
+		rc_http_limited(sv, call, 5, "this address has as many connections as it may have");
+		return RC_HTTP_DONE;
+	}
+	if (!echo && !extensions(sv, call->request, &deflate))
+		return refuse(sv, call, 400);
+	if (deflate.window_bits)
+		agreed.len = rc_ws_deflate_answer(&deflate, agreed_text);
+	given = echo ? 0 : rc_credentials(sv->config, call->request, buf, &token);
+	struct rc_str protocol = choose_protocol(call->request, echo, &binary);
+	size_t len = rc_ws_upgrade_accept(text, sizeof(text), up.key, protocol, agreed);
 	if (!rc_http_take_over(sv, call, text, len))
 		return RC_HTTP_TAKEN;
+	rc_session_trace(sv, c, rc_http_trace(call->request));
 	rc_count(sv->counters, RC_C_upgrades, 1);
+	if (binary)
+		c->stage |= RC_WS_BIN;
 	if (echo)
 		rc_echo_open(sv, c);
 	else
-		rc_ws_open(sv, c, call->request->query);
+		rc_ws_open(sv, c, call->request->query, given, token, &deflate);
 	return RC_HTTP_TAKEN;
 }
 
@@ -134,22 +196,28 @@ static enum rc_http_result echo(struct rc_serve *sv, struct rc_http_call *call)
 
 /* ---- the table ---------------------------------------------------------------------------------- */
 
+/* To look at somebody, to send him something, to end him. */
+#define PEOPLE RC_HTTP_BY_METHOD(RC_HTTP_READ, RC_HTTP_SEND, RC_HTTP_DISCONNECT)
+
 const struct rc_http_route rc_http_routes[] = {
 	{"/ws", RC_HTTP_GET, RC_HTTP_PUBLIC, ws},
 	{"/events", RC_HTTP_GET, RC_HTTP_PUBLIC, rc_sse_events},
 	{"/echo", RC_HTTP_GET, RC_HTTP_PUBLIC, echo},
-	{"/healthz", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
-	{"/health", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
-	{"/livez", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
-	{"/readyz", RC_HTTP_GET, RC_HTTP_PUBLIC, health},
-	{"/api/publish", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_publish},
-	{"/api/broadcast", RC_HTTP_POST, RC_HTTP_ADMIN, rc_api_broadcast},
-	{"/", RC_HTTP_GET, RC_HTTP_PUBLIC, root},
-	{"/metrics", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_metrics},
-	{"/api/status", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_gateway},
-	{"/api/websocket/status", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_gateway},
-	{"/api/laggards", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_laggards},
-	{"/api/channels", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_channels},
-	{"/api/channels/*", RC_HTTP_GET, RC_HTTP_ADMIN, rc_status_channel},
+	{"/healthz", RC_HTTP_GET, RC_HTTP_ANYWHERE, health},
+	{"/health", RC_HTTP_GET, RC_HTTP_ANYWHERE, health},
+	{"/livez", RC_HTTP_GET, RC_HTTP_ANYWHERE, health},
+	{"/readyz", RC_HTTP_GET, RC_HTTP_ANYWHERE, health},
+	{"/api/publish", RC_HTTP_POST, RC_HTTP_PUBLISH, rc_api_publish},
+	{"/api/broadcast", RC_HTTP_POST, RC_HTTP_BROADCAST, rc_api_broadcast},
+	{"/api/users", RC_HTTP_GET, RC_HTTP_READ, rc_user_list},
+	{"/api/users/*", RC_HTTP_GET | RC_HTTP_POST | RC_HTTP_DELETE, PEOPLE, rc_user_one},
+	{"/api/sessions/*", RC_HTTP_GET | RC_HTTP_POST | RC_HTTP_DELETE, PEOPLE, rc_user_session},
+	{"/", RC_HTTP_GET, RC_HTTP_ANYWHERE, root},
+	{"/metrics", RC_HTTP_GET, RC_HTTP_READ, rc_status_metrics},
+	{"/api/status", RC_HTTP_GET, RC_HTTP_READ, rc_status_gateway},
+	{"/api/websocket/status", RC_HTTP_GET, RC_HTTP_READ, rc_status_gateway},
+	{"/api/laggards", RC_HTTP_GET, RC_HTTP_READ, rc_status_laggards},
+	{"/api/channels", RC_HTTP_GET, RC_HTTP_READ, rc_status_channels},
+	{"/api/channels/*", RC_HTTP_GET, RC_HTTP_READ, rc_status_channel},
 };
 const uint32_t rc_http_route_count = RC_ARRAY_LEN(rc_http_routes);

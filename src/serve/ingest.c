@@ -3,20 +3,26 @@
  * The frames of the binary port: taken in order, each event judged and handed to its channel's owner. A frame that finds no
  * room stays where it is, and nothing more is read until it does.
  */
+#include "serve/commands.h"
+#include "serve/proof.h"
 #include "serve/publisher.h"
+#include "serve/validation.h"
+
+#include "serve/limits.h"
 
 #include <errno.h>
 #include <stdio.h>
 
 #include "proto/json.h"
+#include "proto/trace.h"
 
 #define JSON_DEPTH 128u
 
 /* ---- taking events ------------------------------------------------------------------------------ */
 
 /* 0, or why the event is refused before it goes anywhere. */
-static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish *e, uint8_t flags,
-	bool broadcast, const char **text)
+uint16_t rc_ingest_judge(const struct rc_serve *sv, struct rc_publisher *p, enum rc_scope scope,
+	const struct rc_ingest_publish *e, uint8_t flags, const char **text)
 {
 	if (flags & ~RINGCAST_FLAGS_EVENT) {
 		*text = "the frame has flags that this gateway does not know";
@@ -26,10 +32,16 @@ static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish 
 		*text = "this gateway keeps no journal";
 		return RINGCAST_NACK_NOT_SUPPORTED;
 	}
-	if (!broadcast &&
+	if (scope == RC_SCOPE_PUBLISH &&
 		(rc_name_classify(e->channel) != RC_NAME_CHANNEL || rc_name_reserved(e->channel))) {
 		*text = "not the name of a channel that one may publish to";
 		return RINGCAST_NACK_BAD_CHANNEL;
+	}
+	if (!rc_publisher_may(sv, p, scope, e->channel)) {
+		*text = scope == RC_SCOPE_PUBLISH
+				? "the token does not allow to publish to this channel"
+				: "the token does not allow this";
+		return RINGCAST_NACK_FORBIDDEN;
 	}
 	if (!rc_event_name_valid(e->event)) {
 		*text = "an event name is 1 to 128 bytes of UTF-8 without control characters";
@@ -46,10 +58,55 @@ static uint16_t judge(const struct rc_serve *sv, const struct rc_ingest_publish 
 	return 0;
 }
 
-static enum rc_counter refused_counter(uint16_t code)
+/* One that is none is as if it were not there. */
+static const unsigned char *trace_of(const struct rc_ingest_publish *e)
 {
-	return code == RINGCAST_NACK_TOO_LARGE ? RC_C_events_refused_too_big
-					       : RC_C_events_refused_bad;
+	const unsigned char *trace = (const unsigned char *)e->trace.ptr;
+
+	return e->trace.len && rc_trace_valid(trace) ? trace : NULL;
+}
+
+enum rc_counter rc_ingest_refused_counter(uint16_t code)
+{
+	return code == RINGCAST_NACK_TOO_LARGE      ? RC_C_events_refused_too_big
+	       : code == RINGCAST_NACK_FORBIDDEN    ? RC_C_events_refused_forbidden
+	       : code == RINGCAST_NACK_INVALID_DATA ? RC_C_events_refused_invalid
+						    : RC_C_events_refused_bad;
+}
+
+static void refuse(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
+	uint64_t sequence, uint32_t index, uint16_t code, const char *text)
+{
+	rc_count(sv->counters, rc_ingest_refused_counter(code), 1);
+	p->taken = sequence;
+	p->window[index & (p->size - 1)].remaining--;
+	rc_publisher_list_ack(sv, p);
+	rc_publisher_nack(sv, c, sequence, code, text);
+}
+
+/* Whether its namespace takes it; else it is refused. */
+__attribute__((noinline)) static bool takes(struct rc_serve *sv, struct rc_conn *c,
+	struct rc_publisher *p, const struct rc_ingest_publish *e, uint8_t flags, uint32_t index)
+{
+	struct rc_schema_fault why;
+	char text[RC_INVALID_TEXT] = "its namespace takes no event of this name";
+
+	switch (rc_validate(sv->rules, e->channel, e->event, e->payload,
+		(flags & RINGCAST_FLAG_JSON) != 0, &why)) {
+	case RC_VALID:
+		return true;
+	case RC_INVALID_SIZE:
+		refuse(sv, c, p, e->sequence, index, RINGCAST_NACK_TOO_LARGE,
+			"the payload is larger than its namespace takes");
+		return false;
+	case RC_INVALID_DATA:
+		rc_invalid_text(&why, text);
+		break;
+	case RC_INVALID_EVENT:
+		break;
+	}
+	refuse(sv, c, p, e->sequence, index, RINGCAST_NACK_INVALID_DATA, text);
+	return false;
 }
 
 /* Takes one event for the entry, whose remaining counts it already. False: no room, nothing was done. */
@@ -65,13 +122,12 @@ static bool take(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
 		rc_publisher_list_ack(sv, p);
 		return true;
 	}
-	uint16_t code = judge(sv, e, flags, broadcast, &text);
+	uint16_t code = rc_ingest_judge(
+		sv, p, broadcast ? RC_SCOPE_BROADCAST : RC_SCOPE_PUBLISH, e, flags, &text);
+	if (!code && !broadcast && sv->rules && !takes(sv, c, p, e, flags, index))
+		return true;
 	if (code) {
-		rc_count(sv->counters, refused_counter(code), 1);
-		p->taken = e->sequence;
-		p->window[index & (p->size - 1)].remaining--;
-		rc_publisher_list_ack(sv, p);
-		rc_publisher_nack(sv, c, e->sequence, code, text);
+		refuse(sv, c, p, e->sequence, index, code, text);
 		return true;
 	}
 	struct rc_publish publish = {
@@ -79,6 +135,7 @@ static bool take(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
 		.channel = broadcast ? RC_STR(RC_HUB_BROADCAST) : e->channel,
 		.event = e->event,
 		.data = e->payload,
+		.trace = trace_of(e),
 		.timestamp_ms = e->timestamp_ms ? e->timestamp_ms : sv->wall_ms,
 		.taken_ns = sv->now_ns,
 		.time_ms = sv->wall_ms,
@@ -96,8 +153,10 @@ static bool take(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
 		break;
 	}
 	p->taken = e->sequence;
-	if (broadcast)
+	if (broadcast) {
 		rc_count(sv->counters, RC_C_broadcasts, 1);
+		rc_publisher_used(sv, p, RC_SCOPE_BROADCAST);
+	}
 	return true;
 }
 
@@ -107,8 +166,8 @@ static enum taken take_one(struct rc_serve *sv, struct rc_conn *c, struct rc_pub
 	const struct rc_ingest_frame *f, bool broadcast)
 {
 	struct rc_ingest_publish e;
-	int rc = broadcast ? rc_ingest_broadcast_parse(f->body, &e)
-			   : rc_ingest_publish_parse(f->body, &e);
+	int rc = broadcast ? rc_ingest_broadcast_parse(f->body, f->flags, &e)
+			   : rc_ingest_publish_parse(f->body, f->flags, &e);
 
 	if (rc < 0) {
 		rc_publisher_fail(
@@ -133,12 +192,12 @@ static enum taken take_batch(struct rc_serve *sv, struct rc_conn *c, struct rc_p
 	struct rc_ingest_publish e;
 	uint32_t done = 0;
 
-	if (p->batch_done == 0 && rc_ingest_batch_check(f->body) < 0) {
+	if (p->batch_done == 0 && rc_ingest_batch_check(f->body, f->flags) < 0) {
 		rc_publisher_fail(sv, c, p, RINGCAST_ERROR_BAD_BODY,
 			"the events of this batch can't be read");
 		return TAKEN;
 	}
-	if (rc_ingest_batch_begin(f->body, &it) < 0)
+	if (rc_ingest_batch_begin(f->body, f->flags, &it) < 0)
 		RC_FAIL("a batch that was checked can't be read");
 	while (rc_ingest_batch_next(&it, &e) > 0) {
 		if (done++ < p->batch_done)
@@ -182,22 +241,42 @@ static enum taken take_batch(struct rc_serve *sv, struct rc_conn *c, struct rc_p
 
 /* ---- frames ------------------------------------------------------------------------------------- */
 
-static bool token_equal(struct rc_str given, struct rc_str wanted)
+/* Who it proves to be, and what that lets it do. False: it was told no. */
+static bool admit(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
+	const struct rc_ingest_hello *h)
 {
-	unsigned char differ = given.len != wanted.len;
+	static const struct rc_grant anybody = {
+		.size = sizeof(anybody), .scopes = RC_SCOPES_INGEST};
+	const struct rc_grant *grant = &anybody;
+	enum rc_credential how = RC_CREDENTIAL_GOOD;
 
-	/* In time that depends on the given one alone. */
-	for (size_t i = 0; i < given.len; i++)
-		differ |=
-			(unsigned char)(given.ptr[i] ^ wanted.ptr[wanted.len ? i % wanted.len : 0]);
-	return !differ;
+	if (p->certified) {
+		how = rc_credential_certificate(sv, c, (struct rc_str){p->id, p->id_len}, &grant);
+	} else if (h->token.len && (rc_credential_wanted(sv) || rc_credential_signed(sv))) {
+		how = rc_credential_token(sv, c, RC_AUTH_AT_INGEST, h->token, &grant);
+	} else if (rc_credential_wanted(sv)) {
+		rc_credential_failed(sv, c, RC_AUTH_AT_INGEST, false);
+		how = RC_CREDENTIAL_WRONG;
+	}
+	if (how == RC_CREDENTIAL_TOO_MANY)
+		rc_publisher_fail(sv, c, p, RINGCAST_ERROR_OVER_CAPACITY,
+			"too many wrong tokens came from this address; try again later");
+	else if (how != RC_CREDENTIAL_GOOD)
+		rc_publisher_fail(sv, c, p, RINGCAST_ERROR_UNAUTHORIZED,
+			p->certified ? "the certificate is that of no service"
+				     : "the token is missing or wrong");
+	else if (!rc_publisher_grant(sv, p, grant))
+		rc_publisher_fail(
+			sv, c, p, RINGCAST_ERROR_OVER_CAPACITY, "no memory for one more publisher");
+	else
+		return true;
+	return false;
 }
 
 static void hello(
 	struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p, struct rc_str body)
 {
 	struct rc_ingest_hello h;
-	struct rc_str token = rc_str_of(sv->config->ingest_token);
 
 	switch (rc_ingest_hello_parse(body, &h)) {
 	case 0:
@@ -217,11 +296,8 @@ static void hello(
 			"the publisher id is not the name in the certificate");
 		return;
 	}
-	if (!p->certified && token.len && !token_equal(h.token, token)) {
-		rc_publisher_fail(
-			sv, c, p, RINGCAST_ERROR_UNAUTHORIZED, "the token is missing or wrong");
+	if (!admit(sv, c, p, &h))
 		return;
-	}
 	if (sv->draining) {
 		rc_publisher_fail(
 			sv, c, p, RINGCAST_ERROR_OVER_CAPACITY, "the gateway is shutting down");
@@ -231,6 +307,7 @@ static void hello(
 		(void)rc_str_copy(p->id, h.publisher);
 		p->id_len = (uint8_t)h.publisher.len;
 	}
+	rc_publisher_identify(sv, p);
 	if (p->id_len)
 		rc_publisher_claim(sv, c, p);
 	else
@@ -243,7 +320,6 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct rc_publi
 	unsigned char frame[RC_INGEST_ANSWER_MAX];
 	struct rc_ingest_bye bye;
 	uint64_t echoed;
-	uint32_t credit;
 
 	if (p->stage == RC_STAGE_HELLO) {
 		if (f->type == RINGCAST_FRAME_HELLO)
@@ -253,9 +329,15 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct rc_publi
 				"the first frame must be HELLO");
 		return TAKEN;
 	}
+	if (rc_publisher_expired(sv, p)) {
+		rc_publisher_fail(sv, c, p, RINGCAST_ERROR_UNAUTHORIZED, "the token has expired");
+		return TAKEN;
+	}
 	if (f->flags & ~rc_ingest_flags_known(f->type)) {
 		bool event = f->type == RINGCAST_FRAME_PUBLISH ||
-			     f->type == RINGCAST_FRAME_BROADCAST || f->type == RINGCAST_FRAME_BATCH;
+			     f->type == RINGCAST_FRAME_BROADCAST ||
+			     f->type == RINGCAST_FRAME_BATCH || f->type == RINGCAST_FRAME_SEND ||
+			     f->type == RINGCAST_FRAME_CLOSE || f->type == RINGCAST_FRAME_ASSIGN;
 		/* Said once per frame; its events are refused one by one, or a later ACK would seem to cover them. */
 		if (p->batch_done == 0)
 			rc_publisher_error(sv, c, RINGCAST_ERROR_UNKNOWN_FLAGS, "unknown flags");
@@ -269,6 +351,12 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct rc_publi
 		return take_one(sv, c, p, f, true);
 	case RINGCAST_FRAME_BATCH:
 		return take_batch(sv, c, p, f);
+	case RINGCAST_FRAME_SEND:
+	case RINGCAST_FRAME_CLOSE:
+		return rc_ingest_message(sv, c, p, f) ? TAKEN : STALLED;
+	case RINGCAST_FRAME_SUBSCRIBE:
+		rc_ingest_subscribe(sv, c, p, f);
+		return TAKEN;
 	case RINGCAST_FRAME_PING:
 		if (rc_ingest_ping_parse(f->body, &echoed) < 0)
 			rc_publisher_fail(
@@ -279,12 +367,11 @@ static enum taken handle(struct rc_serve *sv, struct rc_conn *c, struct rc_publi
 		return TAKEN;
 	case RINGCAST_FRAME_PONG:
 		return TAKEN;
+	case RINGCAST_FRAME_REGISTER:
+	case RINGCAST_FRAME_REPLY:
+	case RINGCAST_FRAME_ASSIGN:
 	case RINGCAST_FRAME_FLOW:
-		/* A publisher is sent nothing but answers to what it sent, so its window holds by itself. */
-		if (rc_ingest_flow_parse(f->body, &credit) < 0)
-			rc_publisher_fail(
-				sv, c, p, RINGCAST_ERROR_BAD_BODY, "a FLOW carries four bytes");
-		return TAKEN;
+		return rc_backend_frame(sv, c, p, f) ? TAKEN : STALLED;
 	case RINGCAST_FRAME_BYE:
 		if (rc_ingest_bye_parse(f->body, &bye) < 0)
 			rc_publisher_fail(

@@ -3,6 +3,8 @@
  * How a publisher's connection begins, is kept alive and ends, and what other shards say about it. The publisher outlives its
  * connection until all that it sent is decided; only then its id may go to another.
  */
+#include "auth/auth.h"
+#include "serve/commands.h"
 #include "serve/publisher.h"
 
 /* ---- coming and going --------------------------------------------------------------------------- */
@@ -47,6 +49,7 @@ bool rc_ingest_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str identi
 		(void)rc_str_copy(p->id, identity);
 	p->certified = identity.len > 0;
 	c->ext = p;
+	c->stage = RC_WS_LIVE;
 	rc_count(sv->counters, RC_C_publishers_opened, 1);
 	rc_gauge_set(sv->counters, RC_C_publishers, sv->publishers.used);
 	return true;
@@ -59,13 +62,14 @@ static void settle(struct rc_serve *sv, struct rc_publisher *p)
 
 	if (p->id_len && p->stage != RC_STAGE_CLAIM) {
 		p->stage = RC_STAGE_RETURNING;
-		if (!sv->port.give_back(
-			    sv->port.ctx, (struct rc_str){p->id, p->id_len}, &who, p->taken)) {
+		if (!sv->port.give_back(sv->port.ctx, (struct rc_str){p->known, p->known_len}, &who,
+			    p->taken)) {
 			rc_publisher_list_wait(sv, p);
 			return;
 		}
 	}
 	rc_publisher_unlist(sv, p);
+	rc_publisher_forget(sv, p);
 	rc_pool_put(sv->pool, p->window, p->size * sizeof(*p->window));
 	sv->publisher_generation[slot]++;
 	rc_slab_put(&sv->publishers, slot);
@@ -78,13 +82,18 @@ void rc_ingest_gone(struct rc_serve *sv, struct rc_conn *c)
 	struct rc_publisher *p = c->ext;
 
 	c->ext = NULL;
+	rc_ws_drop_subs(sv, c);
 	if (!p)
 		return;
+	rc_publisher_tell(sv, p);
 	p->conn = RC_NONE;
 	if (p->stage == RC_STAGE_HELLO)
 		p->id_len = 0;
 	if (p->outstanding) {
 		p->stage = RC_STAGE_SETTLING;
+		/* The desk is told first, though not from here: it may be in the middle of giving it something. */
+		if (p->backend)
+			rc_publisher_list_wait(sv, p);
 		return;
 	}
 	/* Not now: the caller may be in the middle of this publisher's frame. */
@@ -97,8 +106,15 @@ static void heartbeat(struct rc_serve *sv, struct rc_conn *c, struct rc_publishe
 {
 	unsigned char frame[RC_INGEST_ANSWER_MAX];
 	uint64_t interval = sv->config->heartbeat_ms;
+	rc_publisher_tell(sv, p);
+	if (rc_publisher_expired(sv, p)) {
+		rc_publisher_fail(sv, c, p, RINGCAST_ERROR_UNAUTHORIZED, "the token has expired");
+		return;
+	}
 	uint64_t silent = (uint64_t)(sv->conns->tick - c->heard_tick) * RC_CONN_TICK_MS;
 
+	if (p->backend && rc_backend_stalled(sv, c))
+		return;
 	/* One that is held back can't be heard. */
 	if (c->flags & RC_CONN_HELD)
 		silent = 0;
@@ -107,9 +123,43 @@ static void heartbeat(struct rc_serve *sv, struct rc_conn *c, struct rc_publishe
 			sv, c, p, RINGCAST_ERROR_TIMEOUT, "no sign of life for two heartbeats");
 		return;
 	}
+	bool idle = !(c->flags & RC_CONN_BLOCKED) && c->out_len == 0;
 	rc_publisher_reply(sv, c, frame, rc_ingest_ping_encode(frame, sizeof(frame), sv->wall_ms));
+	if (idle && sv->hub->limits.keeps_history)
+		rc_ws_tell_positions(sv, c);
 	if (c->state == RC_CONN_OPEN)
 		rc_conn_timer(sv->conns, c, (uint32_t)RC_MIN(interval, 2 * interval - silent));
+}
+
+/*
+ * The file of services was read again. A publisher whose credential stands in it goes on with what it allows now; the others are told,
+ * and end when what they sent is decided. Whoever came with a signed token keeps it until that expires.
+ */
+void rc_ingest_services_changed(struct rc_serve *sv)
+{
+	const struct rc_services *services = sv->auth ? sv->auth->services : NULL;
+
+	for (uint32_t slot = 0; slot < sv->conns->mark; slot++) {
+		struct rc_conn *c = &sv->conns->at[slot];
+		struct rc_publisher *p = c->kind == RC_CONN_INGEST ? c->ext : NULL;
+		uint32_t compared;
+
+		if (c->state != RC_CONN_OPEN || !p || !p->right || !p->right->grant.listed ||
+			p->stage >= RC_STAGE_CLOSING)
+			continue;
+		const struct rc_grant *now =
+			services ? rc_services_match(services, p->right->grant.proof,
+					   p->right->grant.digest, &compared)
+				 : NULL;
+		if (!now || !rc_publisher_grant(sv, p, now))
+			rc_publisher_fail(sv, c, p, RINGCAST_ERROR_UNAUTHORIZED,
+				"the token is not valid any more");
+		else if (p->backend && !(p->scopes & RC_SCOPE_BACKEND))
+			rc_publisher_fail(sv, c, p, RINGCAST_ERROR_UNAUTHORIZED,
+				"the token does not allow to be a backend any more");
+		else
+			rc_ingest_right_changed(sv, c, p);
+	}
 }
 
 void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c)
@@ -124,12 +174,22 @@ void rc_ingest_timer(struct rc_serve *sv, struct rc_conn *c)
 		heartbeat(sv, c, p);
 }
 
+__attribute__((noinline)) static void go_on(
+	struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p)
+{
+	if (p->events_lost)
+		rc_backend_drained(sv, c, p);
+	if ((c->flags & RC_CONN_HELD) && p->stage == RC_STAGE_LIVE)
+		rc_publisher_list_wait(sv, p);
+}
+
+/* After most sends there is nothing that waited for them. */
 void rc_ingest_drained(struct rc_serve *sv, struct rc_conn *c)
 {
 	struct rc_publisher *p = c->ext;
 
-	if (p && (c->flags & RC_CONN_HELD) && p->stage == RC_STAGE_LIVE)
-		rc_publisher_list_wait(sv, p);
+	if (p && ((c->flags & RC_CONN_HELD) || p->events_lost))
+		go_on(sv, c, p);
 }
 
 void rc_ingest_bye(struct rc_serve *sv, struct rc_conn *c)
@@ -221,8 +281,10 @@ void rc_ingest_turn(struct rc_serve *sv)
 		struct rc_conn *c = rc_publisher_conn(sv, p);
 		uint32_t next = p->wait_next;
 		p->wait_listed = false;
-		if (!c) {
-			if (p->outstanding == 0)
+		if (!c || p->stage == RC_STAGE_CLOSING) {
+			if (!rc_backend_leave(sv, p))
+				rc_publisher_list_wait(sv, p);
+			else if (!c && p->outstanding == 0)
 				settle(sv, p);
 		} else if (p->stage == RC_STAGE_CLAIM) {
 			rc_publisher_claim(sv, c, p);

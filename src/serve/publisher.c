@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/publisher.h"
 
+#include "serve/commands.h"
+
+#include "serve/limits.h"
+#include "serve/accesslog.h"
+
 #define WINDOW_MIN 32u
 
 struct rc_publisher *rc_publisher_at(const struct rc_serve *sv, uint32_t slot)
@@ -111,7 +116,14 @@ void rc_publisher_nack(
 /* Nothing more is taken. What was taken of a batch is all that there is of it. */
 void rc_publisher_stop_taking(struct rc_serve *sv, struct rc_publisher *p)
 {
+	struct rc_conn *c = rc_publisher_conn(sv, p);
+
 	p->stage = RC_STAGE_CLOSING;
+	/* The desk is told in the turn: here somebody may have been promised room that its word to other shards would take. */
+	if (p->backend)
+		rc_publisher_list_wait(sv, p);
+	if (c)
+		rc_ws_drop_subs(sv, c);
 	if (p->batch_open) {
 		p->batch_open = false;
 		p->window[p->batch_entry & (p->size - 1)].remaining--;
@@ -213,7 +225,8 @@ void rc_publisher_decided(struct rc_serve *sv, struct rc_publisher *p, uint32_t 
 	if (!o->nack && (e->flags & RINGCAST_FLAG_POSITION)) {
 		e->positioned = true;
 		e->epoch = o->epoch;
-		e->offset = o->offset;
+		/* Of a message to users each home tells its part; an event has one. */
+		e->offset += o->offset;
 	}
 	rc_publisher_list_ack(sv, p);
 }
@@ -233,8 +246,34 @@ void rc_publisher_welcome(struct rc_serve *sv, struct rc_conn *c, struct rc_publ
 	};
 
 	p->stage = RC_STAGE_LIVE;
+	rc_limits_admitted(sv, c);
 	rc_conn_timer(sv->conns, c, sv->config->heartbeat_ms);
 	rc_publisher_reply(sv, c, frame, rc_ingest_welcome_encode(frame, sizeof(frame), &w));
+}
+
+/* An id of one service is not that of another: who has it ends the connection that had it before, and moves its sequence. Who has the
+ * token for everything, or needs none, is one; no id that such a publisher can give begins like the others' here. */
+void rc_publisher_identify(const struct rc_serve *sv, struct rc_publisher *p)
+{
+	char text[2 + RC_USER_MAX + 1 + RC_PUBLISHER_ID_MAX];
+	char *at = text + 2;
+
+	if (!p->right) {
+		(void)rc_str_copy(p->known, (struct rc_str){p->id, p->id_len});
+		p->known_len = p->id_len;
+		return;
+	}
+	text[1] = p->right->grant.listed;
+	at = rc_str_copy(at, rc_grant_name(&p->right->grant));
+	*at++ = 0;
+	at = rc_str_copy(at, (struct rc_str){p->id, p->id_len});
+	p->known[0] = 1;
+	p->known_len = 1 + 2 * sizeof(uint64_t);
+	for (int half = 0; half < 2; half++) {
+		text[0] = (char)half;
+		uint64_t hash = rc_hash(&sv->hub->key, text, (size_t)(at - text));
+		memcpy(p->known + 1 + (size_t)half * sizeof(hash), &hash, sizeof(hash));
+	}
 }
 
 void rc_publisher_claim(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p)
@@ -243,8 +282,91 @@ void rc_publisher_claim(struct rc_serve *sv, struct rc_conn *c, struct rc_publis
 
 	p->stage = RC_STAGE_CLAIMING;
 	c->flags |= RC_CONN_HELD;
-	if (!sv->port.claim(sv->port.ctx, (struct rc_str){p->id, p->id_len}, &who)) {
+	if (!sv->port.claim(sv->port.ctx, (struct rc_str){p->known, p->known_len}, &who)) {
 		p->stage = RC_STAGE_CLAIM;
 		rc_publisher_list_wait(sv, p);
 	}
+}
+
+/* ---- what it may do ------------------------------------------------------------------------------ */
+
+static size_t right_bytes(const struct rc_grant *grant)
+{
+	return offsetof(struct rc_publisher_right, grant) + grant->size;
+}
+
+static void drop_right(struct rc_serve *sv, struct rc_publisher *p)
+{
+	if (p->right)
+		rc_pool_put(sv->pool, p->right, right_bytes(&p->right->grant));
+	p->right = NULL;
+}
+
+bool rc_publisher_grant(struct rc_serve *sv, struct rc_publisher *p, const struct rc_grant *grant)
+{
+	struct rc_publisher_right *right = NULL;
+
+	/* One that is nobody in particular and has no bounds needs no block. */
+	if (grant->name_len || grant->patterns_len || grant->expires_ms || grant->listed) {
+		right = rc_pool_get(sv->pool, right_bytes(grant));
+		if (!right)
+			return false;
+		right->last_len = 0;
+		memcpy(&right->grant, grant, grant->size);
+	}
+	drop_right(sv, p);
+	p->right = right;
+	p->scopes = (uint8_t)grant->scopes;
+	return true;
+}
+
+void rc_publisher_forget(struct rc_serve *sv, struct rc_publisher *p)
+{
+	drop_right(sv, p);
+}
+
+bool rc_publisher_expired(const struct rc_serve *sv, const struct rc_publisher *p)
+{
+	/* As long as such a token would let it in, it may stay. */
+	return p->right && p->right->grant.expires_ms &&
+	       sv->wall_ms >= p->right->grant.expires_ms + sv->config->auth_leeway_ms;
+}
+
+bool rc_publisher_may(const struct rc_serve *sv, struct rc_publisher *p, enum rc_scope scope,
+	struct rc_str channel)
+{
+	struct rc_publisher_right *right = p->right;
+
+	if (!(p->scopes & scope) || rc_publisher_expired(sv, p))
+		return false;
+	if (scope != RC_SCOPE_PUBLISH || !right || !right->grant.patterns_len)
+		return true;
+	/* Most publishers stay with a channel for a while. */
+	if (right->last_len == channel.len && memcmp(right->last, channel.ptr, channel.len) == 0)
+		return true;
+	if (!rc_grant_publishes(&right->grant, channel))
+		return false;
+	right->last_len = (uint16_t)channel.len;
+	memcpy(right->last, channel.ptr, channel.len);
+	return true;
+}
+
+void rc_publisher_tell(struct rc_serve *sv, struct rc_publisher *p)
+{
+	const struct rc_conn *c = rc_publisher_conn(sv, p);
+	struct rc_str service = {NULL, 0};
+
+	if (p->right)
+		service = rc_grant_name(&p->right->grant);
+	if (c)
+		rc_audit_publisher(sv, c, service, (struct rc_str){p->id, p->id_len}, p->used);
+	memset(p->used, 0, sizeof(p->used));
+}
+
+void rc_publisher_used(struct rc_serve *sv, struct rc_publisher *p, enum rc_scope scope)
+{
+	p->used[scope == RC_SCOPE_BROADCAST ? 0 : scope == RC_SCOPE_SEND ? 1 : 2]++;
+	if (!p->told)
+		rc_publisher_tell(sv, p);
+	p->told = true;
 }

@@ -13,6 +13,7 @@
 #ifndef RC_SERVE_PUBLISHER_H
 #define RC_SERVE_PUBLISHER_H
 
+#include "auth/service.h"
 #include "proto/ingest.h"
 #include "serve/serve.h"
 
@@ -38,6 +39,13 @@ struct rc_publisher_entry {
 	bool positioned;
 };
 
+/* What its token or certificate lets it do, where that is not everything; a block of the pool. */
+struct rc_publisher_right {
+	uint16_t last_len;         /* 0: none */
+	char last[RC_CHANNEL_MAX]; /* the channel that was last found to be allowed */
+	struct rc_grant grant;     /* its patterns stand behind it */
+};
+
 struct rc_publisher {
 	struct rc_publisher_entry *window;
 	uint64_t taken; /* highest sequence that was taken in */
@@ -53,9 +61,18 @@ struct rc_publisher {
 	uint8_t stage;
 	uint8_t id_len;
 	bool ack_listed, wait_listed;
-	bool certified;  /* id is the name in its certificate */
-	bool batch_open; /* batch_entry counts one more, for events that were not taken yet */
+	uint8_t scopes;   /* enum rc_scope */
+	uint32_t used[3]; /* broadcasts, sends, disconnects that are not told to the audit yet */
+	bool told;        /* the first of them was, at once */
+	struct rc_publisher_right *right;
+	bool backend;         /* it has registered as one (commands.h) */
+	uint32_t events_lost; /* of clients, that it was not told of */
+	bool certified;       /* id is the name in its certificate */
+	bool batch_open;      /* batch_entry counts one more, for events that were not taken yet */
 	char id[RC_PUBLISHER_ID_MAX];
+	uint8_t known_len;
+	char known
+		[RC_PUBLISHER_ID_MAX]; /* the id as its home knows it, which tells services apart */
 };
 
 /* Publishers by place; find answers NULL when the place has another one now. */
@@ -92,9 +109,38 @@ void rc_publisher_decided(struct rc_serve *sv, struct rc_publisher *p, uint32_t 
 	const struct rc_outcome *o, uint64_t sequence);
 /* HELLO is answered, it may publish. */
 void rc_publisher_welcome(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p);
+/* Settles under which name the home of its id knows it; once, when it is known who it is. */
+void rc_publisher_identify(const struct rc_serve *sv, struct rc_publisher *p);
 /* Asks the home of its id for it; not read until that answers. */
 void rc_publisher_claim(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p);
 
+/* What a grant allows is what it may do from now on. False: no memory. */
+bool rc_publisher_grant(
+	struct rc_serve *sv, struct rc_publisher *p, const struct rc_grant *grant) RC_MUST_USE;
+/* Whether it may do that now. channel: of an event; else empty. */
+bool rc_publisher_may(const struct rc_serve *sv, struct rc_publisher *p, enum rc_scope scope,
+	struct rc_str channel);
+/* It did something that goes beyond publishing: the audit is told of the first at once, of the rest in sums. */
+void rc_publisher_used(struct rc_serve *sv, struct rc_publisher *p, enum rc_scope scope);
+/* The sums, now. */
+void rc_publisher_tell(struct rc_serve *sv, struct rc_publisher *p);
+/* Gives back what was granted, at its end. */
+void rc_publisher_forget(struct rc_serve *sv, struct rc_publisher *p);
+/* Its token was good until a moment that is over. */
+bool rc_publisher_expired(const struct rc_serve *sv, const struct rc_publisher *p);
+
+/* ---- ingest.c, for ingestsend.c: 0, or why an event is refused before it goes anywhere. scope: PUBLISH, which alone has a channel,
+ * BROADCAST or SEND. */
+uint16_t rc_ingest_judge(const struct rc_serve *sv, struct rc_publisher *p, enum rc_scope scope,
+	const struct rc_ingest_publish *e, uint8_t flags, const char **text);
+enum rc_counter rc_ingest_refused_counter(uint16_t code);
+/* ---- ingestsend.c: a SEND or a CLOSE. False: no room, nothing was done. */
+bool rc_ingest_message(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
+	const struct rc_ingest_frame *f);
+/* ---- ingestread.c: a SUBSCRIBE; and what it may read has changed. */
+void rc_ingest_subscribe(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p,
+	const struct rc_ingest_frame *f);
+void rc_ingest_right_changed(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p);
 /* ---- ingest.c, for ingestconn.c: takes what waits in the input, and reads on. */
 void rc_ingest_go_on(struct rc_serve *sv, struct rc_conn *c, struct rc_publisher *p);
 

@@ -2,6 +2,7 @@
 #include "serve/replayread.h"
 
 #include "proto/event.h"
+#include "serve/acked.h"
 
 /* A client that has more than this waiting is not read ahead for. */
 #define OUT_ENOUGH 4096u
@@ -54,7 +55,7 @@ uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
 	enum rc_replay_what what, const struct rc_since *since)
 {
 	struct rc_sub *s = rc_hub_sub(sv->hub, sub);
-	const struct rc_replica *r = rc_hub_replica(sv->hub, s->replica);
+	const struct rc_replica *r = rc_hub_sub_base(sv->hub, sub);
 	uint32_t index = rc_slab_get(&sv->replays);
 
 	RC_ASSERT((s->flags & RC_SUB_PAUSED) && s->listed_next == RC_NONE);
@@ -67,7 +68,7 @@ uint32_t rc_replay_open(struct rc_serve *sv, struct rc_conn *c, uint32_t sub,
 		.place = RC_NONE,
 		.next = RC_NONE,
 		.what = (uint8_t)what,
-		.broad = r->pattern || r->rendition != RC_RENDITION_WS,
+		.broad = r->pattern || rc_replica_is_stream(r),
 		.owner = rc_hub_owner(sv->hub, r->hash),
 	};
 	if (p->broad) {
@@ -194,7 +195,7 @@ bool rc_replay_ask(struct rc_serve *sv, uint32_t index, uint32_t owner, struct r
 
 struct rc_str rc_replay_names(const struct rc_replica *r, char buf[RC_CHANNEL_MAX + 1])
 {
-	if (r->rendition != RC_RENDITION_WS)
+	if (rc_replica_is_stream(r))
 		return (struct rc_str){r->name + 1, r->name_len - 1u};
 	buf[0] = (char)r->name_len;
 	memcpy(buf + 1, r->name, r->name_len);
@@ -223,7 +224,7 @@ static void check_more(struct rc_serve *sv, uint32_t index, bool silent)
 	p->asking = true;
 	while (p->left) {
 		struct rc_fetch q = {.how = (uint8_t)how_of(p), .check = true, .until = UINT64_MAX};
-		const struct rc_replica *r = rc_replay_replica(sv, p);
+		const struct rc_replica *r = rc_replay_base(sv, p);
 		char buf[RC_CHANNEL_MAX + 1];
 		struct rc_str names = rc_replay_names(r, buf);
 		uint32_t owner = (uint32_t)__builtin_ctzll(p->left);
@@ -446,7 +447,9 @@ void rc_replay_drained(struct rc_serve *sv, struct rc_conn *c)
 	c->flags &= (uint16_t)~RC_CONN_REPLAYING;
 	for (uint32_t sub = c->subs; sub != RC_NONE; sub = rc_hub_sub(sv->hub, sub)->next) {
 		uint32_t index = rc_replay_of(sv, sub);
-		if (index != RC_NONE && rc_replay_at(sv, index)->phase >= RC_REPLAY_READING)
+		if (rc_acked_of(sv, sub) != RC_NONE)
+			rc_acked_drained(sv, rc_acked_of(sv, sub));
+		else if (index != RC_NONE && rc_replay_at(sv, index)->phase >= RC_REPLAY_READING)
 			rc_replay_run(sv, index);
 	}
 }

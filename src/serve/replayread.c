@@ -1,20 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/replayread.h"
 
+#include "hub/view.h"
 #include "proto/event.h"
 #include "proto/message.h"
 #include "proto/names.h"
 #include "proto/sse.h"
 
-/* Makes the client's own rendition of an event. False: no memory now. */
-static bool write_event(struct rc_serve *sv, struct rc_conn *c, const struct rc_replay *p,
-	const struct rc_replica *r, const unsigned char *frame, uint32_t len)
+enum written { WRITTEN, NOT_WANTED, NO_MEMORY };
+
+/* As write_event, for who reads a view. */
+static enum written write_view(struct rc_serve *sv, struct rc_conn *c, const struct rc_replay *p,
+	const struct rc_replica *r, const unsigned char *frame, const struct rc_fetched_frame *head)
 {
+	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	const struct rc_replica *base = rc_replay_base(sv, p);
+	struct rc_view_event e = {
+		.frame = frame,
+		.len = head->len,
+		.offset = head->offset,
+		.raw = base->pattern ? head->name_len != 0 : sv->hub->namespaces[base->ns].raw,
+		.channel = rc_replica_name(base),
+	};
+
+	if (base->pattern)
+		e.channel = (struct rc_str){(const char *)frame + head->len, head->name_len};
+	if (p->broad && e.raw) {
+		e.position = rc_replay_position(sv, p, text);
+	} else if (p->broad) {
+		e.len = (uint32_t)rc_event_ws_position(
+			sv->hub->pattern_frame, frame, head->len, rc_replay_position(sv, p, text));
+		e.frame = sv->hub->pattern_frame;
+		sv->hub->pattern_frame_len = 0;
+	}
+	size_t bound = rc_view_bound(sv->hub, r, &e);
+	if (bound == 0)
+		return NOT_WANTED;
+	unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound, UINT32_MAX);
+	if (!room)
+		return NO_MEMORY;
+	rc_conn_commit(sv->conns, c, (uint32_t)rc_view_render(sv->hub, r, &e, room));
+	return WRITTEN;
+}
+
+/* Makes the client's own rendition of an event. */
+static enum written write_event(struct rc_serve *sv, struct rc_conn *c, const struct rc_replay *p,
+	const struct rc_replica *r, const unsigned char *frame, const struct rc_fetched_frame *head)
+{
+	uint32_t len = head->len;
+
 	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
 	struct rc_str position = {NULL, 0};
 	bool bare = r->rendition == RC_RENDITION_SSE_BARE;
 	size_t bound = len;
 
+	if (r->rendition == RC_RENDITION_VIEW)
+		return write_view(sv, c, p, r, frame, head);
 	if (p->broad)
 		position = rc_replay_position(sv, p, text);
 	if (r->rendition != RC_RENDITION_WS)
@@ -22,10 +63,10 @@ static bool write_event(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 	else if (p->broad)
 		bound = RC_EVENT_POSITION_BOUND(len, position.len);
 	if (bound == 0)
-		return true;
+		return NOT_WANTED;
 	unsigned char *room = rc_conn_reserve(sv->conns, c, (uint32_t)bound, UINT32_MAX);
 	if (!room)
-		return false;
+		return NO_MEMORY;
 	if (r->rendition != RC_RENDITION_WS) {
 		len = (uint32_t)rc_sse_encode(room, frame, len, position, bare);
 	} else if (p->broad) {
@@ -34,13 +75,13 @@ static bool write_event(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 		memcpy(room, frame, len);
 	}
 	rc_conn_commit(sv->conns, c, len);
-	return true;
+	return WRITTEN;
 }
 
 static void tell_gap(struct rc_serve *sv, struct rc_conn *c, struct rc_replay *p, uint64_t missed,
 	uint64_t offset)
 {
-	rc_serve_gap(sv, c, rc_replay_replica(sv, p), "trimmed", missed, offset);
+	rc_serve_gap(sv, c, rc_replay_base(sv, p), "trimmed", missed, offset);
 }
 
 /* The events of an answer. False: not all found room; the replay stands behind those that did. */
@@ -60,7 +101,9 @@ static bool take_events(
 							 : p->until);
 		if (p->broad && !first)
 			p->stamps[f->from] = head->stamp;
-		if (!later && !write_event(sv, c, p, r, at + sizeof(*head), head->len)) {
+		enum written done =
+			later ? NOT_WANTED : write_event(sv, c, p, r, at + sizeof(*head), head);
+		if (done == NO_MEMORY) {
 			if (p->broad)
 				p->stamps[f->from] = was;
 			rc_count(sv->counters, RC_C_arena_refused, 1);
@@ -68,11 +111,11 @@ static bool take_events(
 		}
 		if (!p->broad && !first)
 			p->after = head->offset;
-		if (!later) {
+		if (done == WRITTEN) {
 			rc_count(sv->counters, RC_C_deliveries, 1);
 			rc_count(sv->counters, RC_C_events_replayed, 1);
 		}
-		at += sizeof(*head) + rc_align_up(head->len, 8);
+		at += rc_fetched_frame_bytes(head);
 	}
 	return true;
 }
@@ -100,9 +143,9 @@ void rc_replay_go_live(struct rc_serve *sv, uint32_t index)
 /* The next member of a stream of which a new subscriber gets the newest event; false when there is none. */
 static bool next_first(struct rc_serve *sv, struct rc_replay *p, struct rc_str *name)
 {
-	const struct rc_replica *r = rc_replay_replica(sv, p);
+	const struct rc_replica *r = rc_replay_base(sv, p);
 
-	if (r->rendition == RC_RENDITION_WS) {
+	if (!rc_replica_is_stream(r)) {
 		*name = rc_replica_name(r);
 		return !r->pattern && p->name_at == 0;
 	}
@@ -136,7 +179,7 @@ static void read_first(struct rc_serve *sv, uint32_t index)
 void rc_replay_read(struct rc_serve *sv, uint32_t index)
 {
 	struct rc_replay *p = rc_replay_at(sv, index);
-	const struct rc_replica *r = rc_replay_replica(sv, p);
+	const struct rc_replica *r = rc_replay_base(sv, p);
 	struct rc_fetch q = {.how = RC_FETCH_OFFSET, .epoch = p->epoch, .after = p->after};
 	char buf[RC_CHANNEL_MAX + 1];
 	struct rc_str names = rc_replay_names(r, buf);
@@ -228,7 +271,7 @@ void rc_replay_took_first(struct rc_serve *sv, uint32_t index, const struct rc_f
 		rc_replay_go_live(sv, index);
 		return;
 	}
-	const struct rc_replica *r = rc_replay_replica(sv, p);
+	const struct rc_replica *r = rc_replay_base(sv, p);
 	p->name_at += 1 + (uint32_t)(unsigned char)r->name[1 + p->name_at];
 	p->after = 0;
 	rc_replay_run(sv, index);

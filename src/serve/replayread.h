@@ -13,6 +13,13 @@ static inline struct rc_replica *rc_replay_replica(
 	return rc_hub_replica(sv->hub, rc_hub_sub(sv->hub, p->sub)->replica);
 }
 
+/* The channel, pattern or stream that is meant. */
+static inline const struct rc_replica *rc_replay_base(
+	const struct rc_serve *sv, const struct rc_replay *p)
+{
+	return rc_hub_base(sv->hub, rc_replay_replica(sv, p));
+}
+
 static inline uint32_t rc_replay_shards(const struct rc_serve *sv)
 {
 	return sv->hub->limits.shards;

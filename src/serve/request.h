@@ -16,9 +16,13 @@
 /* In subs[]: this request brought the subscription into being. */
 #define RC_REQUEST_FRESH 0x80000000u
 
+/* Of JSON RC_MSG_ID_MAX at most; of a frame its type and the name of a channel (binary.h). */
+#define RC_REQUEST_ID_MAX 256
+
 enum rc_request_kind {
 	RC_REQUEST_SUBSCRIBE,
 	RC_REQUEST_HISTORY, /* asked, and not answered yet */
+	RC_REQUEST_WHO,     /* it is asked who the client is */
 	RC_REQUEST_LATER, /* a message that must not overtake those before it: text_len bytes where subs stand */
 };
 
@@ -29,12 +33,14 @@ struct rc_request {
 	uint32_t size; /* of the block */
 	uint32_t text_len;
 	uint8_t word;
-	uint8_t id_len;
+	uint16_t id_len;
 
 	bool refused;
+	bool too_many; /* refused, since its user has as many consumers as it may */
 	bool recovers; /* with `since` */
+	bool replaces; /* some subscription takes the place of another */
 	uint8_t kind;
-	char id[RC_MSG_ID_MAX];
+	char id[RC_REQUEST_ID_MAX];
 	uint32_t subs[];
 };
 
@@ -48,6 +54,16 @@ void rc_request_append(struct rc_serve *sv, struct rc_conn *c, struct rc_request
 void rc_request_finish(struct rc_serve *sv, struct rc_conn *c);
 /* No request may name a subscription that is about to go. */
 void rc_request_forget(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
+/* It names a channel whose subscription is not acknowledged yet. */
+bool rc_ws_names_waiting(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
+/* replace.c: those that its subscriptions take the place of end here, in front of the acknowledgement. It may end the connection. */
+void rc_request_take_places(struct rc_serve *sv, struct rc_conn *c, struct rc_request *r);
+/* One of them takes the place of that: the client has the channel already. */
+bool rc_request_is_instead(const struct rc_serve *sv, const struct rc_conn *c, uint32_t sub);
+/* The new one does not come to be: the old one stays. */
+void rc_request_give_back(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
+/* The client reads that channel no more; the caller finishes what waited for it. Not for one that is RC_SUB_REPLACED. */
+void rc_request_end_sub(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
 /* One subscription ends. What the client has half of goes to it nevertheless. */
 void rc_ws_drop_sub(struct rc_serve *sv, struct rc_conn *c, uint32_t sub);
 

@@ -3,9 +3,18 @@
 #include "serve/survey.h"
 
 #include "conn/tls.h"
+#include "auth/service.h"
+#include "serve/edge.h"
 #include "serve/history.h"
+#include "serve/inflate.h"
+#include "serve/limits.h"
+#include "serve/presence.h"
+#include "serve/quality.h"
 #include "serve/replay.h"
+#include "serve/session.h"
 #include "serve/api.h"
+#include "serve/commands.h"
+#include "serve/webhook.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -32,7 +41,10 @@ static size_t replays_bytes(const struct rc_config *config)
 
 size_t rc_serve_bytes(const struct rc_config *config)
 {
-	return publishers_bytes(config) + replays_bytes(config) + rc_history_bytes();
+	size_t tables = publishers_bytes(config) + replays_bytes(config) + rc_history_bytes() +
+			rc_presence_request_bytes();
+
+	return rc_align_up(tables, RC_CACHE_LINE) + rc_inflate_room(config) + RC_GRANT_MAX;
 }
 
 void rc_serve_init(struct rc_serve *sv, void *memory)
@@ -44,9 +56,15 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 	sv->publisher_generation =
 		(uint32_t *)(void *)((unsigned char *)memory +
 				     rc_align_up(n * rc_ingest_publisher_bytes(), RC_CACHE_LINE));
+	sv->acked_first = sv->acked_last = RC_NONE;
 	rc_replay_init(sv, (unsigned char *)memory + publishers_bytes(sv->config));
-	rc_history_init(sv,
-		(unsigned char *)memory + publishers_bytes(sv->config) + replays_bytes(sv->config));
+	unsigned char *next =
+		(unsigned char *)memory + publishers_bytes(sv->config) + replays_bytes(sv->config);
+	rc_history_init(sv, next);
+	rc_presence_init(sv, next + rc_history_bytes());
+	sv->grant_room = (struct rc_grant *)(void *)((unsigned char *)memory +
+						     rc_serve_bytes(sv->config) - RC_GRANT_MAX);
+	rc_inflate_begin(sv, (unsigned char *)sv->grant_room - rc_inflate_room(sv->config));
 	sv->ack_first = sv->waiting_first = sv->http_go_first = RC_NONE;
 	sv->http_bodies_max = sv->config->http_body_memory ? sv->config->http_body_memory
 							   : sv->config->memory / 8;
@@ -55,18 +73,12 @@ void rc_serve_init(struct rc_serve *sv, void *memory)
 	sv->http_bodies_max = RC_MAX(sv->http_bodies_max, 2 * (uint64_t)sv->config->http_body_max);
 }
 
-static enum rc_conn_kind kind_of(enum rc_port port)
-{
-	if (port == RC_PORT_HTTP || port == RC_PORT_ADMIN)
-		return RC_CONN_HTTP;
-	return port == RC_PORT_INGEST ? RC_CONN_INGEST : RC_CONN_HANDSHAKE;
-}
-
 void rc_serve_accepted(struct rc_serve *sv, int fd, enum rc_port port)
 {
 	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
 				   "Content-Length: 0\r\nConnection: close\r\n\r\n";
-	struct rc_conn *c = rc_conn_open(sv->conns, fd, kind_of(port));
+	bool room = sv->conns->open + rc_webhooks_kept(sv) < sv->conns->count_max;
+	struct rc_conn *c = room ? rc_conn_open(sv->conns, fd, RC_CONN_HTTP) : NULL;
 
 	rc_count(sv->counters, RC_C_accepts, 1);
 	if (!c) {
@@ -78,16 +90,8 @@ void rc_serve_accepted(struct rc_serve *sv, int fd, enum rc_port port)
 	}
 	rc_gauge_set(sv->counters, RC_C_connections, sv->conns->open);
 	rc_conn_timer(sv->conns, c, sv->config->handshake_timeout_ms);
-	if (c->kind == RC_CONN_HANDSHAKE) {
-		rc_handshake_open(
-			sv, c, port == RC_PORT_HTTPS ? RC_TLS_CLIENTS : RC_TLS_PUBLISHERS);
-		return;
-	}
-	if (port == RC_PORT_ADMIN)
-		c->stage = RC_HTTP_ON_ADMIN_PORT;
-	if (port == RC_PORT_INGEST && !rc_ingest_open(sv, c, (struct rc_str){NULL, 0}))
-		return;
-	rc_serve_arm(sv, c);
+	rc_limits_arrived(sv, c);
+	rc_edge_accepted(sv, c, port);
 }
 
 void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c)
@@ -97,7 +101,10 @@ void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c)
 	switch (c->kind) {
 	case RC_CONN_WS:
 		rc_conn_recv(sv->conns, c, RC_IO_SMALL,
-			c->flags & RC_CONN_KTLS ? RC_IO_RECORDS : RC_IO_MULTISHOT);
+			/* Whose messages may have to wait is received from one buffer at a time. */
+			c->window_bits            ? RC_IO_ONCE
+			: c->flags & RC_CONN_KTLS ? RC_IO_RECORDS
+						  : RC_IO_MULTISHOT);
 		break;
 	case RC_CONN_INGEST:
 		if (sv->busy && c->state == RC_CONN_OPEN)
@@ -110,10 +117,12 @@ void rc_serve_arm(struct rc_serve *sv, struct rc_conn *c)
 	}
 }
 
-/* The peer's close_notify or fatal alert: it will send no more. */
-static void notified(struct rc_serve *sv, struct rc_conn *c)
+void rc_serve_notified(struct rc_serve *sv, struct rc_conn *c)
 {
 	c->flags |= RC_CONN_NOTIFIED;
+	/* What came before it is read first, when it is its turn. */
+	if (c->state == RC_CONN_OPEN && c->kind == RC_CONN_WS && rc_ws_ends_later(c))
+		return;
 	/* A publisher's answers are still due; its close_notify follows them. */
 	if (c->state == RC_CONN_OPEN && c->kind != RC_CONN_INGEST)
 		rc_conn_tls_notify(sv->conns, c);
@@ -140,7 +149,7 @@ static void records(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes
 	if (c->generation != generation || c->state != RC_CONN_OPEN)
 		return;
 	if (what == RC_OPENED_CLOSED)
-		notified(sv, c);
+		rc_serve_notified(sv, c);
 	else if (what == RC_OPENED_BAD)
 		bad_tls(sv, c);
 }
@@ -157,7 +166,7 @@ void rc_serve_record(struct rc_serve *sv, struct rc_conn *c, uint8_t type,
 		rc_conn_tls_refuse(sv->conns, c, -asks);
 		bad_tls(sv, c);
 	} else if (asks == RC_TLS_ASKS_CLOSE || asks == RC_TLS_ASKS_END) {
-		notified(sv, c);
+		rc_serve_notified(sv, c);
 	} else if (asks != RC_TLS_ASKS_NOTHING) {
 		/* The kernel can't follow, or not on all versions that are around. What comes behind it can't be read; what is
 		 * to be said still is. */
@@ -213,6 +222,11 @@ void rc_serve_plain(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes
 	case RC_CONN_SSE:
 		rc_sse_input(sv, c);
 		break;
+	case RC_CONN_WEBHOOK:
+		rc_webhook_input(sv, c, bytes, len);
+		break;
+	case RC_CONN_PROXY:
+		break; /* it is not received from */
 	default:
 		rc_ingest_input(sv, c, bytes, len);
 	}
@@ -237,6 +251,10 @@ static int32_t deserved_alert(int res)
 
 bool rc_serve_send_failed(struct rc_serve *sv, struct rc_conn *c, int res)
 {
+	if (c->kind == RC_CONN_WEBHOOK) {
+		rc_webhook_unsendable(sv, c);
+		return false;
+	}
 	/* The kernel tells whoever comes next what was wrong with what it received, a sender too. */
 	bool received = (c->flags & RC_CONN_KTLS) && deserved_alert(res) >= 0;
 
@@ -257,6 +275,10 @@ void rc_serve_input_ended(struct rc_serve *sv, struct rc_conn *c, int res)
 		if (res == -ENOBUFS)
 			rc_count(sv->counters, RC_C_recv_starved, 1);
 		rc_serve_arm(sv, c);
+		return;
+	}
+	if (c->kind == RC_CONN_WEBHOOK) {
+		rc_webhook_ended(sv, c, res);
 		return;
 	}
 	if (res == -EIO && (c->flags & RC_CONN_KTLS)) {
@@ -315,12 +337,19 @@ void rc_serve_gone(struct rc_serve *sv, struct rc_conn *c)
 	case RC_CONN_HANDSHAKE:
 		rc_handshake_gone(sv, c);
 		break;
+	case RC_CONN_WEBHOOK:
+		rc_webhook_gone(sv, c);
+		break;
+	case RC_CONN_PROXY:
+		break;
 	default:
 		/* One that was about to become a stream. */
 		if (c->subs != RC_NONE)
 			rc_ws_drop_subs(sv, c);
 		rc_http_gone(sv, c);
 	}
+	rc_session_end(sv, c);
+	rc_limits_gone(sv, c);
 }
 
 void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c)
@@ -342,6 +371,12 @@ void rc_serve_timer(struct rc_serve *sv, struct rc_conn *c)
 	case RC_CONN_HANDSHAKE:
 		rc_handshake_timer(sv, c);
 		break;
+	case RC_CONN_PROXY:
+		rc_edge_timer(sv, c);
+		break;
+	case RC_CONN_WEBHOOK:
+		rc_webhook_timer(sv, c);
+		break;
 	default:
 		rc_ingest_timer(sv, c);
 	}
@@ -361,6 +396,8 @@ void rc_serve_end(struct rc_serve *sv, struct rc_conn *c, uint16_t code, const c
 {
 	if (c->kind == RC_CONN_SSE)
 		rc_sse_end(sv, c, counted);
+	else if (c->kind == RC_CONN_INGEST)
+		rc_ingest_end(sv, c, code, reason);
 	else
 		rc_ws_close(sv, c, code, reason, counted);
 }
@@ -375,7 +412,7 @@ void rc_serve_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t r
 
 void rc_serve_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken)
 {
-	if (rc_hub_replica(sv->hub, replica)->rendition == RC_RENDITION_WS)
+	if (!rc_replica_is_stream(rc_hub_replica(sv->hub, replica)))
 		rc_ws_replica_ready(sv, replica, taken);
 	else
 		rc_sse_ready(sv, replica, taken);
@@ -394,24 +431,90 @@ void rc_serve_drained(struct rc_serve *sv, struct rc_conn *c)
 		rc_http_drained(sv, c);
 }
 
+static void follow_auth(struct rc_serve *sv)
+{
+	struct rc_serve_auth *shared = sv->auth_shared;
+	/* Pairs with the release in shard/auth.c: the pointer is at least as new as the version. */
+	uint64_t version = atomic_load_explicit(&shared->version, memory_order_acquire);
+
+	if (version != sv->auth_seen) {
+		sv->auth = atomic_load_explicit(&shared->current, memory_order_acquire);
+		/* The first is what it began with. */
+		if (sv->auth_seen) {
+			rc_count(sv->counters, RC_C_auth_reloads, 1);
+			rc_ingest_services_changed(sv);
+		}
+		sv->auth_seen = version;
+		/* Nothing here holds the old one any more; pairs with the acquire in shard/auth.c. */
+		atomic_store_explicit(&shared->seen[sv->shard], version, memory_order_release);
+	}
+	if (sv->shard == 0) {
+		uint64_t failed = atomic_load_explicit(&shared->failed, memory_order_relaxed);
+
+		rc_count(sv->counters, RC_C_auth_reloads_failed, failed - sv->auth_failed);
+		sv->auth_failed = failed;
+	}
+}
+
+static void follow_rules(struct rc_serve *sv)
+{
+	struct rc_serve_rules *shared = sv->rules_shared;
+	/* Pairs with the release in shard/rules.c: the pointer is at least as new as the version. */
+	uint64_t version = atomic_load_explicit(&shared->version, memory_order_acquire);
+
+	if (version != sv->rules_seen) {
+		sv->rules = atomic_load_explicit(&shared->current, memory_order_acquire);
+		/* The first is what it began with. */
+		if (sv->rules_seen)
+			rc_count(sv->counters, RC_C_schema_reloads, 1);
+		sv->rules_seen = version;
+		/* Nothing here holds the old ones any more; pairs with the acquire in shard/rules.c. */
+		atomic_store_explicit(&shared->seen[sv->shard], version, memory_order_release);
+	}
+	if (sv->shard == 0) {
+		uint64_t failed = atomic_load_explicit(&shared->failed, memory_order_relaxed);
+
+		rc_count(sv->counters, RC_C_schema_reloads_failed, failed - sv->rules_failed);
+		sv->rules_failed = failed;
+	}
+}
+
 void rc_serve_turn(struct rc_serve *sv)
 {
+	if (sv->auth_shared)
+		follow_auth(sv);
 	rc_ingest_turn(sv);
+	if (sv->inflater)
+		rc_inflate_turn(sv);
 	if (sv->replay_first != RC_NONE)
 		rc_replay_turn(sv);
+	if (sv->acked_first != RC_NONE)
+		rc_acked_turn(sv);
 	if (sv->api)
 		rc_api_turn(sv);
 	rc_http_turn(sv);
+	if (sv->users)
+		rc_users_turn(sv);
+	if (sv->commands && !rc_commands_idle(sv))
+		rc_commands_turn(sv);
 	if (sv->tls)
 		rc_handshake_turn(sv);
 	if (sv->survey_count)
 		rc_survey_turn(sv);
+	if (sv->now_ns >= sv->quality.next_ns) {
+		rc_quality_turn(sv);
+		if (sv->rules_shared)
+			follow_rules(sv);
+	}
 	if (sv->lag.looking || sv->now_ns >= sv->lag.next_ns)
 		rc_lag_turn(sv);
 }
 
 void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
 {
+	/* What the gateway says of itself nobody waits for. */
+	if (outcome->to.slot == RC_NONE)
+		return;
 	if (outcome->to.slot & RC_API_SLOT)
 		rc_api_outcome(sv, outcome);
 	else
@@ -421,13 +524,24 @@ void rc_serve_outcome(struct rc_serve *sv, const struct rc_outcome *outcome)
 bool rc_serve_pending(const struct rc_serve *sv)
 {
 	return (sv->replay_first != RC_NONE && !sv->replay_refused) ||
-	       (sv->tls && rc_handshake_pending(sv)) || sv->lag.looking ||
+	       (sv->acked_first != RC_NONE && !sv->acked_refused) || sv->http_go_first != RC_NONE ||
+	       sv->inflate_first || (sv->tls && rc_handshake_pending(sv)) || sv->lag.looking ||
 	       (sv->survey_count && rc_survey_pending(sv));
 }
 
 void rc_serve_ready(struct rc_serve *sv, struct rc_conn *c)
 {
-	rc_handshake_ready(sv, c);
+	if (c->kind == RC_CONN_PROXY)
+		rc_edge_ready(sv, c);
+	else
+		rc_handshake_ready(sv, c);
+}
+
+void rc_serve_connected(struct rc_serve *sv, struct rc_conn *c, int res)
+{
+	if (c->state != RC_CONN_DEAD)
+		rc_webhook_connected(sv, c, res);
+	rc_conn_landed(sv->conns, c);
 }
 
 void rc_serve_renew(struct rc_serve *sv, struct rc_conn *c)
@@ -461,10 +575,14 @@ void rc_serve_drain(struct rc_serve *sv, struct rc_conn *c)
 		rc_sse_bye(sv, c);
 		break;
 	case RC_CONN_HANDSHAKE:
+	case RC_CONN_PROXY:
 		rc_conn_kill(sv->conns, c);
 		break;
 	case RC_CONN_INGEST:
 		rc_ingest_bye(sv, c);
+		break;
+	case RC_CONN_WEBHOOK:
+		rc_webhook_drain(sv, c);
 		break;
 	default:
 		rc_http_bye(sv, c);

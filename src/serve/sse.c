@@ -6,15 +6,26 @@
  */
 #include "serve/sse.h"
 
+#include <stdio.h>
+
+#include "auth/auth.h"
 #include "proto/event.h"
 #include "proto/message.h"
 #include "proto/sse.h"
+#include "serve/accesslog.h"
+#include "serve/commands.h"
+#include "serve/credentials.h"
+#include "serve/limits.h"
+#include "serve/presence.h"
 #include "serve/replay.h"
+#include "serve/session.h"
+#include "serve/ssewish.h"
+#include "serve/users.h"
 
 #define HEAD_MAX 2048u
-#define RETRY_MS 1000u /* and as much again at random */
-/* Names of one stream: what a question to another shard can carry. */
-#define NAMES_MAX 12288u
+/* stage of a stream that has not begun: what it missed is not for it */
+#define STAGE_BLIND 1u
+#define RETRY_MS    1000u /* and as much again at random */
 
 static const char head_text[] = "HTTP/1.1 200 OK\r\n"
 				"Content-Type: text/event-stream; charset=utf-8\r\n"
@@ -22,125 +33,9 @@ static const char head_text[] = "HTTP/1.1 200 OK\r\n"
 				"X-Accel-Buffering: no\r\n"
 				"Connection: close\r\n";
 
-/* ---- what is asked for -------------------------------------------------------------------------- */
-
-struct wish {
-	unsigned char *names; /* a block of the pool: each behind a byte with its length */
-	uint32_t len, count;
-	bool bare;
-	bool back; /* it was here before */
-	struct rc_since since;
-};
-
-/* Why a request does not become a stream. */
-enum refusal { NOTHING, BAD_REQUEST, BAD_CHANNEL, FORBIDDEN, TOO_MANY, NOT_ACCEPTABLE, FULL, STOP };
-
-static int compare(const unsigned char *a, const unsigned char *b)
-{
-	int order = memcmp(a + 1, b + 1, RC_MIN(a[0], b[0]));
-
-	return order ? order : (int)a[0] - (int)b[0];
-}
-
-/* In its place among the others, unless it is there. Requests have few names, mostly in order. */
-static enum refusal add_name(struct wish *w, struct rc_str name)
-{
-	unsigned char entry[1 + RC_CHANNEL_MAX];
-	uint32_t at = 0, len = 1 + (uint32_t)name.len;
-
-	if (rc_name_classify(name) == RC_NAME_BAD)
-		return BAD_CHANNEL;
-	if (rc_name_reserved(name))
-		return FORBIDDEN;
-	if (w->len + len > NAMES_MAX)
-		return TOO_MANY;
-	entry[0] = (unsigned char)name.len;
-	memcpy(entry + 1, name.ptr, name.len);
-	while (at < w->len) {
-		int order = compare(entry, w->names + at);
-		if (order == 0)
-			return NOTHING;
-		if (order < 0)
-			break;
-		at += 1u + w->names[at];
-	}
-	memmove(w->names + at + len, w->names + at, w->len - at);
-	memcpy(w->names + at, entry, len);
-	w->len += len;
-	w->count++;
-	return NOTHING;
-}
-
-static enum refusal read_query(struct wish *w, struct rc_str query)
-{
-	struct rc_str rest = query, key, value;
-	char buf[2048];
-	enum rc_msg_word word;
-	bool since = false;
-
-	while (rc_http_query_next(&rest, &key, &value))
-		w->back |= rc_str_eq(key, RC_STR("lastEventId")) && value.len;
-	rest = query;
-
-	while (rc_http_query_next(&rest, &key, &value)) {
-		bool channel = rc_msg_word_named(key, &word);
-		bool from =
-			rc_str_eq(key, RC_STR("since")) || rc_str_eq(key, RC_STR("lastEventId"));
-		bool format = rc_str_eq(key, RC_STR("format"));
-		if (!channel && !from && !format)
-			continue;
-		int len = rc_http_unescape(value, true, buf, sizeof(buf));
-		if (len < 0)
-			return channel ? BAD_CHANNEL : BAD_REQUEST;
-		struct rc_str text = {buf, (size_t)len};
-		enum refusal why = channel ? add_name(w, text) : NOTHING;
-		if (why)
-			return why;
-		if (format) {
-			w->bare = rc_str_eq(text, RC_STR("data"));
-			if (!w->bare && !rc_str_eq(text, RC_STR("event")))
-				return BAD_REQUEST;
-		}
-		if (from && len) {
-			if (since || rc_msg_since_text(text, &w->since) < 0)
-				return BAD_REQUEST;
-			since = true;
-		}
-	}
-	return w->count ? NOTHING : BAD_REQUEST;
-}
-
-static bool takes_streams(const struct rc_http_request *r)
-{
-	return !rc_http_header_get(r, "accept").ptr || rc_http_accepts(r, "text/event-stream") ||
-	       rc_http_accepts(r, "text/*") || rc_http_accepts(r, "*/*");
-}
-
-static enum refusal read_wish(
-	const struct rc_serve *sv, struct wish *w, const struct rc_http_request *r)
-{
-	struct rc_str last = rc_http_header_get(r, "last-event-id");
-	enum refusal why = takes_streams(r) ? read_query(w, r->query) : NOT_ACCEPTABLE;
-
-	if (last.len) {
-		/* What an EventSource sends by itself counts for more than what its address said at the beginning. */
-		w->back = true;
-		memset(&w->since, 0, sizeof(w->since));
-		if (rc_msg_since_text(last, &w->since) < 0 && why == NOTHING)
-			why = BAD_REQUEST;
-	}
-	if (why == NOTHING && w->since.kind == RC_SINCE_POSITION &&
-		(w->count > 1 || memchr(w->names + 1, '*', w->names[0])))
-		why = BAD_REQUEST;
-	if (why == NOTHING && w->count > sv->config->max_channels_per_client)
-		why = TOO_MANY;
-	/* One who was here before and whose request can't be served any more is told to stop asking. */
-	return why && w->back ? STOP : why;
-}
-
 /* ---- coming ------------------------------------------------------------------------------------- */
 
-static bool some_first(const struct rc_serve *sv, const struct wish *w)
+static bool some_first(const struct rc_serve *sv, const struct rc_sse_wish *w)
 {
 	for (uint32_t at = 0; at < w->len; at += 1u + w->names[at]) {
 		struct rc_str name = {(const char *)w->names + at + 1, w->names[at]};
@@ -173,7 +68,8 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 	const struct rc_replay *p = replay == RC_NONE ? NULL : rc_replay_at(sv, replay);
 	unsigned char hello[RC_SSE_SHORT_MAX(RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX))];
 	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
-	bool missing = p && p->what == RC_REPLAY_SINCE && p->verdict != RC_VERDICT_ALL;
+	bool blind = c->stage == STAGE_BLIND;
+	bool missing = blind || (p && p->what == RC_REPLAY_SINCE && p->verdict != RC_VERDICT_ALL);
 	struct rc_str position = p ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub);
 	/* The gap has the id then: who is cut between the two must not come back as if nothing were missing. */
 	if (missing)
@@ -182,9 +78,11 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 
 	if (!write_all(sv, c, hello, len))
 		return;
+	c->stage = 0;
 	if (missing)
 		rc_sse_gap_to(sv, c, stream_of(sv, c),
-			rc_replay_reason((enum rc_verdict)p->verdict), RC_MSG_NO_COUNT, 0);
+			blind ? "forbidden" : rc_replay_reason((enum rc_verdict)p->verdict),
+			RC_MSG_NO_COUNT, 0);
 	if (c->state != RC_CONN_OPEN)
 		return;
 	if (p)
@@ -193,23 +91,47 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 		rc_replica_resume(sv->hub, c->subs);
 }
 
-static enum refusal subscribe(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
+static enum rc_sse_refusal subscribe(
+	struct rc_serve *sv, struct rc_conn *c, const struct rc_sse_wish *w)
 {
 	uint32_t sub;
 
+	for (uint32_t at = 0; at < w->len; at += 1u + w->names[at]) {
+		struct rc_str name = {(const char *)w->names + at + 1, w->names[at]};
+		if (!rc_presence_reserve(sv->hub, name))
+			return RC_SSE_FULL;
+	}
 	enum rc_subscribe_result result = rc_stream_subscribe(sv->hub, rc_conn_slot(sv->conns, c),
 		&c->subs, (struct rc_str){(const char *)w->names, w->len},
 		w->bare ? RC_RENDITION_SSE_BARE : RC_RENDITION_SSE, RC_SUB_PAUSED, &sub);
-	return result == RC_SUBSCRIBED ? NOTHING : FULL;
+	if (result != RC_SUBSCRIBED)
+		return RC_SSE_FULL;
+	rc_presence_entered(sv, c, sub);
+	return RC_SSE_NOTHING;
 }
 
-static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
+static void tell_backends(struct rc_serve *sv, struct rc_conn *c, const struct rc_sse_wish *w)
+{
+	struct rc_client_channels l;
+
+	rc_client_connected(sv, c);
+	if (!rc_client_channels_begin(sv, RC_ON_SUBSCRIBE, w->len, w->len, &l))
+		return;
+	for (uint32_t at = 0; at < w->len; at += 1u + w->names[at])
+		rc_client_channels_add(
+			&l, (struct rc_str){(const char *)w->names + at + 1, w->names[at]});
+	rc_client_channels_end(sv, c, &l);
+}
+
+static void opened(struct rc_serve *sv, struct rc_conn *c, const struct rc_sse_wish *w)
 {
 	bool first = w->since.kind == RC_SINCE_NONE && some_first(sv, w);
 	bool active = stream_of(sv, c)->state == RC_REPLICA_ACTIVE;
 	uint32_t replay;
 
 	c->kind = RC_CONN_SSE;
+	c->stage = w->blind ? STAGE_BLIND : 0;
+	rc_limits_admitted(sv, c);
 	c->sub_count = 1;
 	c->secret = rc_random_secret(&sv->secrets);
 	sv->clients++;
@@ -217,7 +139,11 @@ static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 	rc_gauge_add(sv->counters, RC_C_clients_sse, 1);
 	rc_count(sv->counters, RC_C_clients_opened, 1);
 	rc_count(sv->counters, RC_C_upgrades, 1);
-	rc_conn_timer(sv->conns, c, 1 + rc_prng_below(&sv->prng, sv->config->heartbeat_ms));
+	if (rc_session_user(sv, c).len)
+		rc_gauge_add(sv->counters, RC_C_clients_known, 1);
+	rc_conn_timer(sv->conns, c,
+		rc_session_clamp(sv, c, 1 + rc_prng_below(&sv->prng, sv->config->heartbeat_ms)));
+	tell_backends(sv, c, w);
 	if (w->since.kind == RC_SINCE_NONE && !first) {
 		if (active)
 			begin(sv, c);
@@ -231,33 +157,34 @@ static void opened(struct rc_serve *sv, struct rc_conn *c, const struct wish *w)
 		begin(sv, c);
 }
 
-static enum rc_http_result refuse(struct rc_serve *sv, struct rc_http_call *call, enum refusal why)
+static enum rc_http_result refuse(
+	struct rc_serve *sv, struct rc_http_call *call, enum rc_sse_refusal why)
 {
 	static const struct {
 		const char *code, *message;
 		int status;
 		enum rc_counter counted;
 	} answers[] = {
-		[BAD_REQUEST] = {"bad_request",
-			"bad_request: name channels, and since, lastEventId and format as documented",
+		[RC_SSE_BAD_REQUEST] = {"bad_request",
+			"bad_request: name channels, and since, lastEventId and format as documented; a stream can't acknowledge",
 			400, RC_C_http_bad},
-		[BAD_CHANNEL] = {"bad_channel",
+		[RC_SSE_BAD_CHANNEL] = {"bad_channel",
 			"bad_channel: that is not the name of a channel or a pattern", 400,
 			RC_C_subscribe_refused_bad_name},
-		[FORBIDDEN] = {"forbidden",
-			"forbidden: channels that begin with $ are the gateway's own", 403,
-			RC_C_subscribe_refused_forbidden},
-		[TOO_MANY] = {"limit_exceeded",
+		[RC_SSE_FORBIDDEN] = {"forbidden",
+			"forbidden: these channels, or what was in them, are not for this client",
+			403, RC_C_subscribe_refused_forbidden},
+		[RC_SSE_TOO_MANY] = {"limit_exceeded",
 			"limit_exceeded: more channels than one client may have", 403,
 			RC_C_subscribe_refused_limit},
-		[NOT_ACCEPTABLE] = {"not_acceptable", "not_acceptable: this is text/event-stream",
-			406, RC_C_http_bad},
+		[RC_SSE_NOT_ACCEPTABLE] = {"not_acceptable",
+			"not_acceptable: this is text/event-stream", 406, RC_C_http_bad},
 	};
 	struct rc_str nothing = {NULL, 0};
 
-	if (why == STOP) {
+	if (why == RC_SSE_STOP) {
 		rc_http_respond(sv, call, 204, NULL, NULL, nothing);
-	} else if (why == FULL) {
+	} else if (why == RC_SSE_FULL) {
 		rc_count(sv->counters, RC_C_subscribe_refused_full, 1);
 		rc_http_respond(sv, call, 503, "Retry-After: 5\r\n", "text/plain; charset=utf-8",
 			RC_STR("503 Service Unavailable\n"));
@@ -277,35 +204,145 @@ static enum rc_http_result answer_head(struct rc_serve *sv, struct rc_http_call 
 	return RC_HTTP_DONE;
 }
 
+static enum rc_http_result unauthorized(
+	struct rc_serve *sv, struct rc_http_call *call, const char *why)
+{
+	char json[256];
+	int len = snprintf(json, sizeof(json),
+		"{\"error\":{\"code\":\"unauthorized\",\"message\":\"%s\"}}\n", why);
+
+	rc_count(sv->counters, RC_C_http_unauthorized, 1);
+	rc_http_respond(sv, call, 401,
+		"WWW-Authenticate: Bearer realm=\"ringcast\", error=\"invalid_token\"\r\n"
+		"Cache-Control: no-store\r\n",
+		"application/json", (struct rc_str){json, (size_t)len});
+	return RC_HTTP_DONE;
+}
+
+static enum rc_http_result answer(struct rc_serve *sv, struct rc_http_call *call, int status,
+	const char *code, const char *text)
+{
+	rc_http_fail(sv, call, status, code, text);
+	return RC_HTTP_DONE;
+}
+
+/* True: it is known who asks, or that it is nobody. Else *out is what the handler returns. */
+static bool verified(struct rc_serve *sv, struct rc_http_call *call, enum rc_http_result *out)
+{
+	const struct rc_http_request *r = call->request;
+	struct rc_conn *c = call->c;
+	char buf[RC_CREDENTIALS_MAX];
+	struct rc_str token;
+	int given;
+
+	rc_session_forget(sv, c);
+	given = rc_credentials(sv->config, r, buf, &token);
+	if (!sv->auth || !sv->auth->keys)
+		given = 0;
+	if (given == 0) {
+		if (rc_config_anonymous(sv->config))
+			return true;
+		*out = unauthorized(sv, call, "a token is needed");
+		return false;
+	}
+	if (call->body.len || r->chunked) {
+		*out = answer(sv, call, 400, "bad_request", "a stream's request has no body");
+		return false;
+	}
+	if (!rc_limits_may_try(sv, c)) {
+		rc_http_limited(sv, call, rc_limits_retry_s(sv),
+			"too many refused tokens came from this address");
+		*out = RC_HTTP_DONE;
+		return false;
+	}
+	enum rc_token_result why = given < 0 ? RC_TOKEN_MALFORMED : rc_session_verify(sv, c, token);
+	if (why == RC_TOKEN_RESULTS) {
+		*out = refuse(sv, call, RC_SSE_FULL);
+		return false;
+	}
+	if (why != RC_TOKEN_OK) {
+		*out = unauthorized(sv, call, rc_token_reason(why));
+		return false;
+	}
+	return true;
+}
+
+/* True: it is one of the connections of its user, if it has one. */
+static bool joined(struct rc_serve *sv, struct rc_http_call *call, enum rc_http_result *out)
+{
+	struct rc_conn *c = call->c;
+
+	if (!rc_session_claims(sv, c))
+		return true;
+	if (!call->again)
+		rc_session_join(sv, c);
+	switch (rc_session_of(sv, c)->state) {
+	case RC_SESSION_JOINED:
+		return true;
+	case RC_SESSION_REFUSED:
+		rc_session_forget(sv, c);
+		*out = answer(sv, call, 429, "limit_exceeded",
+			"this user has as many connections as it may have");
+		return false;
+	default:
+		*out = RC_HTTP_AGAIN;
+		return false;
+	}
+}
+
 enum rc_http_result rc_sse_events(struct rc_serve *sv, struct rc_http_call *call)
 {
-	struct wish w = {0};
+	struct rc_sse_wish w = {0};
 	struct rc_conn *c = call->c;
 	char head[HEAD_MAX];
-	enum refusal why;
+	enum rc_sse_refusal why;
+	enum rc_http_result known;
 
 	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
 		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
-		return refuse(sv, call, FULL);
+		/* It may have come while its user's home was asked. */
+		rc_session_forget(sv, c);
+		return refuse(sv, call, RC_SSE_FULL);
 	}
-	w.names = rc_pool_get(sv->pool, NAMES_MAX);
-	if (!w.names)
-		return refuse(sv, call, FULL);
-	rc_count(sv->counters, RC_C_subscribe_requests, 1);
-	why = read_wish(sv, &w, call->request);
-	if (why == NOTHING && !call->reply.head)
+	if (!call->again && !verified(sv, call, &known))
+		return known;
+	w.names = rc_pool_get(sv->pool, RC_SSE_NAMES_MAX);
+	if (!w.names) {
+		rc_session_forget(sv, c);
+		return refuse(sv, call, RC_SSE_FULL);
+	}
+	rc_count(sv->counters, RC_C_subscribe_requests, !call->again);
+	why = rc_sse_wish_read(sv, &w, call->request, rc_session_claims(sv, c));
+	/* Before it takes the place of another connection of its user it is known that it will be one. */
+	if (why == RC_SSE_NOTHING && !call->reply.head) {
+		if (!joined(sv, call, &known)) {
+			rc_pool_put(sv->pool, w.names, RC_SSE_NAMES_MAX);
+			return known;
+		}
+		if (!rc_limits_client(sv, c)) {
+			rc_pool_put(sv->pool, w.names, RC_SSE_NAMES_MAX);
+			rc_session_forget(sv, c);
+			rc_http_limited(
+				sv, call, 5, "this address has as many connections as it may have");
+			return RC_HTTP_DONE;
+		}
 		why = subscribe(sv, c, &w);
+	}
 	if (why || call->reply.head) {
-		rc_pool_put(sv->pool, w.names, NAMES_MAX);
+		rc_pool_put(sv->pool, w.names, RC_SSE_NAMES_MAX);
+		/* The connection goes on, and who it is has to be said again. */
+		rc_session_forget(sv, c);
 		return why ? refuse(sv, call, why) : answer_head(sv, call);
 	}
 	size_t len = sizeof(head_text) - 1;
 	memcpy(head, head_text, len);
 	len += rc_http_cors(sv, &call->reply, head + len, sizeof(head) - len - 2);
 	memcpy(head + len, "\r\n", 2);
-	if (rc_http_take_over(sv, call, head, len + 2))
+	if (rc_http_take_over(sv, call, head, len + 2)) {
+		rc_session_trace(sv, c, rc_http_trace(call->request));
 		opened(sv, c, &w);
-	rc_pool_put(sv->pool, w.names, NAMES_MAX);
+	}
+	rc_pool_put(sv->pool, w.names, RC_SSE_NAMES_MAX);
 	return RC_HTTP_TAKEN;
 }
 
@@ -408,7 +445,11 @@ void rc_sse_timer(struct rc_serve *sv, struct rc_conn *c)
 	bool idle = !(c->flags & RC_CONN_BLOCKED) && c->out_len == 0 &&
 		    !(s->flags & (RC_SUB_PAUSED | RC_SUB_HELD | RC_SUB_CONFLATED)) &&
 		    !(s->flags >> RC_SUB_MISSED_SHIFT) && s->cursor == stream_of(sv, c)->log.tail;
-	rc_conn_timer(sv->conns, c, sv->config->heartbeat_ms);
+	if (rc_session_over(sv, c)) {
+		rc_sse_end(sv, c, RC_C_close_token);
+		return;
+	}
+	rc_conn_timer(sv->conns, c, rc_session_clamp(sv, c, sv->config->heartbeat_ms));
 	if (!idle)
 		return;
 	rc_count(sv->counters, RC_C_pings_sent, 1);
@@ -422,7 +463,9 @@ void rc_sse_end(struct rc_serve *sv, struct rc_conn *c, enum rc_counter counted)
 	if (c->state != RC_CONN_OPEN)
 		return;
 	rc_count(sv->counters, counted, 1);
+	rc_access_counted(sv, c, counted);
 	rc_ws_drop_subs(sv, c);
+	rc_users_leave(sv, c);
 	if (c->state == RC_CONN_OPEN)
 		rc_conn_finish(sv->conns, c);
 }
@@ -441,6 +484,9 @@ void rc_sse_bye(struct rc_serve *sv, struct rc_conn *c)
 
 void rc_sse_gone(struct rc_serve *sv, struct rc_conn *c)
 {
+	rc_access_client(sv, c, 0, RC_STR("the client went"));
+	if (rc_session_user(sv, c).len)
+		rc_gauge_add(sv->counters, RC_C_clients_known, -1);
 	rc_ws_drop_subs(sv, c);
 	sv->clients--;
 	rc_gauge_set(sv->counters, RC_C_clients, sv->clients);

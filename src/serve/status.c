@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/history.h"
+#include "serve/presence.h"
 #include "serve/status.h"
 
 #include <stdio.h>
@@ -150,6 +151,15 @@ static void add_channel(
 		add_key(b, "shard");
 		rc_textbuf_add_u64(b, c.owner);
 	}
+	if (c.consumers) {
+		rc_textbuf_add_text(b, ",\"consumers\":{\"count\":");
+		rc_textbuf_add_u64(b, c.consumers);
+		rc_textbuf_add_text(b, ",\"connected\":");
+		rc_textbuf_add_u64(b, c.consumers_connected);
+		rc_textbuf_add_text(b, ",\"unacknowledged\":");
+		rc_textbuf_add_u64(b, c.unacknowledged);
+		rc_textbuf_add_char(b, '}');
+	}
 	rc_textbuf_add_char(b, '}');
 }
 
@@ -201,25 +211,32 @@ static void answer_channel(
 	rc_http_end(sv, call, 200, NULL, JSON, &b);
 }
 
-/* As it is written: a slash of the channel's own name is escaped. */
-static const struct rc_str tail = {"/history", 8};
+/* Takes the tail off, as it is written: a slash of the channel's own name is escaped. */
+static bool take_tail(struct rc_str *rest, struct rc_str tail)
+{
+	if (rest->len <= tail.len ||
+		memcmp(rest->ptr + rest->len - tail.len, tail.ptr, tail.len) != 0)
+		return false;
+	rest->len -= tail.len;
+	return true;
+}
 
 enum rc_http_result rc_status_channel(struct rc_serve *sv, struct rc_http_call *call)
 {
 	struct text name;
 	struct rc_str none = {NULL, 0};
 	struct rc_str rest = call->rest;
-	bool history = rest.len > tail.len &&
-		       memcmp(rest.ptr + rest.len - tail.len, tail.ptr, tail.len) == 0;
+	bool history = take_tail(&rest, RC_STR("/history"));
+	bool presence = !history && take_tail(&rest, RC_STR("/presence"));
 
-	if (history)
-		rest.len -= tail.len;
 	if (!take_text(rest, &name) || rc_name_classify(str(&name)) != RC_NAME_CHANNEL) {
 		rc_http_fail(sv, call, 400, "bad_channel", "this is not the name of a channel");
 		return RC_HTTP_DONE;
 	}
 	if (history)
 		return rc_history_http(sv, call, str(&name));
+	if (presence)
+		return rc_presence_http(sv, call, str(&name));
 	struct rc_survey *survey = rc_survey_new(sv);
 	if (survey)
 		rc_survey_add(survey, RC_SURVEY_CHANNEL, 1, str(&name), none);
@@ -231,7 +248,8 @@ enum rc_http_result rc_status_channel(struct rc_serve *sv, struct rc_http_call *
 static void answer_gateway(
 	struct rc_serve *sv, const struct rc_survey *survey, struct rc_http_call *call)
 {
-	const struct rc_survey_set *clients = &survey->set[0], *subscriptions = &survey->set[1];
+	const struct rc_survey_set *clients = &survey->set[0], *subscriptions = &survey->set[1],
+				   *backends = &survey->set[2], *webhooks = &survey->set[3];
 	struct rc_textbuf b = rc_http_begin(sv, call, bound_of(survey));
 
 	rc_textbuf_add_text(&b, "{\"status\":\"healthy\",");
@@ -257,6 +275,20 @@ static void answer_gateway(
 	}
 	rc_textbuf_add_text(&b, "},");
 	add_next(&b, "clientDetailsNext", clients);
+	rc_textbuf_add_text(&b, "\"backends\":{");
+	for (uint32_t i = 0; i < backends->count; i++) {
+		if (i)
+			rc_textbuf_add_char(&b, ',');
+		rc_textbuf_add_string(&b, rc_survey_key(backends->at[i]));
+		rc_textbuf_add_char(&b, ':');
+		rc_textbuf_add(&b, rc_survey_contents(backends->at[i]));
+	}
+	rc_textbuf_add_text(&b, "},");
+	if (webhooks->count) {
+		add_key(&b, "webhooks");
+		rc_textbuf_add(&b, rc_survey_contents(webhooks->at[0]));
+		rc_textbuf_add_char(&b, ',');
+	}
 	add_key(&b, "shards");
 	rc_textbuf_add_u64(&b, sv->hub->limits.shards);
 	rc_textbuf_add_text(&b, ",\"version\":\"" RC_VERSION "\",");
@@ -279,6 +311,8 @@ enum rc_http_result rc_status_gateway(struct rc_serve *sv, struct rc_http_call *
 		struct rc_str all = {NULL, 0};
 		rc_survey_add(survey, RC_SURVEY_CLIENTS, p.limit, all, str(&p.after));
 		rc_survey_add(survey, RC_SURVEY_SUBSCRIPTIONS, p.limit, all, str(&p.after_channel));
+		rc_survey_add(survey, RC_SURVEY_BACKENDS, p.limit, all, all);
+		rc_survey_add(survey, RC_SURVEY_WEBHOOKS, 1, all, all);
 	}
 	return rc_survey_start(sv, survey, call, answer_gateway);
 }

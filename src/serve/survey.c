@@ -50,7 +50,7 @@ static uint32_t place_of(const struct rc_survey_set *set, struct rc_str key, boo
 
 static bool is_channel(const struct rc_survey_set *set)
 {
-	return set->kind != RC_SURVEY_CLIENTS && set->kind != RC_SURVEY_LAGGARDS;
+	return set->kind <= RC_SURVEY_SUBSCRIPTIONS;
 }
 
 /* The same name from another shard, or from the other table of the same one. */

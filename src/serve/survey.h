@@ -18,7 +18,7 @@
 #include "serve/http.h"
 
 #define RC_SURVEYS_MAX     4u /* of one shard at a time */
-#define RC_SURVEY_SETS_MAX 2u
+#define RC_SURVEY_SETS_MAX 4u
 #define RC_SURVEY_KEY_MAX  255u
 #define RC_SURVEY_PIECE    16384u
 /* Keys and contents of one set. Its JSON is at most one and a half times that and stays below RC_HTTP_ANSWER_MAX. */
@@ -30,13 +30,20 @@ enum rc_survey_kind {
 	RC_SURVEY_SUBSCRIPTIONS, /* channels and patterns that have subscribers; struct rc_survey_channel */
 	RC_SURVEY_CLIENTS,  /* by session; a member of a JSON object */
 	RC_SURVEY_LAGGARDS, /* the furthest behind first; a JSON object */
+	RC_SURVEY_USERS,    /* by id; a JSON object */
+	RC_SURVEY_USER, /* the sessions of the one that `prefix` names, as CLIENTS; "": what its home knows */
+	RC_SURVEY_SESSION,  /* the one that `prefix` names, as CLIENTS */
+	RC_SURVEY_BACKENDS, /* by type of messages; a number */
+	RC_SURVEY_WEBHOOKS, /* one, or none; a JSON object */
 };
 
 /* Summed up over the shards. */
 struct rc_survey_channel {
 	uint64_t epoch, offset; /* when owned */
 	uint32_t subscribers;
-	uint32_t owner; /* when owned */
+	uint32_t owner;                          /* when owned */
+	uint32_t consumers, consumers_connected; /* when owned and asked for by name */
+	uint64_t unacknowledged;                 /* of the consumer that is furthest behind */
 	uint16_t ns;
 	bool owned;
 };

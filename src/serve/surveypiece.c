@@ -8,13 +8,20 @@
 #include "serve/survey.h"
 
 #include "base/clock.h"
+#include "serve/commands.h"
 #include "serve/lag.h"
+#include "serve/quality.h"
+#include "serve/users.h"
+#include "serve/session.h"
+#include "serve/webhook.h"
 
 #define WORK_MAX  2048u /* an empty cell is 1; some 20 microseconds in all */
 #define WORK_ITEM 8u
 #define PREFETCH  16u
 /* Names that are listed of one client. */
 #define NAMES_MAX 32u
+/* Sessions that are listed of one user, on each shard. */
+#define USER_SESSIONS_MAX 1000u
 
 struct walk {
 	struct rc_serve *sv;
@@ -104,6 +111,12 @@ static bool visit_owned(struct walk *w, uint32_t index)
 	struct rc_str name = {o->name, o->name_len};
 	struct rc_survey_channel c = of_owned(w, o);
 
+	if (w->ask->kind == RC_SURVEY_CHANNEL) {
+		struct rc_consumer_lag lag = rc_consumer_lag(w->sv->hub, index);
+		c.consumers = lag.consumers;
+		c.consumers_connected = lag.attached;
+		c.unacknowledged = lag.unacknowledged;
+	}
 	return !in_question(w, name) || !wanted(w, name) || put_channel(w, name, &c);
 }
 
@@ -113,7 +126,7 @@ static bool visit_replica(struct walk *w, uint32_t index)
 	struct rc_str name = rc_replica_name(r);
 	struct rc_survey_channel c = of_replica(r);
 
-	/* Who reads a stream is counted with its members. */
+	/* Who reads a stream or a view is counted with its members. */
 	if (c.subscribers == 0 || r->rendition != RC_RENDITION_WS ||
 		(r->pattern && w->ask->kind != RC_SURVEY_SUBSCRIPTIONS))
 		return true;
@@ -206,13 +219,13 @@ static void add_time(struct rc_textbuf *b, uint64_t wall_ms)
 	rc_textbuf_add_string(b, (struct rc_str){iso, sizeof(iso)});
 }
 
-static void add_peer(struct rc_textbuf *b, const struct rc_conn *c)
+static void add_peer(struct rc_textbuf *b, const struct rc_serve *sv, const struct rc_conn *c)
 {
-	char peer[RC_CONN_PEER_TEXT];
+	struct rc_netaddr peer = rc_session_address(sv, c);
+	char text[RC_NETADDR_TEXT];
 
-	rc_conn_peer(c, peer);
 	rc_textbuf_add_text(b, "\"address\":");
-	rc_textbuf_add_string(b, rc_str_of(peer));
+	rc_textbuf_add_string(b, (struct rc_str){text, rc_netaddr_format(&peer, text)});
 }
 
 /* Of a channel or pattern its name, of a stream those of its members. */
@@ -220,7 +233,7 @@ static void add_names(struct rc_textbuf *b, const struct rc_replica *r, uint32_t
 {
 	struct rc_str rest = rc_replica_name(r);
 
-	if (r->rendition == RC_RENDITION_WS) {
+	if (!rc_replica_is_stream(r)) {
 		if ((*names)++ < NAMES_MAX) {
 			rc_textbuf_add_text(b, *names > 1 ? "," : "");
 			rc_textbuf_add_string(b, rest);
@@ -237,11 +250,33 @@ static void add_names(struct rc_textbuf *b, const struct rc_replica *r, uint32_t
 	}
 }
 
+static void add_lag(struct rc_textbuf *b, const struct rc_lag *lag)
+{
+	rc_textbuf_add_text(b, ",\"lag\":{\"bytes\":");
+	rc_textbuf_add_u64(b, lag->bytes);
+	rc_textbuf_add_text(b, ",\"events\":");
+	rc_textbuf_add_u64(b, lag->events);
+	rc_textbuf_add_text(b, ",\"ms\":");
+	rc_textbuf_add_u64(b, lag->age_ms);
+	rc_textbuf_add_char(b, '}');
+}
+
+/* Of one that was asked for by name. */
+static void add_place(const struct walk *w, struct rc_textbuf *b, const struct rc_conn *c)
+{
+	struct rc_lag lag = {0};
+
+	(void)rc_lag_of(w->sv, c, &lag);
+	add_lag(b, &lag);
+	rc_textbuf_add_text(b, ",\"shard\":");
+	rc_textbuf_add_u64(b, w->sv->shard);
+}
+
 static void add_client(
 	const struct walk *w, struct rc_textbuf *b, struct rc_str session, const struct rc_conn *c)
 {
 	const struct rc_hub *h = w->sv->hub;
-	uint32_t age = w->sv->conns->tick - c->opened_tick;
+	uint32_t age = w->sv->conns->tick - rc_conn_aside(w->sv->conns, c)->opened_tick;
 	uint64_t opened_ms =
 		(w->sv->now_ns / (RC_CONN_TICK_MS * 1000000ull) - age) * RC_CONN_TICK_MS;
 	uint32_t names = 0;
@@ -251,22 +286,30 @@ static void add_client(
 	rc_textbuf_add_string(b, session);
 	rc_textbuf_add_text(
 		b, c->kind == RC_CONN_SSE ? ",\"transport\":\"sse\"," : ",\"transport\":\"ws\",");
-	add_peer(b, c);
+	add_peer(b, w->sv, c);
 	rc_textbuf_add_text(b, ",\"tls\":");
 	rc_textbuf_add_text(b, c->flags & RC_CONN_KTLS  ? "\"kernel\""
 			       : c->flags & RC_CONN_TLS ? "\"user\""
 							: "null");
+	if (c->window_bits) {
+		rc_textbuf_add_text(b, ",\"deflate\":");
+		rc_textbuf_add_u64(b, c->window_bits);
+	}
 	rc_textbuf_add_text(b, ",\"connectedAt\":");
 	add_time(b, w->sv->info->wall_ms + opened_ms);
+	rc_quality_add(b, w->sv, c);
 	rc_textbuf_add_text(b, ",\"subscriptions\":[");
 	for (uint32_t i = c->subs; i != RC_NONE; i = rc_hub_sub(h, i)->next) {
 		if (c->kind == RC_CONN_WS && names >= NAMES_MAX)
 			break;
-		if (!(rc_hub_sub(h, i)->flags & RC_SUB_HIDDEN))
-			add_names(b, rc_hub_replica(h, rc_hub_sub(h, i)->replica), &names);
+		/* Of one that changes its form there are two. */
+		if (!(rc_hub_sub(h, i)->flags & (RC_SUB_HIDDEN | RC_SUB_REPLACED)))
+			add_names(b, rc_hub_sub_base(h, i), &names);
 	}
 	rc_textbuf_add_text(b, "],\"subscriptionCount\":");
 	rc_textbuf_add_u64(b, c->kind == RC_CONN_WS ? c->sub_count : names);
+	if (w->ask->kind == RC_SURVEY_USER || w->ask->kind == RC_SURVEY_SESSION)
+		add_place(w, b, c);
 	rc_textbuf_add_char(b, '}');
 }
 
@@ -298,21 +341,15 @@ static void add_laggard(const struct walk *w, struct rc_textbuf *b, struct rc_st
 	rc_textbuf_add_text(b, "{\"session\":");
 	rc_textbuf_add_string(b, session);
 	rc_textbuf_add_char(b, ',');
-	add_peer(b, c);
+	add_peer(b, w->sv, c);
 	if (lag->sub != RC_NONE) {
-		const struct rc_replica *r = rc_hub_replica(h, rc_hub_sub(h, lag->sub)->replica);
 		uint32_t names = 0;
 		rc_textbuf_add_text(b, ",\"channels\":[");
-		add_names(b, r, &names);
+		add_names(b, rc_hub_sub_base(h, lag->sub), &names);
 		rc_textbuf_add_char(b, ']');
 	}
-	rc_textbuf_add_text(b, ",\"lag\":{\"bytes\":");
-	rc_textbuf_add_u64(b, lag->bytes);
-	rc_textbuf_add_text(b, ",\"events\":");
-	rc_textbuf_add_u64(b, lag->events);
-	rc_textbuf_add_text(b, ",\"ms\":");
-	rc_textbuf_add_u64(b, lag->age_ms);
-	rc_textbuf_add_text(b, "},\"reason\":");
+	add_lag(b, lag);
+	rc_textbuf_add_text(b, ",\"reason\":");
 	rc_textbuf_add_string(b, rc_str_of(lag->why));
 	if (c->flags & RC_CONN_BLOCKED) {
 		rc_textbuf_add_text(b, ",\"blockedSince\":");
@@ -357,19 +394,140 @@ static void walk_conns(struct walk *w, bool (*visit)(struct walk *, struct rc_co
 	w->out->done = i >= cs->mark;
 }
 
+/* ---- users -------------------------------------------------------------------------------------- */
+
+static void add_user(struct rc_textbuf *b, const struct rc_user *u)
+{
+	rc_textbuf_add_text(b, "\"connections\":");
+	rc_textbuf_add_u64(b, u->count);
+	rc_textbuf_add_text(b, ",\"reconnects\":");
+	rc_textbuf_add_u64(b, u->reconnects);
+}
+
+static bool visit_user(struct walk *w, uint32_t index)
+{
+	const struct rc_user *u = rc_user_block(w->sv, index);
+	struct rc_str id = rc_user_id(w->sv, u);
+
+	if (u->count == 0 || !wanted(w, id))
+		return true;
+	struct rc_textbuf b = item_begin(w, id);
+	if (b.ptr) {
+		rc_textbuf_add_text(&b, "{\"user\":");
+		rc_textbuf_add_string(&b, id);
+		rc_textbuf_add_char(&b, ',');
+		add_user(&b, u);
+		rc_textbuf_add_char(&b, '}');
+	}
+	return item_end(w, id, &b);
+}
+
+static void walk_users(struct walk *w)
+{
+	const struct rc_table *t = &w->sv->users->homed;
+	uint64_t left = RC_MIN((uint64_t)w->ask->cursor, (uint64_t)t->mask + 1);
+
+	while (left > 0 && w->work < WORK_MAX && visit_cell(w, &t->cell[left - 1], visit_user))
+		left--;
+	w->out->cursor = (uint32_t)left;
+	w->out->done = left == 0;
+}
+
+/* Its first sessions here, the newest first; the cursor is the number of those that were visited. */
+static void one_user(struct walk *w)
+{
+	struct rc_serve *sv = w->sv;
+	struct rc_str id = {w->ask->prefix, w->ask->prefix_len}, none = {"", 0};
+	uint64_t hash = rc_user_hash(sv, id);
+	uint32_t home = rc_user_home_find(sv, id, hash), local = rc_user_local_find(sv, id, hash);
+	uint32_t visited = 0, after = w->ask->cursor == RC_NONE ? 0 : w->ask->cursor;
+	const struct rc_user_local *l = local == RC_NONE ? NULL : rc_user_block(sv, local);
+	uint32_t at = l ? l->first : RC_NONE;
+
+	if (after == 0 && home != RC_NONE) {
+		const struct rc_user *u = rc_user_block(sv, home);
+		struct rc_textbuf b = item_begin(w, none);
+		add_user(&b, u);
+		if (u->count)
+			(void)item_end(w, none, &b);
+	}
+	while (at != RC_NONE && visited < USER_SESSIONS_MAX && w->work < WORK_MAX) {
+		const struct rc_user_member *m = rc_user_block(sv, at);
+		if (visited >= after && !visit_client(w, &sv->conns->at[m->slot]))
+			break;
+		at = m->next;
+		visited++;
+	}
+	w->out->cursor = visited;
+	w->out->done = at == RC_NONE || visited >= USER_SESSIONS_MAX;
+	w->out->more |= w->out->done && at != RC_NONE;
+}
+
+static void one_session(struct walk *w)
+{
+	struct rc_conn *c =
+		rc_session_find(w->sv, (struct rc_str){w->ask->prefix, w->ask->prefix_len});
+
+	if (c)
+		(void)visit_client(w, c);
+	w->out->done = true;
+}
+
 /* ---- one piece ---------------------------------------------------------------------------------- */
+
+/* ---- backends ----------------------------------------------------------------------------------- */
+
+static bool visit_type(struct walk *w, uint32_t index)
+{
+	const struct rc_roster_type *t = rc_roster_type(&w->sv->commands->desk.roster, index);
+	struct rc_str name = rc_roster_name(t);
+
+	if (!wanted(w, name))
+		return true;
+	struct rc_textbuf b = item_begin(w, name);
+	if (b.ptr)
+		rc_textbuf_add_u64(&b, t->count);
+	return item_end(w, name, &b);
+}
+
+/* One shard knows them all. */
+static void walk_types(struct walk *w)
+{
+	const struct rc_commands *k = w->sv->commands;
+	const struct rc_table *t = &k->desk.roster.named;
+	uint64_t left = k->here ? RC_MIN((uint64_t)w->ask->cursor, (uint64_t)t->mask + 1) : 0;
+
+	while (left > 0 && w->work < WORK_MAX && visit_cell(w, &t->cell[left - 1], visit_type))
+		left--;
+	w->out->cursor = (uint32_t)left;
+	w->out->done = left == 0;
+}
+
+/* One shard has them. */
+static void visit_webhooks(struct walk *w)
+{
+	static const struct rc_str key = {"webhooks", 8};
+
+	w->out->done = true;
+	if (!w->sv->webhooks)
+		return;
+	struct rc_textbuf b = item_begin(w, key);
+	if (b.ptr)
+		rc_webhooks_status(w->sv, &b);
+	(void)item_end(w, key, &b);
+}
 
 void rc_survey_piece(
 	struct rc_serve *sv, const struct rc_survey_ask *ask, struct rc_survey_piece *out)
 {
-	struct walk w = {sv, ask, out, 0};
-
 	out->slot = ask->slot;
 	out->token = ask->token;
 	out->shard = sv->shard;
 	out->cursor = 0;
 	out->len = 0;
 	out->done = out->more = false;
+	struct walk w = {sv, ask, out, 0};
+
 	switch ((enum rc_survey_kind)ask->kind) {
 	case RC_SURVEY_CHANNEL:
 		one_channel(&w);
@@ -379,6 +537,21 @@ void rc_survey_piece(
 		break;
 	case RC_SURVEY_LAGGARDS:
 		walk_conns(&w, visit_laggard);
+		break;
+	case RC_SURVEY_USERS:
+		walk_users(&w);
+		break;
+	case RC_SURVEY_USER:
+		one_user(&w);
+		break;
+	case RC_SURVEY_SESSION:
+		one_session(&w);
+		break;
+	case RC_SURVEY_BACKENDS:
+		walk_types(&w);
+		break;
+	case RC_SURVEY_WEBHOOKS:
+		visit_webhooks(&w);
 		break;
 	case RC_SURVEY_CHANNELS:
 	case RC_SURVEY_SUBSCRIPTIONS:

@@ -30,6 +30,35 @@ static struct rc_replica *replica_of(const struct rc_shard *s, const struct rc_s
 	return rc_hub_replica(&s->hub, sub->replica);
 }
 
+static uint32_t except_of(const struct rc_shard *s, const struct rc_conn *c)
+{
+	return rc_hub_except(rc_conn_slot(&s->conns, c), c->generation);
+}
+
+/* What can be sent in one go to one with holes: the cursor moves over what is not for this client, which may be all there is. */
+__attribute__((noinline, cold)) static uint32_t range_with_holes(struct rc_shard *s,
+	const struct rc_conn *c, struct rc_sub *sub, const unsigned char **bytes)
+{
+	uint64_t pos = sub->cursor;
+	uint32_t len = rc_log_range_for(&replica_of(s, sub)->log, except_of(s, c), &pos, bytes);
+
+	if (pos > sub->cursor)
+		rc_replica_advance(&s->hub, sub, pos);
+	return len;
+}
+
+/* False: what is left is not for this client. */
+__attribute__((noinline, cold)) static bool more_behind_holes(
+	struct rc_shard *s, const struct rc_conn *c, struct rc_sub *sub)
+{
+	const unsigned char *bytes;
+
+	if (sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD))
+		return false;
+	return (sub->flags & RC_SUB_CONFLATED) || range_with_holes(s, c, sub, &bytes) ||
+	       sub->flags >> RC_SUB_MISSED_SHIFT;
+}
+
 static void list_sub(struct rc_shard *s, struct rc_conn *c, uint32_t index)
 {
 	rc_serve_list(&s->serve, c, index);
@@ -50,8 +79,8 @@ static uint64_t frames_between(const struct rc_log *log, uint64_t begin, uint64_
 }
 
 /* Events that [begin, end) brought to one client. */
-static void count_deliveries(
-	struct rc_shard *s, const struct rc_replica *r, uint64_t begin, uint64_t end)
+static void count_deliveries(struct rc_shard *s, struct rc_conn *c, const struct rc_replica *r,
+	uint64_t begin, uint64_t end)
 {
 	/* Subscribers stand at the same few positions: the last answer mostly serves the next one too. */
 	static _Thread_local struct {
@@ -74,6 +103,7 @@ static void count_deliveries(
 		memo.end = end;
 		memo.tail = r->log.tail;
 	}
+	c->events_out += (uint32_t)memo.frames;
 	rc_count(s->counters, RC_C_deliveries, memo.frames);
 	rc_count_ns(s->counters, RC_N_deliveries, r->ns, memo.frames);
 }
@@ -86,9 +116,9 @@ static void add_missed(struct rc_shard *s, struct rc_sub *sub, uint64_t missed)
 
 	rc_count(s->counters, RC_C_events_skipped, missed);
 	rc_count_ns(s->counters, RC_N_skipped, replica_of(s, sub)->ns, missed);
-	/* The count saturates at 16 million; the position that goes with it stays right. */
+	/* The count saturates at a million; the position that goes with it stays right. */
 	missed = RC_MIN(had + missed, (uint64_t)RC_SUB_MISSED_MAX);
-	sub->flags = (sub->flags & 0xff) | (uint32_t)missed << RC_SUB_MISSED_SHIFT;
+	sub->flags = (sub->flags & RC_SUB_FLAGS) | (uint32_t)missed << RC_SUB_MISSED_SHIFT;
 }
 
 /* The rest of a frame that the client has half of moves to its output, so that the cursor is free to go. */
@@ -119,7 +149,10 @@ static void skip_to(struct rc_shard *s, struct rc_conn *c, uint32_t index, uint6
 
 	if (!free_cursor(s, c, index) || sub->cursor >= pos)
 		return;
-	add_missed(s, sub, frames_between(&r->log, sub->cursor, pos));
+	uint64_t missed = frames_between(&r->log, sub->cursor, pos);
+	if (sub->flags & RC_SUB_HOLE)
+		missed -= rc_log_excepted(&r->log, except_of(s, c), sub->cursor, pos);
+	add_missed(s, sub, missed);
 	rc_replica_advance(&s->hub, sub, pos);
 }
 
@@ -152,24 +185,31 @@ static bool give_last_values(struct rc_shard *s, struct rc_conn *c, uint32_t ind
 {
 	struct rc_sub *sub = rc_hub_sub(&s->hub, index);
 	struct rc_replica *r = replica_of(s, sub);
+	uint32_t except = except_of(s, c);
+	const struct rc_last_value *e;
 	uint32_t total = 0;
 	uint64_t given = 0;
 
-	for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE;
-		i = r->last.entry[i].newer)
-		total += r->last.entry[i].len;
+	for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE; i = e->newer) {
+		e = &r->last.entry[i];
+		total += e->except == except ? 0 : e->len;
+	}
 	if (total) {
 		unsigned char *room = rc_conn_reserve(&s->conns, c, total, UINT32_MAX);
 		if (!room)
 			return false;
 		for (uint32_t i = rc_last_values_from(&r->last, sub->cursor); i != RC_NONE;
-			i = r->last.entry[i].newer) {
-			memcpy(room, r->last.entry[i].frame, r->last.entry[i].len);
-			room += r->last.entry[i].len;
+			i = e->newer) {
+			e = &r->last.entry[i];
+			if (e->except == except)
+				continue;
+			memcpy(room, e->frame, e->len);
+			room += e->len;
 			given++;
 		}
 		rc_conn_commit(&s->conns, c, total);
 	}
+	c->events_out += (uint32_t)given;
 	rc_count(s->counters, RC_C_deliveries, given);
 	rc_count_ns(s->counters, RC_N_deliveries, r->ns, given);
 	sub->flags &= ~(uint32_t)RC_SUB_CONFLATED;
@@ -299,10 +339,13 @@ static uint32_t first_listed(struct rc_shard *s, struct rc_conn *c)
 {
 	while (c->listed != RC_NONE) {
 		struct rc_sub *sub = rc_hub_sub(&s->hub, c->listed);
-		if (!(sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD)) &&
-			(sub->cursor < replica_of(s, sub)->log.tail ||
-				sub->flags >> RC_SUB_MISSED_SHIFT))
+		if (RC_LIKELY(!(sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD | RC_SUB_HOLE)))) {
+			if (sub->cursor < replica_of(s, sub)->log.tail ||
+				sub->flags >> RC_SUB_MISSED_SHIFT)
+				break;
+		} else if ((sub->flags & RC_SUB_HOLE) && more_behind_holes(s, c, sub)) {
 			break;
+		}
 		sub->flags &= ~(uint32_t)RC_SUB_LISTED;
 		c->listed = sub->listed_next;
 	}
@@ -322,7 +365,10 @@ static uint32_t gather(struct rc_shard *s, struct rc_conn *c)
 		const struct rc_log *log = &replica_of(s, sub)->log;
 		const unsigned char *bytes;
 		bool still = sub->flags & (RC_SUB_PAUSED | RC_SUB_HELD | RC_SUB_CONFLATED);
-		uint32_t len = still ? 0 : rc_log_range(log, sub->cursor, &bytes);
+		uint32_t len = still ? 0
+			       : RC_UNLIKELY(sub->flags & RC_SUB_HOLE)
+				       ? range_with_holes(s, c, sub, &bytes)
+				       : rc_log_range(log, sub->cursor, &bytes);
 		if (sub->flags & RC_SUB_CONFLATED) {
 			link = &sub->listed_next;
 			continue;
@@ -334,7 +380,7 @@ static uint32_t gather(struct rc_shard *s, struct rc_conn *c)
 		if (len) {
 			memcpy(out + total, bytes, len);
 			total += len;
-			count_deliveries(s, replica_of(s, sub), sub->cursor, sub->cursor + len);
+			count_deliveries(s, c, replica_of(s, sub), sub->cursor, sub->cursor + len);
 			rc_replica_advance(&s->hub, sub, sub->cursor + len);
 			if (sub->cursor < log->tail)
 				continue;
@@ -356,7 +402,7 @@ static void make_up(struct rc_shard *s, struct rc_conn *c)
 		uint64_t missed = sub->flags >> RC_SUB_MISSED_SHIFT;
 		if (missed) {
 			const struct rc_replica *r = replica_of(s, sub);
-			sub->flags &= 0xff;
+			sub->flags &= RC_SUB_FLAGS;
 			uint64_t behind = frames_between(&r->log, sub->cursor, r->log.tail);
 			rc_serve_gap(&s->serve, c, r, "slow", missed, r->offset - behind);
 			if (c->state != RC_CONN_OPEN)
@@ -378,8 +424,11 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 		return;
 	}
 	if (c->mid_left) {
-		const struct rc_sub *sub = rc_hub_sub(&s->hub, c->mid_sub);
-		uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
+		struct rc_sub *sub = rc_hub_sub(&s->hub, c->mid_sub);
+		uint32_t len =
+			RC_UNLIKELY(sub->flags & RC_SUB_HOLE)
+				? range_with_holes(s, c, sub, &bytes)
+				: rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
 		send_from_log(s, c, c->mid_sub, bytes, c->out_len ? c->mid_left : len);
 		return;
 	}
@@ -398,10 +447,14 @@ static void flush_conn(struct rc_shard *s, struct rc_conn *c)
 	uint32_t first = first_listed(s, c);
 	if (first == RC_NONE)
 		return;
-	const struct rc_sub *sub = rc_hub_sub(&s->hub, first);
-	if (sub->flags & RC_SUB_CONFLATED)
+	struct rc_sub *sub = rc_hub_sub(&s->hub, first);
+	uint32_t len;
+	if (RC_LIKELY(!(sub->flags & (RC_SUB_CONFLATED | RC_SUB_HOLE))))
+		len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
+	else if (sub->flags & RC_SUB_CONFLATED)
 		return; /* no memory for what it is owed; its next event tries again */
-	uint32_t len = rc_log_range(&replica_of(s, sub)->log, sub->cursor, &bytes);
+	else
+		len = range_with_holes(s, c, sub, &bytes);
 	if (sub->listed_next == RC_NONE || len > GATHER_RANGE ||
 		RC_SHARD_SCRATCH - s->scratch_used < GATHER_MAX) {
 		send_from_log(s, c, first, bytes, len);
@@ -453,7 +506,7 @@ static void flush_replica(struct rc_shard *s, struct rc_replica *r, bool alone)
 		if (alone && c->out_len == 0 && c->mid_left == 0 && c->listed == RC_NONE &&
 			!(c->flags & (RC_CONN_SENDING | RC_CONN_BLOCKED | RC_CONN_REST)) &&
 			sub->cursor < tail && !(sub->flags >> RC_SUB_MISSED_SHIFT) &&
-			!(sub->flags & RC_SUB_CONFLATED)) {
+			!(sub->flags & (RC_SUB_CONFLATED | RC_SUB_HOLE))) {
 			const unsigned char *bytes;
 			uint32_t len = rc_log_range(&r->log, sub->cursor, &bytes);
 			send_from_log(s, c, index, bytes, len);
@@ -537,7 +590,7 @@ static void sent_from_log(struct rc_shard *s, struct rc_conn *c, uint32_t index,
 			c->mid_sub = index;
 		}
 	}
-	count_deliveries(s, r, begin, end);
+	count_deliveries(s, c, r, begin, end);
 	if (n == c->send_len && r->log.tail - end > s->hub.namespaces[r->ns].lag_bytes / 4)
 		s->backlogged = true;
 	rc_replica_advance(&s->hub, sub, end);

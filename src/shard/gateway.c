@@ -16,7 +16,13 @@
 #include "base/clock.h"
 #include "conn/tls.h"
 #include "io/socket.h"
+#include "auth/claims.h"
+#include "proto/trace.h"
+#include "serve/acked.h"
 #include "serve/api.h"
+#include "serve/commands.h"
+#include "serve/webhook.h"
+#include "serve/users.h"
 
 #define LARGE_BUFFERS      64u
 #define LARGE_BUFFER_BYTES 65536u
@@ -27,6 +33,8 @@
 #define HUGE_CLIENTS       100000u
 #define RING_MIN           (1u << 20)
 #define TLS_STACK          (1u << 20)
+
+_Static_assert(RC_PRESENCE_NAMESPACES_MAX >= 1 + RC_CONFIG_NAMESPACES_MAX, "a line for each");
 
 static uint32_t usable_cpus(void)
 {
@@ -107,9 +115,45 @@ static uint32_t share(uint32_t total, uint32_t shards)
 struct layout {
 	size_t hub, serve, home, scratch, state;
 	size_t tls, sealed, shakes; /* with TLS */
-	size_t api;
+	size_t api, users, acked, commands;
 	size_t total;
 };
+
+/* Each has at least one connection, or is remembered and makes room. */
+static uint32_t users_max(const struct rc_gateway *g)
+{
+	return share(g->config->max_clients, g->count);
+}
+
+static size_t users_bytes(const struct rc_gateway *g)
+{
+	return rc_users_bytes(g->conns_max, users_max(g), g->limits.frame_max);
+}
+
+/* Of one shard: as many as may come to it by chance. */
+static uint32_t calls_max(const struct rc_gateway *g)
+{
+	return share(g->config->max_commands, g->count);
+}
+
+static struct rc_desk_limits desk_limits(const struct rc_gateway *g)
+{
+	return (struct rc_desk_limits){
+		.backends = g->config->max_backends + (g->config->webhook_url[0] != 0),
+		.commands = g->config->max_commands,
+		.queue = g->config->command_queue,
+		.credit = g->config->credit_max,
+	};
+}
+
+/* Behind the tables of the shard that keeps the desk, the last one. */
+static size_t desk_bytes(const struct rc_gateway *g)
+{
+	const struct rc_desk_limits limits = desk_limits(g);
+
+	return rc_align_up(rc_desk_bytes(&limits), 4096) +
+	       rc_align_up(rc_webhooks_bytes(g->config), 4096);
+}
 
 static struct layout layout_of(const struct rc_gateway *g)
 {
@@ -120,7 +164,10 @@ static struct layout layout_of(const struct rc_gateway *g)
 	l.scratch = l.home + rc_align_up(rc_home_bytes(g->home_max), 4096);
 	l.state = l.scratch + RC_SHARD_SCRATCH;
 	l.api = l.state + rc_align_up(rc_buddy_state_bytes(g->arena_bytes), 4096);
-	l.total = l.api + rc_align_up(rc_api_bytes(g->config, g->count), 4096);
+	l.users = l.api + rc_align_up(rc_api_bytes(g->config, g->count), 4096);
+	l.acked = l.users + rc_align_up(users_bytes(g), 4096);
+	l.commands = l.acked + rc_align_up(rc_acked_bytes(g->limits.consumers_max), 4096);
+	l.total = l.commands + rc_align_up(rc_commands_bytes(calls_max(g)), 4096);
 	if (g->config->tls_certificate[0]) {
 		uint32_t shakes = rc_handshake_count(g->config, g->count);
 		l.tls = l.total;
@@ -146,6 +193,12 @@ static void tls_budget(const struct rc_gateway *g, struct rc_budget *b)
 		n * shakes * (HANDSHAKE_BYTES + rc_handshake_bytes(1)), false);
 }
 
+/* Connections of all shards, as far as the system's limit of clients lets them be. */
+static uint32_t connections_of_all(const struct rc_gateway *g)
+{
+	return g->config->max_clients + g->config->max_publishers + g->count * CONNS_SLACK;
+}
+
 static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 {
 	const struct rc_config *config = g->config;
@@ -158,7 +211,17 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 		sizeof(struct rc_conn));
 	rc_budget_add(b, "connection table", text, n * rc_conns_bytes(g->conns_max), false);
 	(void)snprintf(text, sizeof(text), "max_channels %u", config->max_channels);
-	rc_budget_add(b, "channels and subscriptions", text, n * rc_hub_bytes(l), false);
+	rc_budget_add(b, "channels and subscriptions", text,
+		n * (rc_hub_bytes(l) - rc_hub_presence_bytes(l) - rc_hub_consumer_bytes(l)), false);
+	if (l->presence_max) {
+		(void)snprintf(text, sizeof(text), "max_presence %u", config->max_presence);
+		rc_budget_add(b, "presence", text, n * rc_hub_presence_bytes(l), false);
+	}
+	if (l->consumers_max) {
+		(void)snprintf(text, sizeof(text), "max_consumers %u", config->max_consumers);
+		rc_budget_add(b, "acknowledged delivery", text,
+			n * (rc_hub_consumer_bytes(l) + rc_acked_bytes(l->consumers_max)), false);
+	}
 	(void)snprintf(text, sizeof(text), "memory, %llu KiB a shard",
 		(unsigned long long)g->arena_bytes / 1024);
 	rc_budget_add(b, "logs, output and input in waiting", text,
@@ -170,13 +233,20 @@ static void fill_budget(const struct rc_gateway *g, struct rc_budget *b)
 		config->max_publisher_ids);
 	rc_budget_add(b, "publishers", text,
 		n * (rc_serve_bytes(config) + rc_home_bytes(g->home_max)), false);
+	rc_budget_add(b, "addresses", "what the limits know of them",
+		rc_limits_bytes(config, connections_of_all(g)), false);
 	(void)snprintf(text, sizeof(text), "idempotency_keys %u", config->http_idempotency_keys);
 	rc_budget_add(b, "publish requests", text, n * rc_api_bytes(config, g->count), false);
+	rc_budget_add(b, "users", "max_clients", n * users_bytes(g), false);
+	(void)snprintf(text, sizeof(text), "max_commands %u", config->max_commands);
+	rc_budget_add(
+		b, "commands", text, n * rc_commands_bytes(calls_max(g)) + desk_bytes(g), false);
 	(void)snprintf(text, sizeof(text), "2 x %llu pairs x %zu KiB",
 		(unsigned long long)n * (n - 1), g->ring_bytes / 1024);
 	rc_budget_add(b, "rings between shards", text, 2 * n * (n - 1) * g->ring_bytes, false);
 	if (config->tls_certificate[0])
 		tls_budget(g, b);
+	rc_budget_add(b, "lines of the log", NULL, rc_logs_bytes(g->count), false);
 	rc_budget_add(
 		b, "stacks and gathered output", NULL, n * (TLS_STACK + RC_SHARD_SCRATCH), false);
 	(void)snprintf(text, sizeof(text), "about 5.8 KiB a client while idle");
@@ -195,8 +265,9 @@ static uint64_t history_bytes(const struct rc_config *config, uint32_t shards)
 int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct rc_budget *budget,
 	struct rc_error *err)
 {
-	bool keeps_history = false;
-	struct rc_event bound_event = {.data = {NULL, config->max_message}};
+	static const unsigned char trace[RC_TRACE_BYTES];
+	bool keeps_history = false, presence = false;
+	struct rc_event bound_event = {.data = {NULL, config->max_message}, .trace = trace};
 
 	memset(g, 0, sizeof(*g));
 	g->config = config;
@@ -223,41 +294,75 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 			.policy = (enum rc_slow_policy)ns->slow_policy,
 			.key = rc_str_of(ns->slow_key),
 			.raw = ns->raw,
+			.trace = ns->trace,
+			.deflate = ns->deflate,
 			.channel_ttl_ms = ns->channel_ttl_ms,
 			.history_size = ns->history_size,
 			.history_bytes = ns->history_bytes,
 			.history_ttl_ms = ns->history_ttl_ms,
 			.first_latest = ns->on_subscribe == RC_CONFIG_FIRST_LATEST,
+			.presence = ns->presence,
+			.join_leave = ns->join_leave,
+			.presence_linger_ms = ns->presence_linger_ms,
+			.presence_interval_ms = ns->presence_interval_ms,
+			.presence_max = ns->presence_max,
 		};
+		presence |= ns->presence;
+		if (ns->join_leave)
+			bound_event.data.len =
+				RC_MAX(bound_event.data.len, (size_t)RC_PRESENCE_DATA_MAX);
 		keeps_history |= ns->history_size != 0;
 	}
+	if (keeps_history)
+		bound_event.data.len = RC_MAX(
+			bound_event.data.len, (size_t)config->max_message + RC_DEAD_OVERHEAD);
 	/* The largest event in its largest rendition: names of full length, each byte of the event's escaped. */
 	size_t frame_max = rc_event_ws_bound(&bound_event, false) + RC_CHANNEL_MAX +
-			   6 * RC_EVENT_NAME_MAX + 64;
+			   6 * RC_EVENT_NAME_MAX + 6 * RC_USER_MAX + 64;
 	uint32_t channels = share(config->max_channels, g->count);
-	g->conns_max = share(config->max_clients, g->count) + config->max_publishers + CONNS_SLACK;
+	g->conns_max = share(config->max_clients, g->count) + config->max_publishers + CONNS_SLACK +
+		       (config->webhook_url[0] ? config->webhook_connections : 0);
 	g->arena_bytes = RC_MIN(RC_MAX(config->memory / g->count, (uint64_t)ARENA_MIN), ARENA_MAX) &
 			 ~(uint64_t)(RC_BUDDY_MIN - 1);
 	g->home_max = share(config->max_publisher_ids, g->count);
+	/* A stream of its own for every client, all views, and of every fourth channel a binary or a deflated form. */
+	uint32_t renditions = g->conns_max + share(config->max_views, g->count) + channels / 4;
 	g->limits = (struct rc_hub_limits){
 		.shards = g->count,
 		.channels_max = config->max_channels,
 		.owned_max = channels + 16,
-		/* Channels, patterns, and a stream of its own for every client. */
-		.replicas_max = channels + config->max_patterns + g->conns_max + 16,
+		/* Channels and patterns are never without room for what is made of them. */
+		.replicas_max = channels + config->max_patterns + renditions + 16,
+		.renditions_max = renditions,
 		.subs_max = g->conns_max * 2 + channels * 4,
 		.patterns_max = config->max_patterns,
 		.frame_max = (uint32_t)frame_max,
 		.history_bytes_max = history_bytes(config, g->count),
+		.views_max = share(config->max_views, g->count),
+		.view_bytes = config->view_bytes,
 		.keeps_history = keeps_history,
+		.namespaces = 1 + config->namespace_count,
+		.consumers_max = keeps_history ? share(config->max_consumers, g->count) : 0,
+		.consumers_per_user = share(config->max_consumers_per_user, g->count),
+		.ack_ttl_ms = config->ack_ttl_ms,
+		.ack_window_bytes = config->ack_window_bytes,
+		.presence_max = presence ? share(config->max_presence, g->count) : 0,
+		.deflate_level = rc_config_deflates(config) ? config->deflate_level : 0,
+		.deflate_min = config->deflate_min,
 	};
+	/* A command has its client's message and who it is. */
+	uint64_t command_max = 2 * ((uint64_t)config->client_message_max + 2048);
 	g->ring_bytes = config->ring_bytes
 				? config->ring_bytes
-				: rc_pow2_ceil(RC_MAX((uint64_t)RING_MIN, 8 * frame_max));
-	if (g->ring_bytes < 4 * frame_max)
+				: rc_pow2_ceil(RC_MAX(
+					  RC_MAX((uint64_t)RING_MIN, command_max), 8 * frame_max));
+	/* A message to many users has its event and their names. */
+	uint64_t ring_min = RC_MAX(4 * (uint64_t)frame_max,
+		2 * ((uint64_t)config->max_message + RC_USER_TARGETS_MAX + 1024));
+	if (g->ring_bytes < ring_min)
 		return rc_error_set(err,
 			"ring_bytes is %zu; with this max_message it must be at least %llu",
-			g->ring_bytes, (unsigned long long)rc_pow2_ceil(4 * frame_max));
+			g->ring_bytes, (unsigned long long)rc_pow2_ceil(ring_min));
 	g->limits.fetch_bytes = (uint32_t)RC_MIN(g->ring_bytes / 4, (size_t)RC_HISTORY_PAGE_BYTES);
 	fill_budget(g, budget);
 	g->info.budget = *budget;
@@ -296,7 +401,8 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	struct rc_io_options io = io_options(config, node);
 	if (rc_io_open(&s->io, &io, err) < 0)
 		return rc_error_prefix(err, "shard %u", index);
-	size_t tables = rc_align_up(at.total, 2u << 20);
+	bool keeps_desk = index == g->count - 1;
+	size_t tables = rc_align_up(at.total + (keeps_desk ? desk_bytes(g) : 0), 2u << 20);
 	if (rc_region_open(&s->memory, tables + g->arena_bytes,
 		    huge_pages(config) ? RC_REGION_HUGE : 0, node, err) < 0)
 		return rc_error_prefix(err, "shard %u", index);
@@ -317,7 +423,8 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	struct rc_home_port home_port;
 	struct rc_hub_limits limits = g->limits;
 	limits.shard = index;
-	rc_route_ports(s, &hub_port, &home_port, &s->serve.port);
+	rc_route_hub_port(s, &hub_port);
+	rc_route_serve_ports(s, &home_port, &s->serve.port);
 	rc_hub_init(&s->hub, &limits, &hub_port, g->namespaces, &g->key, &s->arena, &s->pool,
 		s->counters, base + at.hub);
 	rc_home_init(&s->home, &g->key, &home_port, g->home_max, config->publisher_ttl_ms,
@@ -328,12 +435,30 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	s->serve.pool = &s->pool;
 	s->serve.counters = s->counters;
 	s->serve.shard = index;
+	s->serve.limits = &g->limiting;
 	s->serve.info = &g->info;
+	s->serve.auth = g->auth.current;
+	s->serve.auth_shared = g->auth.shared;
+	/* What it begins with is no reload, and the first one may come before its first turn. */
+	s->serve.auth_seen = 1;
+	s->serve.rules = g->rules.current;
+	s->serve.rules_shared = g->rules.shared;
+	s->serve.rules_seen = 1;
 	uint64_t seed;
 	rc_random_bytes(&seed, sizeof(seed));
 	rc_prng_seed(&s->serve.prng, seed);
 	rc_serve_init(&s->serve, base + at.serve);
 	rc_api_init(&s->serve, base + at.api, g->count);
+	rc_acked_init(&s->serve, base + at.acked, g->limits.consumers_max);
+	rc_users_init(&s->serve, base + at.users, g->conns_max, users_max(g));
+	const struct rc_desk_limits desk = desk_limits(g);
+	rc_commands_init(&s->serve, base + at.commands, calls_max(g),
+		keeps_desk ? base + at.total : NULL, &desk,
+		g->ring_bytes / 2 - RC_SPSC_RECORD_HEADER);
+	if (keeps_desk && config->webhook_url[0] &&
+		rc_webhooks_init(&s->serve, &g->webhook,
+			base + at.total + rc_align_up(rc_desk_bytes(&desk), 4096), err) < 0)
+		return -1;
 	if (g->tls.shared) {
 		s->serve.tls = g->tls.shared;
 		rc_handshake_init(
@@ -363,6 +488,17 @@ static int open_rings(struct rc_gateway *g, struct rc_error *err)
 	return 0;
 }
 
+static int open_limits(struct rc_gateway *g, struct rc_error *err)
+{
+	size_t bytes = rc_limits_bytes(g->config, connections_of_all(g));
+
+	/* Its pages are touched as addresses come. */
+	if (bytes && rc_region_open(&g->addresses, bytes, 0, -1, err) < 0)
+		return rc_error_prefix(err, "addresses");
+	rc_limits_init(&g->limiting, g->config, g->addresses.base, connections_of_all(g));
+	return 0;
+}
+
 int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 {
 	const char *path = strcmp(g->config->counters, "auto") == 0 ? NULL : g->config->counters;
@@ -383,11 +519,14 @@ int rc_gateway_open(struct rc_gateway *g, struct rc_error *err)
 		for (int port = 0; port < RC_PORTS; port++)
 			g->shards[i].listener[port] = -1;
 	}
-	if (rc_gateway_tls_open(g, err) < 0)
+	if (rc_gateway_tls_open(g, err) < 0 || rc_gateway_auth_open(g, err) < 0 ||
+		rc_gateway_rules_open(g, err) < 0)
+		return -1;
+	if (g->config->webhook_url[0] && rc_webhook_target_open(&g->webhook, g->config, err) < 0)
 		return -1;
 	if (rc_counters_create(&g->counters, path, g->count, err) < 0)
 		return -1;
-	if (open_rings(g, err) < 0)
+	if (open_rings(g, err) < 0 || open_limits(g, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < g->count; i++) {
 		if (open_shard(g, i, err) < 0)
@@ -492,7 +631,7 @@ int rc_gateway_start(struct rc_gateway *g, struct rc_error *err)
 				err, "shard %u: no thread on CPU %d: %s", i, s->cpu, strerror(rc));
 		s->started = true;
 	}
-	return 0;
+	return g->webhook.name ? rc_webhook_name_start(g->webhook.name, err) : 0;
 }
 
 void rc_gateway_stop(struct rc_gateway *g, uint32_t how)
@@ -537,7 +676,12 @@ void rc_gateway_close(struct rc_gateway *g)
 		rc_region_close(&s->memory);
 	}
 	rc_gateway_tls_close(g);
+	rc_logs_close(&g->logs);
+	rc_gateway_auth_close(g);
+	rc_gateway_rules_close(g);
+	rc_webhook_name_close(g->webhook.name);
 	rc_region_close(&g->rings);
+	rc_region_close(&g->addresses);
 	rc_counters_destroy(&g->counters);
 	free(g->shards);
 	free(g->pairs);

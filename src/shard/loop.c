@@ -17,8 +17,10 @@
 
 #include "base/clock.h"
 #include "base/logline.h"
+#include "hub/view.h"
 #include "io/socket.h"
 #include "mem/seal.h"
+#include "serve/commands.h"
 #include "tls/record.h"
 
 #define SECOND_NS        1000000000ull
@@ -142,6 +144,8 @@ static void handle(void *ctx, const struct rc_io_event *ev)
 		received(s, c, ev);
 	else if (ev->op == RC_IO_SEND)
 		rc_flush_sent(s, c, ev->res);
+	else if (ev->op == RC_IO_CONNECT)
+		rc_serve_connected(&s->serve, c, ev->res);
 	else if (ev->op == RC_IO_READABLE || c->kind == RC_CONN_HANDSHAKE)
 		rc_serve_ready(&s->serve, c);
 	else
@@ -196,11 +200,40 @@ static void each_second(struct rc_shard *s)
 	rc_gauge_set(s->counters, RC_C_arena_used_bytes, s->arena.used_bytes);
 	rc_gauge_set(s->counters, RC_C_connections, s->conns.open);
 	rc_gauge_set(s->counters, RC_C_cq_overflows, rc_io_overflows(s->io));
-	if (s->index == 0)
+	if (s->index == 0) {
 		rc_counters_heartbeat(&s->gateway->counters, s->serve.wall_ms);
+		rc_count(s->counters, RC_C_log_failed, rc_logs_failed(&s->gateway->logs));
+	}
 }
 
 /* ---- ending ------------------------------------------------------------------------------------- */
+
+/*
+ * Backends go when no client waits for them any more. Where that takes too long, the clients are told so. Pairs with itself: who sees
+ * all shards counted finds no command outstanding anywhere, for none begin.
+ */
+static void drain_backends(struct rc_shard *s)
+{
+	struct rc_gateway *g = s->gateway;
+	uint64_t patience_ns = (uint64_t)g->config->drain_timeout_ms * 1000000u / 4;
+
+	if (s->drain_backends)
+		return;
+	if (s->now_ns + patience_ns >= s->drain_end_ns)
+		rc_commands_give_up(&s->serve);
+	if (!s->drain_answered && rc_commands_settled(&s->serve)) {
+		s->drain_answered = true;
+		atomic_fetch_add_explicit(&g->answered, 1, memory_order_acq_rel);
+	}
+	if (atomic_load_explicit(&g->answered, memory_order_acquire) < g->count)
+		return;
+	s->drain_backends = true;
+	for (uint32_t i = 0; i < s->conns.mark; i++) {
+		struct rc_conn *c = &s->conns.at[i];
+		if (c->kind == RC_CONN_INGEST)
+			rc_serve_drain(&s->serve, c);
+	}
+}
 
 /*
  * Draining: no one is let in; publishers are told and their events decided; what the channels hold goes out; then the clients
@@ -224,19 +257,25 @@ static bool drain(struct rc_shard *s)
 		for (uint32_t i = 0; i < s->conns.mark; i++) {
 			struct rc_conn *c = &s->conns.at[i];
 			/* Whose handshake would only be over later is let in no more, or nobody would tell it. */
-			if (c->kind == RC_CONN_INGEST || c->kind == RC_CONN_HANDSHAKE)
+			if ((c->kind == RC_CONN_INGEST && !rc_backend_is(c)) ||
+				c->kind == RC_CONN_HANDSHAKE || c->kind == RC_CONN_PROXY)
 				rc_serve_drain(&s->serve, c);
 		}
 	}
+	drain_backends(s);
 	if (s->now_ns >= s->drain_end_ns)
 		return true;
+	/* Commands of all shards go through these, with a connection or without one. */
+	if (s->serve.webhooks && !s->drain_backends)
+		return false;
 	if (!s->drain_told && rc_ingest_settled(&s->serve) && rc_api_settled(&s->serve)) {
 		s->drain_told = true;
 		atomic_fetch_add_explicit(&g->drained, 1, memory_order_acq_rel);
 	}
 	/* Only when every shard's publishers have settled is nothing more to come for our clients. */
 	if (atomic_load_explicit(&g->drained, memory_order_acquire) < g->count ||
-		!rc_route_idle(s) || s->hub.dirty_first != RC_NONE)
+		!rc_route_idle(s) || s->hub.view_heap_count || s->hub.dirty_first != RC_NONE ||
+		rc_consumer_busy(&s->hub))
 		return false;
 	for (uint32_t n = 0; n < RC_MIN(DRAIN_PER_TURN, s->conns.mark); n++) {
 		struct rc_conn *c = &s->conns.at[s->drain_next++ % s->conns.mark];
@@ -253,6 +292,29 @@ static bool drain(struct rc_shard *s)
 
 /* ---- the turn ----------------------------------------------------------------------------------- */
 
+/* Until there is something to do about who is in the channels. */
+static uint64_t presence_ns(const struct rc_shard *s)
+{
+	const struct rc_presence *p = &s->hub.presence;
+
+	if (p->blocked)
+		return ROOM_POLL_NS;
+	if (p->fresh || p->next_ns <= s->now_ns)
+		return 1;
+	return p->next_ns - s->now_ns;
+}
+
+/* Until something that was kept back is due. */
+static uint64_t kept_ns(const struct rc_shard *s)
+{
+	uint64_t view_ns = rc_view_next(&s->hub);
+	uint64_t next = rc_consumer_wait_ns(&s->hub);
+
+	if (view_ns != UINT64_MAX)
+		next = RC_MIN(next, view_ns > s->now_ns ? view_ns - s->now_ns : 1);
+	return next;
+}
+
 static uint64_t sleep_ns(struct rc_shard *s)
 {
 	uint64_t next = s->second_ns > s->now_ns ? s->second_ns - s->now_ns : 1;
@@ -261,8 +323,15 @@ static uint64_t sleep_ns(struct rc_shard *s)
 	if (ticks != UINT32_MAX)
 		next = RC_MIN(next, (uint64_t)ticks * RC_CONN_TICK_MS * 1000000u);
 	if (s->blocked || s->hub.ask_first != RC_NONE || s->serve.waiting_first != RC_NONE ||
-		s->serve.replay_refused || rc_api_waiting(&s->serve))
+		s->serve.replay_refused || s->serve.acked_refused || rc_api_waiting(&s->serve) ||
+		rc_users_waiting(&s->serve))
 		next = RC_MIN(next, (uint64_t)ROOM_POLL_NS);
+	if (s->serve.commands && !rc_commands_idle(&s->serve))
+		next = RC_MIN(next, rc_commands_ns(&s->serve));
+	if (s->hub.presence.on && !s->drain_begun)
+		next = RC_MIN(next, presence_ns(s));
+	if (rc_hub_keeps(&s->hub))
+		next = RC_MIN(next, kept_ns(s));
 	if (s->accept_again_ns)
 		next = RC_MIN(next, (uint64_t)ACCEPT_PAUSE_NS);
 	if (s->drain_begun)
@@ -331,6 +400,14 @@ bool rc_shard_turn(struct rc_shard *s)
 	uint32_t stopping = atomic_load_explicit(&s->gateway->stopping, memory_order_acquire);
 	if (stopping)
 		done = stopping > 1 || drain(s);
+	/* When all are sent away nobody is told who leaves. */
+	if (!s->drain_begun)
+		rc_presence_turn(&s->hub);
+	if (rc_hub_keeps(&s->hub)) {
+		rc_consumer_turn(&s->hub);
+		/* What is kept back goes before they are sent away. */
+		rc_view_turn(&s->hub, s->drain_begun);
+	}
 	rc_flush(s);
 	rc_route_publish(s);
 	submit(s);
@@ -346,6 +423,7 @@ void rc_shard_begin(struct rc_shard *s)
 
 	(void)snprintf(name, sizeof(name), "shard-%u", s->index);
 	(void)prctl(PR_SET_NAME, name);
+	rc_logline_to(rc_logs_sink(&s->gateway->logs, s->index, s->counters));
 	int rc = rc_io_enable(s->io);
 	if (rc < 0) {
 		rc_error_line("shard %u: its ring can't be enabled: %s", s->index, strerror(-rc));

@@ -7,6 +7,8 @@
  *   route.c   the ports of hub and serve: what stays here is called, what goes elsewhere is put into a ring
  *   gateway.c start and stop of all
  *   tls.c     certificates of all, and their reload
+ *   auth.c    keys of tokens and services, and their reload
+ *   rules.c   what namespaces take from publishers, and the reload of their schemas
  *
  * Everything in a shard belongs to its thread, except what is marked shared.
  */
@@ -18,7 +20,10 @@
 
 #include "mem/budget.h"
 #include "mem/region.h"
+#include "serve/limits.h"
 #include "serve/serve.h"
+#include "serve/webhook.h"
+#include "shard/logs.h"
 #include "sync/sleeper.h"
 #include "sync/spsc.h"
 
@@ -28,6 +33,7 @@
 
 struct rc_gateway;
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): how much there is depends on what the layers below have */
 struct rc_shard {
 	struct rc_gateway *gateway;
 	uint32_t index;
@@ -64,6 +70,7 @@ struct rc_shard {
 	bool blocked; /* some record could not be handled for want of room elsewhere */
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
+	bool drain_answered, drain_backends; /* no client waits; the backends were told, too */
 	uint64_t drain_end_ns;
 	pthread_t thread;
 	bool started;
@@ -86,12 +93,32 @@ struct rc_gateway_tls {
 	uint64_t given_back; /* handshakes that were done when memory was last given back */
 };
 
+/* Main thread, but for what shared points to. */
+struct rc_gateway_auth {
+	struct rc_serve_auth *shared;
+	struct rc_auth *current; /* the one in place */
+	struct rc_auth *old;     /* the one before, until no shard looks at it any more */
+	uint64_t stamp;          /* of the files when they were last read, or tried */
+};
+
+/* Main thread, but for what shared points to. */
+struct rc_gateway_rules {
+	struct rc_serve_rules *shared; /* NULL: every namespace takes everything */
+	struct rc_validation *current; /* those in place */
+	struct rc_validation *old;     /* those before, until no shard looks at them any more */
+	uint64_t stamp;                /* of the files when they were last read, or tried */
+};
+
 struct rc_gateway {
+	struct rc_logs logs; /* first, for it begins a cache line */
 	const struct rc_config *config;
 	uint32_t count;
 	struct rc_shard *shards;
+	struct rc_webhook_target webhook;
 	struct rc_pair *pairs; /* [from * count + to] */
 	struct rc_region rings;
+	struct rc_region addresses; /* that the limits count */
+	struct rc_limits limiting;
 	size_t ring_bytes;
 	struct rc_hub_namespace namespaces[1 + RC_CONFIG_NAMESPACES_MAX];
 	struct rc_hash_key key;
@@ -101,10 +128,13 @@ struct rc_gateway {
 	size_t arena_bytes; /* per shard */
 	uint32_t home_max;
 	struct rc_gateway_tls tls;
+	struct rc_gateway_auth auth;
+	struct rc_gateway_rules rules;
 	struct rc_serve_info info;
 	int wake_fd; /* readable when the main thread wants to be heard */
 	/* shared */
 	_Atomic uint32_t stopping; /* 0 run, 1 drain, 2 end now */
+	_Atomic uint32_t answered; /* shards none of whose clients wait for a backend */
 	_Atomic uint32_t drained;  /* shards whose publishers have settled */
 	_Atomic uint32_t ended;    /* shards whose thread is about to return */
 };
@@ -146,6 +176,28 @@ void rc_gateway_tls_tick(struct rc_gateway *g);
 /* After the shards. */
 void rc_gateway_tls_close(struct rc_gateway *g);
 
+/* ---- auth.c: main thread ------------------------------------------------------------------------ */
+
+int rc_gateway_auth_open(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
+/* Reads the files again. On failure all goes on with the old ones. */
+int rc_gateway_auth_reload(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
+/* About once a second: reloads when the files have changed, and lets go what no shard looks at any more. */
+void rc_gateway_auth_tick(struct rc_gateway *g);
+/* After the shards. */
+void rc_gateway_auth_close(struct rc_gateway *g);
+
+/* ---- rules.c: main thread ----------------------------------------------------------------------- */
+
+int rc_gateway_rules_open(struct rc_gateway *g, struct rc_error *err) RC_MUST_USE;
+/* Whether the rules and their schemas can be used. */
+int rc_gateway_rules_try(const struct rc_config *config, struct rc_error *err) RC_MUST_USE;
+/* Reads the schemas again, and says what came of it. On failure all goes on with the old ones. */
+void rc_gateway_rules_reload(struct rc_gateway *g);
+/* About once a second: reloads when the files have changed, and lets go what no shard looks at any more. */
+void rc_gateway_rules_tick(struct rc_gateway *g);
+/* After the shards. */
+void rc_gateway_rules_close(struct rc_gateway *g);
+
 /* ---- loop.c -------------------------------------------------------------------------------------- */
 
 /* The thread: begins, takes turns until the gateway stops. */
@@ -166,8 +218,9 @@ void rc_flush_lost(struct rc_shard *s, uint32_t replica);
 
 /* ---- route.c ------------------------------------------------------------------------------------- */
 
-void rc_route_ports(struct rc_shard *s, struct rc_hub_port *hub, struct rc_home_port *home,
-	struct rc_serve_port *serve);
+void rc_route_hub_port(struct rc_shard *s, struct rc_hub_port *hub);
+void rc_route_serve_ports(
+	struct rc_shard *s, struct rc_home_port *home, struct rc_serve_port *serve);
 /* Handles what other shards sent, within a budget. True when something was handled. */
 bool rc_route_receive(struct rc_shard *s);
 /* Makes visible what was written, and rings those who sleep. */

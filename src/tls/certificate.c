@@ -18,7 +18,6 @@
 #include "base/clock.h"
 
 /* A chain of ten certificates of 8 KiB would be a large one. */
-#define FILE_BYTES_MAX ((size_t)1 << 20)
 
 void rc_tls_warn(struct rc_tls_warnings *w, const char *format, ...)
 {
@@ -59,55 +58,6 @@ uint64_t rc_tls_time_s(const ASN1_TIME *t)
 	return s < 0 ? 0 : (uint64_t)s;
 }
 
-/* ---- files -------------------------------------------------------------------------------------- */
-
-static int read_all(struct rc_tls_file *f, int fd, const char *path, struct rc_error *err)
-{
-	ssize_t got = 1;
-
-	f->bytes = malloc(FILE_BYTES_MAX + 1);
-	if (!f->bytes)
-		return rc_error_set(err, "%s: no memory to read it", path);
-	while (f->len < FILE_BYTES_MAX && got > 0) {
-		got = read(fd, f->bytes + f->len, FILE_BYTES_MAX - f->len);
-		if (got < 0)
-			return rc_error_set(err, "%s: can't be read: %s", path, strerror(errno));
-		f->len += (size_t)got;
-	}
-	if (f->len == FILE_BYTES_MAX)
-		return rc_error_set(err, "%s: larger than 1 MiB; is it the right file?", path);
-	f->bytes[f->len] = '\0';
-	return 0;
-}
-
-int rc_tls_file_read(struct rc_tls_file *f, const char *path, struct rc_error *err)
-{
-	/* O_NONBLOCK: a FIFO by mistake must not hold up the start. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), rc = -1;
-	struct stat st;
-
-	memset(f, 0, sizeof(*f));
-	if (fd < 0)
-		return rc_error_set(err, "%s: can't be opened: %s", path, strerror(errno));
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		(void)rc_error_set(err, "%s: is not a file", path);
-	else
-		rc = read_all(f, fd, path, err);
-	f->open_to_all = rc == 0 && (st.st_mode & S_IROTH) != 0;
-	(void)close(fd);
-	if (rc != 0)
-		rc_tls_file_free(f);
-	return rc;
-}
-
-void rc_tls_file_free(struct rc_tls_file *f)
-{
-	if (f->bytes)
-		OPENSSL_cleanse(f->bytes, f->len);
-	free(f->bytes);
-	memset(f, 0, sizeof(*f));
-}
-
 /* ---- certificate and chain ------------------------------------------------------------------------ */
 
 /* OpenSSL would ask at the terminal. */
@@ -118,13 +68,13 @@ static int no_passphrase(char *buf, int size, int writing, void *asked)
 	return -1;
 }
 
-static bool is_pem(const struct rc_tls_file *f)
+static bool is_pem(const struct rc_file *f)
 {
-	return strstr((const char *)f->bytes, "-----BEGIN ") != NULL;
+	return strstr(f->bytes, "-----BEGIN ") != NULL;
 }
 
 static int parse_certificates(
-	struct rc_tls_certificate *c, const struct rc_tls_file *f, struct rc_error *err)
+	struct rc_tls_certificate *c, const struct rc_file *f, struct rc_error *err)
 {
 	BIO *in = BIO_new_mem_buf(f->bytes, (int)f->len);
 	bool asked = false;
@@ -258,8 +208,7 @@ static int read_names(struct rc_tls_certificate *c, struct rc_error *err)
 
 /* ---- the key -------------------------------------------------------------------------------------- */
 
-static int parse_key(
-	struct rc_tls_certificate *c, const struct rc_tls_file *f, struct rc_error *err)
+static int parse_key(struct rc_tls_certificate *c, const struct rc_file *f, struct rc_error *err)
 {
 	BIO *in = BIO_new_mem_buf(f->bytes, (int)f->len);
 	bool asked = false;
@@ -280,7 +229,7 @@ static int parse_key(
 			c->key_file);
 	}
 	/* What OpenSSL says about a file without a key differs from version to version. */
-	if (!strstr((const char *)f->bytes, "PRIVATE KEY-----")) {
+	if (!strstr(f->bytes, "PRIVATE KEY-----")) {
 		ERR_clear_error();
 		return rc_error_set(err, "%s: %s", c->key_file,
 			is_pem(f) ? "there is no private key in it"
@@ -303,20 +252,20 @@ static int check_key(struct rc_tls_certificate *c, struct rc_error *err)
 
 static int load(struct rc_tls_certificate *c, const char *ocsp_file, struct rc_error *err)
 {
-	struct rc_tls_file f;
+	struct rc_file f;
 	int rc;
 
-	if (rc_tls_file_read(&f, c->file, err) != 0)
+	if (rc_file_read(&f, c->file, err) != 0)
 		return -1;
 	rc = parse_certificates(c, &f, err);
-	rc_tls_file_free(&f);
+	rc_file_free(&f);
 	if (rc != 0 || check_dates(c, err) != 0 || read_names(c, err) != 0)
 		return -1;
 	check_chain(c);
-	if (rc_tls_file_read(&f, c->key_file, err) != 0)
+	if (rc_file_read(&f, c->key_file, err) != 0)
 		return -1;
 	rc = parse_key(c, &f, err);
-	rc_tls_file_free(&f);
+	rc_file_free(&f);
 	if (rc != 0 || check_key(c, err) != 0)
 		return -1;
 	return *ocsp_file ? rc_tls_staple_load(c, ocsp_file, err) : 0;

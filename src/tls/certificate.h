@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "base/error.h"
+#include "base/file.h"
 
 /* What the operator should hear though it is no reason to refuse. More than fit are not kept. */
 struct rc_tls_warnings {
@@ -19,16 +20,6 @@ struct rc_tls_warnings {
 };
 void rc_tls_warn(struct rc_tls_warnings *w, const char *format, ...) RC_PRINTF(2, 3);
 void rc_tls_warnings_free(struct rc_tls_warnings *w);
-
-/* A whole file, zero-terminated behind its bytes. */
-struct rc_tls_file {
-	unsigned char *bytes;
-	size_t len;
-	bool open_to_all; /* everybody may read it */
-};
-int rc_tls_file_read(struct rc_tls_file *f, const char *path, struct rc_error *err) RC_MUST_USE;
-/* Wipes it too. */
-void rc_tls_file_free(struct rc_tls_file *f);
 
 struct rc_tls_staple {
 	unsigned char *der; /* NULL = none */

@@ -209,15 +209,15 @@ static int add_authorities(
 
 static int load_client_ca(struct rc_tls_context *c, const char *file, struct rc_error *err)
 {
-	struct rc_tls_file f;
+	struct rc_file f;
 	int rc;
 
-	if (rc_tls_file_read(&f, file, err) != 0)
+	if (rc_file_read(&f, file, err) != 0)
 		return -1;
 	BIO *in = BIO_new_mem_buf(f.bytes, (int)f.len);
 	c->client_ca = X509_STORE_new();
 	c->client_ca_names = sk_X509_NAME_new_null();
-	(void)SHA256(f.bytes, f.len, c->client_ca_digest);
+	(void)SHA256((const unsigned char *)f.bytes, f.len, c->client_ca_digest);
 	ERR_clear_error();
 	/* PARTIAL_CHAIN: whoever is in the file is trusted, be it a root or not. */
 	if (!in || !c->client_ca || !c->client_ca_names ||
@@ -226,7 +226,7 @@ static int load_client_ca(struct rc_tls_context *c, const char *file, struct rc_
 	else
 		rc = add_authorities(c, file, in, err);
 	BIO_free(in);
-	rc_tls_file_free(&f);
+	rc_file_free(&f);
 	return rc;
 }
 

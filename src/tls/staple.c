@@ -57,15 +57,15 @@ static int check(
 		err, "%s: this answer is not about the certificate in %s", file, c->file);
 }
 
-static int parse(struct rc_tls_certificate *c, const struct rc_tls_file *f, const char *file,
+static int parse(struct rc_tls_certificate *c, const struct rc_file *f, const char *file,
 	struct rc_error *err)
 {
-	const unsigned char *at = f->bytes;
+	const unsigned char *begin = (const unsigned char *)f->bytes, *at = begin;
 	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)f->len);
 	OCSP_BASICRESP *basic = NULL;
 	int rc = -1;
 
-	if (!response || at != f->bytes + f->len)
+	if (!response || at != begin + f->len)
 		(void)rc_error_set(err, "%s: is not an OCSP response in DER", file);
 	else if (OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
 		(void)rc_error_set(err, "%s: the responder refused to answer: %s", file,
@@ -82,15 +82,15 @@ static int parse(struct rc_tls_certificate *c, const struct rc_tls_file *f, cons
 
 int rc_tls_staple_load(struct rc_tls_certificate *c, const char *file, struct rc_error *err)
 {
-	struct rc_tls_file f;
+	struct rc_file f;
 
-	if (rc_tls_file_read(&f, file, err) != 0)
+	if (rc_file_read(&f, file, err) != 0)
 		return -1;
 	if (parse(c, &f, file, err) != 0) {
-		rc_tls_file_free(&f);
+		rc_file_free(&f);
 		return -1;
 	}
-	c->staple.der = f.bytes;
+	c->staple.der = (unsigned char *)f.bytes;
 	c->staple.len = f.len;
 	return 0;
 }

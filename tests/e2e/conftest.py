@@ -13,6 +13,7 @@ import pytest
 import deadline
 import rcgateway
 import rcload
+import rcsiege
 import rctls
 from rchistory import Reader
 from rcingest import Publisher
@@ -28,6 +29,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "deadline(seconds): how long the test may take; 60 when not said")
     config.addinivalue_line("markers", "tsan: also run under ThreadSanitizer")
     config.addinivalue_line("markers", "one_shard: the number of shards makes no difference")
+    config.addinivalue_line("markers", "attack: of the list of attacks, `make test-attacks`")
     config.addinivalue_line("markers", "one_path: who makes the TLS records makes no difference")
 
 
@@ -55,6 +57,9 @@ def pytest_collection_modifyitems(config, items):
     if without and no_kernel_tls():
         modules = {i.module: i for i in reversed(without)}
         left_out += [i for i in without if modules[i.module] is not i]
+    # Who knows nothing of shards belongs to the run with one.
+    if config.getoption("--shards") == "2":
+        left_out += [i for i in items if not hasattr(i, "callspec") or "shards" not in i.callspec.params]
     gone = set(map(id, left_out))
     items[:] = [i for i in items if id(i) not in gone]
     config.hook.pytest_deselected(items=left_out)
@@ -191,6 +196,46 @@ def _gateway_of_module(request, shards, tls):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@functools.lru_cache(maxsize=None)
+def keys_of_session():
+    folder = tempfile.mkdtemp(prefix="rc-keys-")
+    atexit.register(shutil.rmtree, folder, True)
+    return rcsiege.Keys(folder)
+
+
+@pytest.fixture(scope="session")
+def keys():
+    """Keys of every kind, and the settings by which a gateway takes what they sign."""
+    return keys_of_session()
+
+
+@pytest.fixture(scope="module")
+def _siege_of_module(request, shards, keys):
+    need_binary()
+    settings, with_tls = request.module.place(keys)
+    s = rcsiege.Siege(settings, pki_of_session() if with_tls else None, shards=shards)
+    try:
+        yield s
+        s.back()
+    except BaseException:
+        s.end(judge=False)
+        raise
+    s.end()
+
+
+@pytest.fixture
+def siege(_siege_of_module, request):
+    """The gateway of the module that place(keys) describes, as (settings, whether with TLS), with a good client who is looked after: see rcsiege.py."""
+    s = _siege_of_module
+    s.begin()
+    yield s
+    if not failed(request):
+        with deadline.limit(60, "the gateway's recovery"):
+            s.done(whole=not getattr(request.module, "BACK_AT_THE_END", False))
+    else:
+        print(f"---- log of the gateway\n{s.g.log[-3000:]}")
+
+
 @pytest.fixture
 def connect():
     """connect(gateway, "/ws?channel=a") is a client that has been greeted; all are closed after the test."""
@@ -265,3 +310,9 @@ def node_ws():
 def node_eventsource():
     """The same with the npm package eventsource."""
     return npm_modules("eventsource", 3)
+
+
+@pytest.fixture(scope="session")
+def node_jose():
+    """The same with the npm package jose."""
+    return npm_modules("jose", 5)

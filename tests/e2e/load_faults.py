@@ -321,3 +321,100 @@ class RefusedHello(Honest):
     def hello(self, feed):
         feed.send(ingest_frame(Wire.FRAME_ERROR, struct.pack("<H", Wire.ERROR_UNAUTHORIZED) + short("the token is missing")))
         feed.transport.close()
+
+
+# ---- commands: `nth` is a command of that client
+
+class AtAnswer(Honest):
+    """Something happens instead of the answer to the nth command of one client."""
+
+    def __init__(self, client=0, nth=20):
+        self.client, self.nth = client, str(nth)
+        self.done = False
+
+    def answer(self, client, message, data):
+        if client.number == self.client and message == self.nth and not self.done:
+            self.done = True
+            self.instead(client, message, data)
+        else:
+            client.answer(message, data)
+
+
+class AnswerLost(AtAnswer):
+    def instead(self, client, message, data):
+        pass
+
+
+class AnswerTwice(AtAnswer):
+    def instead(self, client, message, data):
+        client.answer(message, data)
+        client.answer(message, data)
+
+
+class AnswerOfAnother(AtAnswer):
+    """What another client's command was answered with comes under this one's number."""
+
+    def answer(self, client, message, data):
+        if client.number != self.client:
+            self.other = data
+        super().answer(client, message, data)
+
+    def instead(self, client, message, data):
+        client.answer(message, self.other)
+        client.answer(message, data)
+
+
+class AnswerToAnother(AtAnswer):
+    """The right data comes under another command's number, and then as it should."""
+
+    def instead(self, client, message, data):
+        client.answer(str(int(message) + 1), data)
+        client.answer(message, data)
+
+
+class AnswerWithoutNumber(AtAnswer):
+    def instead(self, client, message, data):
+        client.write(server_frame(TEXT, b'{"type":"reply","timestamp":"2026-01-15T10:15:00.000Z","data":%s}' % data))
+        client.answer(message, data)
+
+
+class AnswerFlipped(AtAnswer):
+    def instead(self, client, message, data):
+        flipped = bytearray(data)
+        flipped[-3] = ord("1") if flipped[-3] != ord("1") else ord("2")
+        client.answer(message, bytes(flipped))
+
+
+class CommandRefused(AtAnswer):
+    def instead(self, client, message, data):
+        client.say(type="error", id=message, timestamp="2026-01-15T10:15:00.000Z", code="busy", temporary=True, message="try later")
+
+
+class CommandFlipped(Honest):
+    """A backend gets one with a byte changed."""
+
+    def __init__(self, nth=20):
+        self.nth = nth
+
+    def command(self, feed, client, number, message, action):
+        feed.command(number, message, action[:-2] + ("1" if action[-2] != "1" else "2") + action[-1] if number == self.nth else action)
+
+
+class CommandMisnamed(Honest):
+    """A backend gets one under another id of the client's."""
+
+    def __init__(self, nth=20):
+        self.nth = nth
+
+    def command(self, feed, client, number, message, action):
+        feed.command(number, "x" + message if number == self.nth else message, action)
+
+
+class BackendNotAllowed(Honest):
+    def register(self, feed, credit):
+        feed.send(ingest_frame(Wire.FRAME_ERROR, struct.pack("<H", Wire.ERROR_NOT_ALLOWED) + short("no scope backend")))
+
+
+class BackendGetsNothing(Honest):
+    def register(self, feed, credit):
+        feed.registered(0)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small server that speaks what the gateway speaks, for the tests of the load generator: upgrade, subscriptions, SSE, echo, ingest.
+"""A small server that speaks what the gateway speaks, for the tests of the load generator: upgrade, subscriptions, SSE, echo, ingest,
+commands and their backends.
 
 It runs in a thread of the test, on ports of the kernel's choice, and counts exactly what it took and what it sent. What it does at each
 point is a method of its Honest; load_faults.py has the others. A few thousand events a second are its measure.
@@ -63,6 +64,17 @@ class Honest:
 
     def hello(self, feed):
         feed.welcome()
+
+    def register(self, feed, credit):
+        feed.registered(credit)
+
+    def command(self, feed, client, number, message, action):
+        """A client's command goes to a backend."""
+        feed.command(number, message, action)
+
+    def answer(self, client, message, data):
+        """A backend's answer goes to the client."""
+        client.answer(message, data)
 
     def acknowledge(self, feed, sequence):
         feed.send(ingest_frame(Wire.FRAME_ACK, struct.pack("<Q", sequence)))
@@ -170,6 +182,9 @@ class Client(asyncio.Protocol):
                 since = m.get("since", {})
                 since = dict.fromkeys(channels, since) if isinstance(since, str) else since
                 self.server.behaviour.subscribe(self, channels, {c: int(p.partition("@")[2]) for c, p in since.items()})
+            elif m["type"] == "command":
+                self.taken += 1
+                self.server.command(self, m["id"], m["action"])
 
     def subscribe(self, channels, since, leave_out=()):
         """The acknowledgement, and what was missed; leave_out: offsets that are not recovered in spite of it."""
@@ -196,6 +211,10 @@ class Client(asyncio.Protocol):
 
     def say(self, **fields):
         self.write(server_frame(TEXT, json.dumps(fields, separators=(",", ":"))))
+
+    def answer(self, message, data):
+        self.server.answers += 1
+        self.write(server_frame(TEXT, b'{"type":"reply","id":"%s","timestamp":"%s","data":%s}' % (message.encode(), NOW.encode(), data)))
 
     def stream(self, raw):
         self.write(b"%x\r\n%s\r\n" % (len(raw), raw) if self.chunked else raw)
@@ -236,6 +255,14 @@ class Feed(asyncio.Protocol):
         self.send(ingest_frame(Wire.FRAME_HELLO, magic + struct.pack("<B", version) + short("faulty")
                                + struct.pack("<QIII", 0, 1 << 21, 1 << 20, credit)))
 
+    def registered(self, credit):
+        self.server.backends.append(self)
+        self.send(ingest_frame(Wire.FRAME_REGISTER, struct.pack("<IIH", credit, 10000, 1)))
+
+    def command(self, number, message, action):
+        body = struct.pack("<QI", number, 10000) + short("session") + short("") + short("command") + short(f'"{message}"')
+        self.send(ingest_frame(Wire.FRAME_COMMAND, body + b'"%s"' % action.encode(), Wire.FLAG_JSON))
+
     def data_received(self, data):
         self.buffer += data
         at = 0
@@ -252,6 +279,13 @@ class Feed(asyncio.Protocol):
             self.server.behaviour.hello(self)
         elif kind == Wire.FRAME_PING:
             self.send(ingest_frame(Wire.FRAME_PONG, body))
+        elif kind == Wire.FRAME_REGISTER:
+            assert body[4:] == struct.pack("<H", 1) + short("command") + bytes(3), body
+            self.server.behaviour.register(self, int.from_bytes(body[:4], "little"))
+        elif kind == Wire.FRAME_REPLY:
+            assert body[8] == 0, body
+            client, message = self.server.outstanding.pop(int.from_bytes(body[:8], "little"))
+            self.server.behaviour.answer(client, message, body[9:])
         elif kind == Wire.FRAME_PUBLISH:
             self.event(body, len(body))
             self.decided()
@@ -301,7 +335,8 @@ class Server:
         # What the tests compare: events by channel, deliveries by channel, messages that came back.
         self.published = collections.Counter()
         self.sent = collections.Counter()
-        self.clients = self.feeds = self.echoed = 0
+        self.clients = self.feeds = self.echoed = self.commands = self.answers = 0
+        self.backends, self.outstanding = [], {}
         self.latest = None
         self.complaints = []
 
@@ -319,6 +354,12 @@ class Server:
             client.taken += 1
             self.behaviour.deliver(client, event)
         return None
+
+    def command(self, client, message, action):
+        """To one backend after the other."""
+        self.commands += 1
+        self.outstanding[self.commands] = (client, message)
+        self.behaviour.command(self.backends[self.commands % len(self.backends)], client, self.commands, message, action)
 
     def __enter__(self):
         self.loop = asyncio.new_event_loop()

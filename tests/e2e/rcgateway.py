@@ -73,6 +73,8 @@ class Gateway:
         self.pki = pki
         if pki:
             settings = {**pki.settings(), **(settings or {})}
+        # On a loaded machine round trips are long, and what is told of them on $sys:quality would be counted among the events of a test.
+        settings = {"rtt_poor": "60s", **(settings or {})}
         self.lines = []
         self.changed = threading.Condition()
         self.ended = False
@@ -131,7 +133,7 @@ class Gateway:
                     raise AssertionError(f"the gateway did not say {pattern!r}:\n" + "\n".join(self.lines)) from None
 
     def wait_ready(self):
-        self.wait_line(r"\bready$", 60)
+        self.wait_line(r"\bready(\"})?$", 60)
         self.http = self.plain_http = self._address("http")
         self.ingest = self.plain_ingest = self._address("ingest")
         if self.pki:
@@ -140,8 +142,8 @@ class Gateway:
         return self
 
     def _address(self, what):
-        host, port = self.wait_line(rf"\blistening {what} ([\d.]+):(\d+)$").groups()
-        return host, int(port)
+        host, port = self.wait_line(rf"\blistening {what} ([\d.]+|\[[\da-f:]+\]):(\d+)(?:\"}})?$").groups()
+        return host.strip("[]"), int(port)
 
     def url(self, path, scheme="ws"):
         """Of the clients' port, for clients of other makes."""

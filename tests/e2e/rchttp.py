@@ -16,8 +16,8 @@ def request(method, path, *lines, body=b"", host="localhost", version="HTTP/1.1"
 class Http(Stream):
     """ask() sends a request and reads its answer; the connection stays for the next."""
 
-    def __init__(self, address):
-        super().__init__(open_socket(address))
+    def __init__(self, address, **options):
+        super().__init__(open_socket(address, **options))
 
     def send(self, method, path, *lines, **options):
         self.send_bytes(request(method, path, *lines, **options))

@@ -72,6 +72,50 @@ def broadcast(sequence, payload="null", event="e", timestamp=0, flags=None):
                  + _payload(payload), flags)
 
 
+def target(user=None, session=None, users=None):
+    if users is not None:
+        return struct.pack("<BH", Wire.TARGET_USERS, len(users)) + b"".join(short(u) for u in users)
+    return struct.pack("<B", Wire.TARGET_USER if session is None else Wire.TARGET_SESSION) + short(user if session is None else session)
+
+
+def send(sequence, payload="null", event="e", timestamp=0, flags=None, **to):
+    """To user="…", session="…" or users=[…]."""
+    flags = Wire.FLAG_JSON if flags is None else flags
+    body = struct.pack("<Q", sequence) + target(**to) + short(event) + struct.pack("<Q", timestamp) + _payload(payload)
+    return frame(Wire.FRAME_SEND, body, flags)
+
+
+def close(sequence, code=0, reason="", flags=0, **to):
+    return frame(Wire.FRAME_CLOSE, struct.pack("<Q", sequence) + target(**to) + struct.pack("<H", code) + short(reason), flags)
+
+
+def long_text(text):
+    text = text.encode() if isinstance(text, str) else text
+    return struct.pack("<H", len(text)) + text
+
+
+def subscribe(channel, since="", flags=0):
+    return frame(Wire.FRAME_SUBSCRIBE, short(channel) + long_text(since), flags)
+
+
+def unsubscribe(channel=""):
+    return subscribe(channel, flags=Wire.FLAG_OFF)
+
+
+def command(number, kind, payload="null", flags=None):
+    """A client's."""
+    payload = payload.encode() if isinstance(payload, str) else payload
+    return frame(Wire.FRAME_COMMAND, struct.pack("<Q", number) + short(kind) + payload, Wire.FLAG_JSON if flags is None else flags)
+
+
+def auth(token):
+    return frame(Wire.FRAME_AUTH, long_text(token))
+
+
+def refresh(token):
+    return frame(Wire.FRAME_REFRESH, long_text(token))
+
+
 def ping(token=1):
     return frame(Wire.FRAME_PING, struct.pack("<Q", token))
 
@@ -131,6 +175,15 @@ class Frame:
     def _read_FLOW(self):
         self.credit = self._take("I")
 
+    def _read_REGISTER(self):
+        self.credit, self.timeout, self.count = self._take("IIH")
+
+    def _read_COMMAND(self):
+        self.id, self.deadline = self._take("QI")
+        self.session, self.user, self.type, self.message = [self._text() for _ in range(4)]
+        self.payload, self.rest = self.rest, b""
+        self.again = bool(self.flags & Wire.FLAG_AGAIN)
+
     def _read_PING(self):
         self.token = self._take("Q")
 
@@ -138,6 +191,45 @@ class Frame:
 
     def _read_BYE(self):
         self.code, self.after = self._take("HI")
+
+    def _long_text(self):
+        n = self._take("H")
+        out, self.rest = self.rest[:n], self.rest[n:]
+        assert len(out) == n
+        return out.decode()
+
+    def _read_SUBSCRIBE(self):
+        assert not self.flags & ~Wire.FLAG_OFF
+        self.off = bool(self.flags & Wire.FLAG_OFF)
+        self.channel, self.verdict = self._text(), self._take("B")
+        self.position = self._long_text()
+
+    def _read_EVENT(self):
+        assert not self.flags & ~Wire.FLAGS_DELIVERED
+        self.offset, self.timestamp = self._take("QQ")
+        self.trace = self.position = None
+        if self.flags & Wire.FLAG_TRACE:
+            self.trace, self.rest = self.rest[:Wire.TRACE_LEN], self.rest[Wire.TRACE_LEN:]
+        self.channel, self.event = self._text(), self._text()
+        if self.flags & Wire.FLAG_POSITION:
+            self.position = self._long_text()
+        self.payload, self.rest = self.rest, b""
+        self.json = bool(self.flags & Wire.FLAG_JSON)
+        self.own = bool(self.flags & Wire.FLAG_OWN)
+
+    def _read_GAP(self):
+        self.reason, self.missed = self._take("BQ")
+        self.channel, self.position = self._text(), self._text()
+
+    def _read_POSITION(self):
+        self.channel, self.position = self._text(), self._long_text()
+
+    def _read_REPLY(self):
+        self.id, self.code = self._take("Q"), self._text()
+        self.payload, self.rest = self.rest, b""
+
+    def _read_REFRESH(self):
+        self.expires = self._take("Q")
 
     def __repr__(self):
         fields = {k: v for k, v in vars(self).items() if k not in ("kind", "flags", "body", "rest", "name")}
@@ -169,7 +261,8 @@ class Publisher(Stream):
 
     def recv_frame(self, timeout=SOON):
         length, kind, flags, reserved = struct.unpack("<IBBH", self.read_exact(8, timeout))
-        assert 4 <= length <= 4092 and reserved == 0, (length, kind, flags, reserved)
+        most = {Wire.FRAME_COMMAND: 1 << 21, Wire.FRAME_EVENT: 1 << 32}.get(kind, 4092)
+        assert 4 <= length <= most and reserved == 0, (length, kind, flags, reserved)
         return Frame(kind, flags, self.read_exact(length - 4, timeout) if length > 4 else b"")
 
     def take(self, timeout=SOON):
@@ -234,6 +327,25 @@ class Publisher(Stream):
         self.settle()
         assert self.sequence not in self.nacks, self.nacks[self.sequence]
         return self.positions[self.sequence]
+
+    def send_to(self, payload="null", event="e", flags=0, **to):
+        """One JSON message to user="…", session="…" or users=[…]; returns the number of connections."""
+        self.sequence += 1
+        flags |= Wire.FLAG_JSON | Wire.FLAG_WANT_ACK | Wire.FLAG_POSITION
+        return self._connections(send(self.sequence, payload, event, flags=flags, **to))
+
+    def disconnect(self, code=0, reason="", **to):
+        """Ends them; returns how many."""
+        self.sequence += 1
+        return self._connections(close(self.sequence, code, reason, Wire.FLAG_WANT_ACK | Wire.FLAG_POSITION, **to))
+
+    def _connections(self, raw):
+        self.send_bytes(raw)
+        self.settle()
+        assert self.sequence not in self.nacks, self.nacks[self.sequence]
+        epoch, count = self.positions[self.sequence]
+        assert epoch == "a" * 10
+        return count
 
     def stream(self, events, per_batch=0, window=None, timeout=SOON):
         """Many events, (channel, payload) each, pipelined within the credit; returns when all are decided."""

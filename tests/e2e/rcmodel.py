@@ -28,7 +28,7 @@ class World:
     def __init__(self, channels, sizes):
         """sizes: {namespace: events} of those in which nothing else limits what is kept."""
         self.channels, self.sizes = channels, sizes
-        self.published = {c: [] for c in channels}  # (life, epoch, offset, size of pad)
+        self.published = {c: [] for c in channels}  # (life, epoch, offset, size of pad, event's name, its k)
         self.life = -1
         self.starts = []
 
@@ -39,11 +39,11 @@ class World:
     def count(self, channel):
         return len(self.published[channel])
 
-    def add(self, channel, epoch, offset, pad):
+    def add(self, channel, epoch, offset, pad, event="e", k=None):
         assert offset == self.count(channel) - self.starts[self.life][channel] + 1, f"{channel}: offset {offset} was given"
         if offset > 1:
             assert epoch == self.published[channel][-1][1], f"{channel}: another epoch without a cause"
-        self.published[channel].append((self.life, epoch, offset, pad))
+        self.published[channel].append((self.life, epoch, offset, pad, event, k))
 
     def index_behind(self, life, channel, position):
         """The index that follows a position of the gateway of that life."""
@@ -59,7 +59,8 @@ class World:
         channel, index = event["channel"], event["data"]["n"]
         assert index < self.count(channel), f"nobody published {event}"
         known = self.published[channel][index]
-        assert (known[0], known[2], known[3]) == (life, event["offset"], len(event["data"]["pad"])), f"{event}, but {known} was acknowledged"
+        got = (life, known[1], event["offset"], len(event["data"]["pad"]), event["event"], event["data"].get("k"))
+        assert known == got, f"{event}, but {known} was acknowledged"
         return index
 
 
@@ -132,6 +133,10 @@ class Client:
     def complete(self):
         """Everything that was published has come, or was excused."""
         return self.connected and all(low == self.world.count(c) for (_, c), (low, _) in self.next.items())
+
+    def lacks(self):
+        """For whoever looks at a failure."""
+        return {k: (*v, self.world.count(k[1])) for k, v in self.next.items() if v[0] < self.world.count(k[1])}
 
     def excused(self):
         """What has not come is covered by what it was told."""
@@ -310,7 +315,7 @@ class WebSocketClient(Client):
         if name not in self.names:
             return
         assert m["reason"] in ("slow", "trimmed"), m
-        if "*" in name:
+        if "*" in name or "position" not in m:
             self.excuse(name)
             if STREAM_POSITION.match(m.get("position", "")):
                 self.since[name] = m["position"]

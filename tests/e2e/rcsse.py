@@ -129,7 +129,8 @@ class SseClient(Stream):
         s.address, s.path = address, path
         s.parser, s.blocks, s.unread = Parser(strict), [], []
         try:
-            lines = [f"GET {path} HTTP/{version}", f"Host: {address[0]}:{address[1]}"]
+            host = f"[{address[0]}]" if ":" in address[0] else address[0]
+            lines = [f"GET {path} HTTP/{version}", f"Host: {host}:{address[1]}"]
             if accept:
                 lines.append(f"Accept: {accept}")
             if last:

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import datetime
 import os
+import select
 import socket
 import ssl
 import subprocess
@@ -284,3 +285,13 @@ class TlsSocket:
         """What the connection may be resumed with: tickets of 1.3 come with the first data."""
         return self.tls.session
 
+
+def handshakes(sockets, timeout=SOON):
+    """All of them, whoever is answered next: a server with few places takes them in an order of its own, and waits for those that it has begun."""
+    deadline, waiting = Deadline(timeout), [s for s in sockets if not s.handshake_step()]
+    while waiting:
+        ready = select.select([s.raw for s in waiting], [], [], deadline.left())[0]
+        for s in [s for s in waiting if s.raw in ready]:
+            s._feed()
+            if s.handshake_step():
+                waiting.remove(s)

@@ -57,12 +57,17 @@ def upgrade(path="/ws", host="localhost", key=None, headers=(), leave_out=()):
     return (f"GET {path} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in [*lines.items(), *extra]) + "\r\n").encode()
 
 
-def open_socket(address, rcvbuf=None, timeout=SOON):
-    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def open_socket(address, rcvbuf=None, timeout=SOON, source=None):
+    """source: the address of this host that it comes from."""
+    s = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     if rcvbuf:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    # An address may say itself from where it is to be reached (rcedge.py).
+    source = source or getattr(address, "source", None)
+    if source:
+        s.bind((source, 0))
     s.settimeout(Deadline(timeout).left())
-    s.connect(address)
+    s.connect(tuple(address))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # An address that speaks TLS knows how (rctls.py).
     return address.secure(s, timeout) if hasattr(address, "secure") else s
@@ -185,10 +190,12 @@ class WebSocket(Stream):
     """Frames out as they are asked for, messages in. Pings are answered unless answer_pings is turned off."""
 
     answer_pings = True
+    # The reserved bits that were agreed on; the first byte of the last frame.
+    agreed_bits, first = 0, None
 
     @classmethod
-    def open(cls, address, path="/ws", headers=(), rcvbuf=None, expect=101, timeout=SOON):
-        ws = cls(open_socket(address, rcvbuf, timeout))
+    def open(cls, address, path="/ws", headers=(), rcvbuf=None, expect=101, timeout=SOON, source=None):
+        ws = cls(open_socket(address, rcvbuf, timeout, source))
         try:
             key = base64.b64encode(os.urandom(16)).decode()
             ws.send_bytes(upgrade(path, f"{address[0]}:{address[1]}", key, headers), timeout)
@@ -210,7 +217,8 @@ class WebSocket(Stream):
     def recv_frame(self, timeout=SOON):
         """(fin, opcode, payload) of the next frame, control frames too. Strict: minimal length forms, no mask, no reserved bits."""
         first, second = self.read_exact(2, timeout)
-        assert not first & 0x70, f"reserved bits are set: {first:#x}"
+        assert not first & 0x70 & ~self.agreed_bits, f"reserved bits are set: {first:#x}"
+        self.first = first
         assert not second & 0x80, "a server never masks"
         fin, opcode, n = bool(first & 0x80), first & 15, second & 127
         assert opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG), f"opcode {opcode}"

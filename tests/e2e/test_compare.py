@@ -126,7 +126,7 @@ def rows(result, case="fanout-64-128"):
     (("--only", "natz"), "nats-server"),
     (("--cases", "fan-out"), "fanout-64-128"),
     (("--rounds", "0"), "1 to 100"),
-    (("--tls", "--http"), "two runs"),
+    (("--tls", "--http"), "a run each"),
     (("--server-cpu", "0", "--client-cpu", "0"), "--client-cpu"),
     (("--build", "/nonexistent"), "make compare"),
     (("--json", "/nonexistent/folder/x.json", "--build", RELEASE), "folder"),

@@ -20,7 +20,7 @@ from rcgateway import run
 
 # 0 fine, 1 the answer is no, 2 the command line is wrong, 3 no gateway runs.
 OK, NO, USAGE, NOBODY = 0, 1, 2, 3
-SUBCOMMANDS = ["serve", "publish", "subscribe", "stat", "check"]
+SUBCOMMANDS = ["serve", "publish", "subscribe", "stat", "check", "token"]
 
 one_shard = pytest.mark.one_shard
 

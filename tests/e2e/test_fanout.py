@@ -210,7 +210,9 @@ def test_channels_that_come_and_go_give_their_memory_back(gateway):
                 levels.append((g.gauge("arena_used_bytes"), g.rss()))
         # A page of small objects may stay with its size class; nothing grows with the rounds.
         assert levels[-1][0] == levels[-2][0] == levels[-3][0], f"arena in use after each round: {[a for a, _ in levels]}"
-        assert levels[-1][1] - levels[0][1] < resident(1), f"resident after each round: {[r for _, r in levels]}"
+        # What is touched for the first time comes now and then, a leak in each round: 2,000 events that each left 200 bytes would be seen.
+        growth = [after[1] - before[1] for before, after in zip(levels, levels[1:])]
+        assert 3 * min(growth) < resident(1), f"resident after each round: {[r for _, r in levels]}"
 
 
 # ---- patterns

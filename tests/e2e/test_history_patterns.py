@@ -4,6 +4,7 @@ import pytest
 
 from deadline import SLOW, Deadline
 from rchistory import STREAM_POSITION, expect_back, fill, kept, not_before, payload, vector
+from rcws import JsonClient
 from test_history_replay import publishing
 
 PATTERN = "keep:*"
@@ -91,6 +92,20 @@ def test_one_position_is_good_for_any_set_of_channels(gateway, publisher, reader
     back.quiet()
 
 
+@pytest.mark.parametrize("wish", [{"window": 600000}, {"rate": 0.01}], ids=["window", "rate"])
+def test_positions_never_stand_behind_what_is_kept_back(gateway, publisher, wish):
+    g = gateway(kept() | {"heartbeat": "200ms"})
+    with publisher(g) as p, JsonClient.greeted(g.http) as ws, JsonClient.greeted(g.http) as plain:
+        ws.subscribe("keep:*", **wish)
+        ws.subscribe("other:*")
+        plain.subscribe("keep:*")
+        p.stream([("keep:a", "1"), ("keep:a", "2")])
+        _, second = plain.next_event(), plain.next_event()
+        while (m := ws.await_type("positions", "event"))["type"] == "event" or not not_before(m["positions"]["other:*"], second["position"]):
+            pass
+        assert "keep:*" not in m["positions"], "who comes back with it would never see the second event"
+
+
 def test_positions_move_on_with_heartbeats_while_nothing_comes(gateway, publisher, reader):
     g = gateway(kept() | {"heartbeat": "200ms"})
     p, ws = publisher(g), reader(g)
@@ -112,6 +127,29 @@ def test_positions_move_on_with_heartbeats_while_nothing_comes(gateway, publishe
     back = reader(g)
     expect_back(back, before, "keep:idle:*")
     assert by_channel(back.take(2)) == {"keep:idle:x": [1, 2]}
+
+
+def test_no_position_passes_by_what_a_window_or_a_rate_holds_back(gateway, publisher, reader):
+    g = gateway(kept() | {"heartbeat": "500ms"})
+    for ways in ({"window": 3_600_000}, {"rate": 0.001, "key": "n"}):
+        p, ws, plain = publisher(g), reader(g), reader(g)
+        start = ws.subscribe("keep:held:*", **ways)["data"]["positions"]["keep:held:*"]
+        plain.subscribe("keep:held:*")
+        # Of a rate the first comes at once, and the second waits.
+        for _ in range(2):
+            p.publish("keep:held:a", '{"n":1}')
+            last = plain.next_event()["position"]
+        plain.drop()
+        other = reader(g)
+        other.subscribe("keep:held:*")
+        for _ in range(2):
+            assert not_before(next_positions(other, "keep:held:*"), last)
+            # It is pinged meanwhile, and answers here.
+            ws.barrier()
+        told = ws.positions.get("keep:held:*", start)
+        assert not_before(last, told) and told != last, (ways, told, last)
+        ws.drop()
+        other.drop()
 
 
 def test_idle_for_longer_than_anything_is_kept_and_still_recovered(gateway, publisher, reader):

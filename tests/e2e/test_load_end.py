@@ -89,8 +89,9 @@ def test_an_interrupted_run_shows_what_it_measured(load):
     assert r.status == 130 and r.json["verdict"] == "interrupted", str(r)
     assert r.latency["count"] > 100
     assert 0 < r.window["seconds"] < 20
-    assert r.total["deliveries"] == 3 * r.total["published"] == sum(s.sent.values())
-    assert "interrupted" in r.out, r.out
+    # What was on its way then is neither delivered nor lost.
+    assert 300 < r.total["deliveries"] <= sum(s.sent.values()) <= 3 * r.total["published"]
+    assert r.faults["lost"] == 0 and "interrupted" in r.out, r.out
 
 
 @pytest.mark.tsan

@@ -216,6 +216,62 @@ def test_faults_are_found_by_several_threads(load):
     assert_faults(r, lost=1, channels=channel_of(fault.done))
 
 
+# ---- commands
+
+COMMAND = ["command", "--clients", "3", *SHORT]
+
+
+def test_commands_and_answers_are_counted_on_both_sides(load):
+    with Server() as s:
+        r = load("command", "--clients", "4", "--in-flight", "3", "--backends", "2", "--payload", "200", "--reply-size", "5000", "--warm", "0",
+                 "--seconds", "0.7", "--quiet", "--own-limit", *s.urls)
+    assert_ok(r)
+    assert s.feeds == 2 and s.clients == 4
+    assert r.total["published"] == s.commands > 0
+    assert r.total["deliveries"] == r.total["answered"] == s.answers == s.commands
+    assert r.window["bytes"] == 5000 * r.window["deliveries"]
+
+
+@pytest.mark.parametrize("fault, found", [(wrong.AnswerLost, {"lost": 1}), (wrong.AnswerTwice, {"duplicated": 1}),
+                                          (wrong.AnswerOfAnother, {"foreign": 1}), (wrong.AnswerToAnother, {"foreign": 1}),
+                                          (wrong.AnswerWithoutNumber, {"foreign": 1}), (wrong.AnswerFlipped, {"lost": 1, "corrupted": 1})],
+                         ids=["lost", "twice", "another's data", "another's number", "no number", "a flipped byte"])
+def test_an_answer_that_is_not_as_it_should_be(load, fault, found):
+    fault = fault(client=1)
+    with Server(fault) as s:
+        r = load(*COMMAND, *s.urls)
+    assert fault.done
+    # Those of client 1 are counted as its channel's, but in frames of which nothing can be read.
+    assert_faults(r, **found, channels=["load:1"] if "corrupted" not in found else None)
+    assert r.total["deliveries"] == r.total["published"] - found.get("lost", 0)
+
+
+def test_a_command_that_is_refused_is_counted_with_the_servers_words(load):
+    with Server(wrong.CommandRefused(client=1)) as s:
+        r = load(*COMMAND, *s.urls)
+    assert r.status == 1, str(r)
+    assert "1 command was refused" in r.notes and "try later" in r.notes, str(r)
+    # Its client goes on.
+    assert all(r.faults[kind] == 0 for kind in FAULTS), str(r)
+    assert r.total["deliveries"] == r.total["published"] - 1
+
+
+@pytest.mark.parametrize("fault", [wrong.CommandFlipped, wrong.CommandMisnamed], ids=["a flipped byte", "another id"])
+def test_a_command_that_reaches_its_backend_altered_is_seen_there(load, fault):
+    with Server(fault()) as s:
+        r = load(*COMMAND, *s.urls)
+    # It is not answered.
+    assert_faults(r, corrupted=1, lost=1)
+
+
+@pytest.mark.parametrize("fault, words", [(wrong.BackendNotAllowed, "no scope backend"), (wrong.BackendGetsNothing, "no commands")],
+                         ids=["not allowed", "no credit"])
+def test_a_backend_that_is_not_taken(load, fault, words):
+    with Server(fault()) as s:
+        r = load(*COMMAND, *s.urls)
+    assert_refused(r, words)
+
+
 # ---- waits
 
 def stalled(load, seconds, *args):

@@ -14,7 +14,7 @@ from deadline import eventually
 from load_peer import certificate
 from rcload import BINARY, assert_ok, assert_refused, gateway_urls
 
-SETTINGS = {"echo": "yes"}
+SETTINGS = {"echo": "yes", "auth.allow_command": "anyone"}
 # On a busy machine the generator may be the limit of what it measures, which these are not about.
 SHORT = ["--warm", "0.2", "--seconds", "0.7", "--own-limit"]
 
@@ -136,6 +136,17 @@ def test_echo_in_an_open_loop(against):
     assert 0.8 * 200 <= r.window["published"] / r.window["seconds"] <= 1.2 * 200, r.window
 
 
+@pytest.mark.parametrize("how", [["--in-flight", 3], ["--rate", 200]], ids=["closed loop", "open loop"])
+def test_command(against, shared_gateway, how):
+    before = shared_gateway.counter("commands")
+    r = against("command", "--clients", 10, *how, "--backends", 2, "--reply-size", 300)
+    assert_ok(r)
+    assert r.total["deliveries"] == r.total["answered"] == r.total["published"] > 0
+    assert r.latency["count"] == pytest.approx(r.window["deliveries"], rel=0.25)
+    assert shared_gateway.counter("commands") == before + r.total["published"]
+    assert_table(r, "2 backends", "commands", "answers", "a command")
+
+
 def test_publish(against, shared_gateway):
     before = shared_gateway.counter("events_published")
     r = against("publish", "--publishers", 3, "--in-flight", 12)
@@ -177,8 +188,8 @@ def test_handshakes(load, tls_floor, version, resume):
     assert r.window["handshakes"] > 8
     assert r.window["resumed"] == (r.window["handshakes"] if resume else 0)
     assert r.parameters["tls"] == version and r.parameters["groups"][0]["handshakes"]
-    # Those that were begun in the window, and those that ended in it.
-    assert r.latency["count"] == pytest.approx(r.window["handshakes"], abs=2 * 8)
+    # Those that were begun in the window, and those that had ended when its ends were looked at, which may be a little later.
+    assert r.latency["count"] == pytest.approx(r.window["handshakes"], rel=0.25, abs=2 * 8)
     assert r.connect["count"] == r.clients["opened"] == 8 and r.clients["failed"] == 0
     assert r.server["cpu_ns_per_handshake"] > 0
     assert_table(r, "handshakes", "server CPU", "resumed" if resume else "ok")
@@ -218,8 +229,8 @@ def test_mixed(against, shared_gateway, folder):
     assert_ok(r)
     assert [g["name"] for g in r.groups] == ["news", "users", "latecomers"]
     news, users, latecomers = r.groups
-    assert news["deliveries"] == pytest.approx(20 * news["published"], abs=20 * 5)
-    assert latecomers["deliveries"] == pytest.approx(5 * news["published"], abs=5 * 5)
+    assert news["deliveries"] == pytest.approx(20 * news["published"], rel=0.1, abs=20 * 5)
+    assert latecomers["deliveries"] == pytest.approx(5 * news["published"], rel=0.1, abs=5 * 5)
     assert users["deliveries"] > 0
     shared_gateway.until_counter("deliveries", before + r.total["deliveries"])
 
@@ -344,7 +355,7 @@ def test_help_is_complete_and_every_option_in_it_is_taken(load, shards):
     assert all(len(line) <= 100 for line in r.out.splitlines())
     options = re.findall(r"^ +--([a-z-]+)(?: (\S+))?", r.out, re.M)
     assert len(options) > 30
-    for scenario in ("fanout", "channels", "users", "idle", "churn", "storm", "slow", "echo", "handshakes", "publish", "mixed"):
+    for scenario in ("fanout", "channels", "users", "idle", "churn", "storm", "slow", "echo", "command", "handshakes", "publish", "mixed"):
         assert re.search(rf"^ +{scenario}\b", r.out, re.M), scenario
     values = {"any|1.2|1.3": "1.3", "NAME|FILE": "ringcast", "LIST": "0", "even|zipf|own": "even", "FILE": "/nonexistent", "[FILE]": "/nonexistent/x",
               "FILE.html": "/nonexistent/x.html", "TEXT": "x:", "URL": "ws://127.0.0.1:1/ws", "PERCENT": "10", "SECONDS": "1", "BYTES": "64",

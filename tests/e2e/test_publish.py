@@ -438,9 +438,9 @@ def test_open_on_loopback_can_be_closed_and_kept(gateway):
 
 
 def test_another_address_than_loopback_is_not_open(gateway):
-    with Http(("127.0.0.1", gateway({}, listen="0.0.0.0:0").plain_http[1])) as c:
+    with Http(("127.0.0.1", gateway({"insecure": "yes"}, listen="0.0.0.0:0").plain_http[1])) as c:
         assert c.publish(EVENT).status == 403
-    with Http(("127.0.0.1", gateway({"admin.open_on_loopback": "yes"}, listen="0.0.0.0:0").plain_http[1])) as c:
+    with Http(("127.0.0.1", gateway({"admin.open_on_loopback": "yes", "insecure": "yes"}, listen="0.0.0.0:0").plain_http[1])) as c:
         assert c.publish(EVENT).status == 403
 
 
@@ -497,5 +497,5 @@ def test_the_admin_port_takes_the_api_away_from_the_others(gateway):
 
 
 def test_what_is_not_there_yet_is_404(web):
-    for path in ("/api/users/1/send", "/api/sessions/1/send", "/api/", "/api", "/api/publish/", "/api/publishx"):
+    for path in ("/api/users/1", "/api/sessions/1/sent", "/api/", "/api", "/api/publish/", "/api/publishx"):
         assert web.publish(EVENT, path=path).status == 404

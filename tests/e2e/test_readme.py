@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README at the top, as somebody would type it. Its blocks say how:
+"""The README at the top, as somebody would type it, and the tables of that of the wire beside what the code says. Blocks of the
+former say how:
 
     sh run             a gateway, in the background from there on; asked to end with SIGTERM when all else is done
-    sh second          another one, with its counters in another place, so that `ringcast stat` does not see it; likewise
+    sh second, known, hooked, guarded
+                       others, each with its counters in another place, so that `ringcast stat` does not see it; likewise
     sh background      beside it, until then
     sh test            to its end, with status 0 (status=0,1 where the answer may be no)
     sh host            not here: it changes the host, takes too long, or needs tools from elsewhere
-    c NAME, ini NAME, js NAME
+    c NAME, ini NAME, js NAME, python NAME
                        the file of that name
-    nginx              locations of a server, which nginx looks over where it is installed
+    nginx, haproxy     locations of a server, and a proxy, which those look over where they are installed
 
 All runs in a network of its own, where the default ports are free, beside no other gateway, and in a folder with links to everything
 in the tree.
 """
 import contextlib
+import glob
 import json
 import os
 import re
@@ -115,8 +118,8 @@ def counters(folder):
 
 
 def test_every_block_says_what_it_is(shards):
-    kinds = {"sh run", "sh second", "sh background", "sh test", "sh test status=0,1", "sh host", "c hello.c", "ini ringcast.conf",
-             "ini tls.conf", "js", "js news.js", "nginx"}
+    kinds = {"sh run", "sh second", "sh known", "sh hooked", "sh guarded", "sh background", "sh test", "sh test status=0,1", "sh host", "c hello.c", "ini ringcast.conf",
+             "ini tls.conf", "ini hooks.conf", "python hook.py", "js", "js news.js", "nginx", "haproxy"}
     found = [kind for kind, _ in blocks()]
     assert set(found) == kinds, "a block of a new kind, or a kind that is not used any more"
     assert found.count("sh test") >= 5
@@ -132,10 +135,10 @@ def test_links_lead_somewhere(shards):
 
 def test_it_is_true(shards, folder, namespace):
     rccompile.make("all")
-    work, run, aside = (os.path.join(folder, name) for name in ("tree", "run", "aside"))
+    work, run, aside, apart, posting, behind = (os.path.join(folder, name) for name in ("tree", "run", "aside", "apart", "posting", "behind"))
     os.mkdir(work)
-    os.mkdir(run, 0o700)
-    os.mkdir(aside, 0o700)
+    for counted in (run, aside, apart, posting, behind):
+        os.mkdir(counted, 0o700)
     for name in os.listdir(ROOT):
         if not name.startswith("."):
             os.symlink(os.path.join(ROOT, name), os.path.join(work, name))
@@ -152,6 +155,18 @@ def test_it_is_true(shards, folder, namespace):
                 second = Terminal(shell, f"{number}.log", cwd=work, env=clean_environment(aside))
                 terminals.append(second)
                 second.await_text(" ready\n", 60)
+            elif kind == "sh known":
+                known = Terminal(shell, f"{number}.log", cwd=work, env=clean_environment(apart))
+                terminals.append(known)
+                known.await_text(" ready\n", 60)
+            elif kind == "sh hooked":
+                hooked = Terminal(shell, f"{number}.log", cwd=work, env=clean_environment(posting))
+                terminals.append(hooked)
+                hooked.await_text(" ready\n", 60)
+            elif kind == "sh guarded":
+                guarded = Terminal(shell, f"{number}.log", cwd=work, env=clean_environment(behind))
+                terminals.append(guarded)
+                guarded.await_text(" ready\n", 60)
             elif kind == "sh background":
                 readers.append(Terminal(shell, f"{number}.log", **options))
                 terminals.append(readers[-1])
@@ -173,10 +188,11 @@ def test_it_is_true(shards, folder, namespace):
         stream.await_text('"offset":1004,')
         reader.await_text('news hello 2 {"n":2}\n')
         reader.await_text('news added 1004 {"id":1}\n')
-        for promised in ('\nnews hello 4 {"n":4}\n', '"results":[{"position":', '"name":"orders"', "ringcast_publish_to_socket_seconds_count"):
+        for promised in ("orders placed 1 ", '\nnews hello 4 {"n":4}\n', '\nroom:1 join 1 {"users":[{"user":"ann"}],"count":1,"clients":1,"anonymous":0}\n', '"users":[{"user":"ann",',
+                         '{"said": "HI"}\n', "\n401\n", '- note - {"n":1}\n', "status=403 service=orders", '"results":[{"position":', '"name":"orders"', "ringcast_publish_to_socket_seconds_count"):
             assert promised in said, promised
-        # Four of news, 1,001 of numbers, 1,000 from C, three of orders; 50 a second for three seconds from the load generator.
-        assert 2008 + 100 <= counters(run)["events_published"] <= 2009 + 200
+        # Four of news, 1,001 of numbers, 1,000 from C, four of orders; 50 a second for three seconds from the load generator.
+        assert 2009 + 100 <= counters(run)["events_published"] <= 2010 + 200
 
         # The terminal's way of asking: everybody in the foreground gets the signal. The gateway alone has to end well.
         for t in readers:
@@ -184,7 +200,11 @@ def test_it_is_true(shards, folder, namespace):
         told = counters(aside)
         assert told["tls_full"] == 2 and told["events_published"] == 1, told
         assert "listening http " not in second.said and "TLS: " in second.said
-        for terminal, where in ((second, aside), (gateway, run)):
+        # Ann's room, its list, and her two commands or more.
+        assert counters(apart)["tokens_good"] >= 4 and counters(apart)["command_replies"] == 2
+        assert counters(posting)["command_replies"] == 1 and counters(posting)["webhook_answers_bad"] == 0
+        assert counters(behind)["events_published"] == 2 and counters(behind)["http_forbidden"] == 1
+        for terminal, where in ((known, apart), (hooked, posting), (guarded, behind), (second, aside), (gateway, run)):
             gateways = [int(name.split(".")[0]) for name in os.listdir(where) if name.endswith(".counters")]
             assert len(gateways) == 1
             os.kill(gateways[0], signal.SIGTERM)
@@ -197,8 +217,12 @@ def test_it_is_true(shards, folder, namespace):
 
 def test_the_configuration_in_it_holds(shards, folder):
     """The file of the README is taken by the program, and what it sets is what holds then."""
-    path = os.path.join(folder, "ringcast.conf")
+    path, secret = os.path.join(folder, "ringcast.conf"), os.path.join(folder, "auth.secret")
     text, = [text for kind, text in blocks() if kind == "ini ringcast.conf"]
+    assert "/etc/ringcast/auth.secret" in text
+    text = text.replace("/etc/ringcast/auth.secret", secret)
+    with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+        f.write("s" * 48)
     with open(path, "w") as f:
         f.write(text)
     rccompile.make("all")
@@ -256,6 +280,31 @@ def test_the_locations_for_nginx_hold(shards, folder):
     rccompile.run([nginx, "-t", "-q", "-p", folder, "-c", path])
 
 
+def test_the_lines_for_haproxy_hold(shards, folder):
+    haproxy = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+    if not haproxy:
+        pytest.skip("haproxy is not installed")
+    text, = [text for kind, text in blocks() if kind == "haproxy"]
+    path = os.path.join(folder, "haproxy.cfg")
+    with open(path, "w") as f:
+        f.write(f"defaults\n\ttimeout connect 5s\n\ttimeout client 90s\n\ttimeout server 90s\n{text}")
+    rccompile.run([haproxy, "-c", "-q", "-f", path])
+
+
+def test_the_rules_for_proxies_in_it_hold(shards, folder):
+    """What stands in the text as options: taken as it is, and not without the proxies being trusted."""
+    rccompile.make("all")
+    program, env = os.path.join(ROOT, "build/release/ringcast"), clean_environment(folder)
+    check = [program, "serve", "--check-config", "--set", "tls.proxy_protocol=required", "--set", "tls.certificate=host.pem"]
+    with open(README) as f:
+        readme = f.read()
+    assert "`trusted_proxies = loopback`" in readme and "in `[tls]`, `proxy_protocol = required`" in readme
+    refused = subprocess.run(check, capture_output=True, text=True, env=env)
+    assert "believes nobody while trusted_proxies is empty" in refused.stderr
+    taken = subprocess.run([*check, "--set", "server.trusted_proxies=loopback"], capture_output=True, text=True, env=env)
+    assert "trusted_proxies" not in taken.stderr, taken.stderr
+
+
 def test_it_says_what_the_program_does(shards, folder):
     """Numbers of the README that are defaults or limits of the program."""
     rccompile.make("all")
@@ -267,3 +316,49 @@ def test_it_says_what_the_program_does(shards, folder):
         assert re.search(rf"^{option} = {value}\b", printed, re.M) and f"| {value} |" in readme, option
     for option in re.findall(r"^\| `(?:[a-z]+\.)?([a-z_]+)`", readme, re.M):
         assert re.search(rf"^{option} = ", printed, re.M), f"{option} is no option"
+
+
+# ---- the wire's README
+
+WIRE = os.path.join(ROOT, "src/proto/README.md")
+
+
+def text_of(*names):
+    parts = []
+    for name in names:
+        for path in sorted(glob.glob(os.path.join(ROOT, name))):
+            with open(path) as f:
+                parts.append(f.read())
+    assert parts, names
+    return "\n".join(parts)
+
+
+def test_every_error_and_close_code_of_the_code_stands_in_the_tables(shards):
+    sources, wire = text_of("src/serve/*.c", "src/proto/*.c", "src/shard/*.c"), text_of("src/proto/README.md")
+    errors = set(re.findall(r'"((?:bad|not|over|server|rate|limit|key|unknown|shutting)_[a-z_]+|too_(?:many|large)|forbidden|unauthorized|conflict|unsupported)"',
+                            sources))
+    assert len(errors) > 15
+    assert not {code for code in errors if f"`{code}`" not in wire}
+    closes = {int(n) for n in re.findall(r"RC_CLOSE_[A-Z_]+ = (\d+)", text_of("src/*/*.h"))}
+    closes |= {int(n) for n in re.findall(r"\b(10(?:0[2-9]|1[0-5]))\b", text_of("src/serve/websocket.c", "src/serve/wsauth.c", "src/serve/serve.c", "src/proto/websocket.c"))}
+    closes -= {1005, 1006}  # never sent
+    section = wire.partition("\n### Close codes\n")[2].partition("\n### ")[0]
+    table = {int(n) for n in re.findall(r"^\| (\d{4}) \|", section, re.M)}
+    assert closes == table
+
+
+def test_the_limits_of_the_table_are_those_of_the_program(shards, folder):
+    rccompile.make("all")
+    program, env = os.path.join(ROOT, "build/release/ringcast"), clean_environment(folder)
+    printed = rccompile.run([program, "serve", "--print-config"], env=env)
+    limits = dict(re.findall(r"^([a-z_0-9]+) = (\S+)", printed.partition("[limits]")[2].partition("\n[")[0], re.M))
+    wire = text_of("src/proto/README.md")
+    section = wire.partition("\n## Limits\n")[2].partition("\n## ")[0]
+    counters = set(re.findall(r"RC_COUNTER\(\s*([a-z_0-9]+)", text_of("src/ops/counters_list.h")))
+    assert not {option for option in limits if f"`{option}" not in section}
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("| `")]
+    assert len(rows) > 20
+    for option, default, *_, counter in rows:
+        assert set(re.findall(r"`([a-z_]+)`", counter)) <= counters, counter
+        for name, value in zip(re.findall(r"`([a-z_]+)`", option), default.split(",")):
+            assert name not in limits or limits[name] == value.split()[0], (name, value)

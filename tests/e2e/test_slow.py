@@ -45,6 +45,22 @@ def flood_until(g, p, channel, counter, seconds=30):
     return n - 1
 
 
+def test_who_is_behind_is_told_no_position_that_he_has_not_come_to(gateway, publisher):
+    g = gateway(namespace("skip", lag_bytes="64MiB") | {"memory": "256MiB"})
+    p, ws = publisher(g), lagging_client(g, "slow:a")
+    last, deadline = flood(p, "slow:a", 1, 500) - 1, Deadline(30)
+    while g.counter("sends_short") + g.counter("sends_eagain") == 0:
+        deadline.left()
+        last = flood(p, "slow:a", last + 1, 500) - 1
+    ws.say(type="subscribe", id=7, channels=["slow:a"])
+    ack = ws.await_type("subscription-ack")
+    assert ack["id"] == 7 and ack["data"]["channels"] == ["slow:a"] and ack["data"].get("positions", {}) == {}
+    while ws.next_event()["offset"] < last:
+        pass
+    ws.say(type="subscribe", id=8, channels=["slow:a"])
+    assert ws.await_type("subscription-ack")["data"]["positions"]["slow:a"].endswith(f"@{last}")
+
+
 def read_to_close(ws, timeout=30):
     """(messages, close) of everything that is still there."""
     messages = []

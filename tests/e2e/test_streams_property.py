@@ -71,6 +71,10 @@ class Play:
         while select.select([self.p.sock], [], [], 0)[0] or self.p.buffered():
             self.p.take()
 
+    def mark(self):
+        """The name of the next event, and what it has in its data besides."""
+        return "e", {}
+
     def publish(self, channel=None, count=None, pad=None):
         rng, w = self.rng, self.world
         self.tend()
@@ -78,12 +82,14 @@ class Play:
         count = count or rng.choice((1, 1, 2, 5, 20, 60))
         first = w.count(channel)
         pads = [rng.randint(0, 900) if pad is None else pad for _ in range(count)]
-        events = [(channel, json.dumps({"n": first + i, "pad": "p" * n})) for i, n in enumerate(pads)]
+        marks = [self.mark() for _ in pads]
+        events = [(channel, json.dumps({"n": first + i, "pad": "p" * n} | more), event, 0)
+                  for i, (n, (event, more)) in enumerate(zip(pads, marks))]
         if count > 1:
             self.p.stream(events[:-1], per_batch=rng.choice((0, 10, 50)))
-        epoch, offset = self.p.publish(*events[-1])
-        for i, n in enumerate(pads):
-            w.add(channel, epoch, offset - count + 1 + i, n)
+        epoch, offset = self.p.publish(*events[-1][:3])
+        for i, (n, (event, more)) in enumerate(zip(pads, marks)):
+            w.add(channel, epoch, offset - count + 1 + i, n, event, **more)
         return f"{count} events on {channel}, up to {w.count(channel) - 1}"
 
     def lag(self):
@@ -125,7 +131,7 @@ class Play:
                     c.begin(name)
             c.small = self.rng.random() < 0.6
             c.come(self.g.http, self.world.life, self.rng, 4096 if c.small else None)
-            return f"{c.ident} {c.names} {c.since if c.kind == 'ws' else c.last}"
+            return f"{c.ident} {c.names} {c.last if c.kind == 'sse' else c.since}"
 
     def follow(self):
         c = self.pick(lambda c: c.kind == "ws" and c.reads)
@@ -213,8 +219,7 @@ class Play:
             for c in self.clients:
                 self.note("come", self.come(c))
             restarts = dict(zip(rng.sample(range(steps // 4, steps), 2), (True, False)))
-            actions = {self.publish: 34, self.pull: 24, self.cut: 10, self.come: 16, self.follow: 6, self.stand_still: 3, self.lag: 4,
-                       self.go_on: 5, self.ask: 5, self.age: 1}
+            actions = self.actions()
             for step in range(steps):
                 if step in restarts:
                     self.note("restart", self.restart(restarts[step]))
@@ -227,6 +232,14 @@ class Play:
                 if c.connected:
                     c.drop()
             self.p.drop()
+            self.end()
+
+    def actions(self):
+        return {self.publish: 34, self.pull: 24, self.cut: 10, self.come: 16, self.follow: 6, self.stand_still: 3, self.lag: 4,
+                self.go_on: 5, self.ask: 5, self.age: 1}
+
+    def end(self):
+        """Whatever else is open."""
 
     def note(self, what, how):
         if how:
@@ -242,7 +255,7 @@ class Play:
                 if not c.connected:
                     self.note("come", self.come(c))
                 c.settle()
-            for channel in CHANNELS:
+            for channel in self.world.channels:
                 self.publish(channel, 1)
             while all(c.connected for c in self.clients):
                 self.tend()
@@ -256,17 +269,16 @@ class Play:
                 try:
                     deadline.left()
                 except TimeoutError:
-                    missing = {c.ident: {k: (*v, self.world.count(k[1])) for k, v in c.next.items() if v[0] < self.world.count(k[1])}
-                               for c in self.clients}
+                    missing = {c.ident: c.lacks() for c in self.clients if not c.complete()}
                     raise AssertionError(f"something never came: {missing}") from None
                 time.sleep(0.005)
             deadline.left()
 
 
-def play(gateway, steps):
+def play(gateway, steps, kind=Play):
     seed = int(os.environ.get("RINGCAST_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"RINGCAST_SEED={seed} RINGCAST_STEPS={steps}")
-    it = Play(gateway, random.Random(seed))
+    it = kind(gateway, random.Random(seed))
     try:
         it.run(steps)
     except BaseException as e:
@@ -278,6 +290,7 @@ def play(gateway, steps):
     received, told = sum(c.received for c in it.clients), sum(c.told for c in it.clients)
     print(f"{len(it.said)} steps, {received} events received, {told} times told that some are missing")
     assert received > 0
+    return it
 
 
 @pytest.mark.tsan

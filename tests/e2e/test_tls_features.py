@@ -6,6 +6,8 @@ import test_http
 import test_json
 
 OVER_TLS = True
+# What one shard shows, the files themselves show.
+TWO_SHARDS = True
 SETTINGS = {"echo": "yes"}
 
 for _module in (test_conformance, test_json):

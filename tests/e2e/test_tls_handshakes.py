@@ -13,7 +13,7 @@ from deadline import SLOW, SOON, eventually
 from rcgateway import FORGETFUL
 from rcingest import Publisher
 from rcrecords import client_hello, raw_socket
-from rctls import TlsSocket
+from rctls import TlsSocket, handshakes
 from rcws import Closed, JsonClient, Stream, open_socket
 from swarm import Swarm
 
@@ -127,10 +127,7 @@ def test_a_hundred_at_once_in_a_few_places_wait_and_are_all_done(gateway):
     for version in VERSIONS * 50:
         address = g.http.using(version=version)
         sockets.append(TlsSocket(raw_socket(address), address, handshake=False))
-    for s in sockets:
-        s.handshake_step()
-    for s in sockets:
-        s.handshake()
+    handshakes(sockets)
     eventually(lambda: g.counter("tls_full") == 100 and g.counter("tls_handshaking") == 0, "all are done")
     assert g.counter("tls_waited") > 0
     for s in sockets:
@@ -156,8 +153,7 @@ def test_who_waits_for_a_place_gets_it_when_another_goes(gateway, connect):
     assert g.counter("tls_full") == 1 and g.counter("tls_waited") > 0
     for s in stuck:
         s.close()
-    for s in waiting:
-        s.handshake()
+    handshakes(waiting)
     g.until_counter("tls_full", 31)
     assert g.counter("tls_failed_closed") == 64
     for s in waiting:

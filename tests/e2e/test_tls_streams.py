@@ -8,6 +8,8 @@ import test_shutdown
 import test_slow
 
 OVER_TLS = True
+# What one shard shows, the files themselves show.
+TWO_SHARDS = True
 SETTINGS = {"echo": "yes"}
 
 LEFT_OUT = {"test_channels_that_come_and_go_give_their_memory_back", "test_ids_are_forgotten_after_their_time"}

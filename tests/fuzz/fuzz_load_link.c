@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a server may answer on a publisher's link. The first byte chooses the language, whether the link is open already, and whether a
- * refusal ends it; the second how the rest is cut. The same answers are then taken whole and cut, each part in memory of its own.
+ * refusal ends it, and whether it is a backend's; the second how the rest is cut. The same answers are then taken whole and cut, each part in memory of its own.
  * Properties: both fail or neither does; when they don't, they stand at the same step, have counted alike, and have said the same bytes,
  * which are frames where they should be; never more is decided than was sent.
  */
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct story {
 	struct load_talk talk;
-	uint64_t hooked_acks, hooked_refusals;
+	uint64_t hooked_acks, hooked_refusals, asked[2];
 	bool tolerant;
 	int rc;
 	struct rc_error err;
@@ -41,6 +41,13 @@ static int on_refused(void *ctx, uint16_t code, const struct rc_error *err)
 	RC_ASSERT(err->text[0] != '\0');
 	s->hooked_refusals++;
 	return s->tolerant ? 0 : -1;
+}
+
+static void on_asked(void *ctx, bool sound)
+{
+	struct story *s = ctx;
+
+	s->asked[sound]++;
 }
 
 static struct load_template *template_of(const char *text)
@@ -71,6 +78,10 @@ static void make_targets(void)
 		t->hello = template_of(asked ? "" : "CONNECT\\r\\nPING\\r\\n");
 		t->pong = template_of(asked ? "" : "PONG\\r\\n");
 		t->event = template_of("PUB {channel}\\r\\n{payload}\\r\\n");
+		t->serve = template_of("SUB c 1\\r\\n");
+		t->serving = "+OK";
+		t->reply = template_of("PUB {channel} {len}\\r\\n{payload}\\r\\n");
+		t->reply_to = 4;
 	}
 }
 
@@ -95,15 +106,20 @@ static void open_it(struct story *s)
 		.message_max = 1 << 16,
 		.credit = 40,
 	};
+	const struct rc_ingest_registered registered = {.credit = 40, .count = 1};
 	struct load_event event = {.len = LOAD_EVENT_MIN};
 	char out[512];
 
 	switch (s->talk.target->url.scheme) {
 	case LOAD_INGEST:
 		take(s, out, rc_ingest_welcome_encode(out, sizeof(out), &welcome));
+		if (load_talk_serves(&s->talk))
+			take(s, out, rc_ingest_registered_encode(out, sizeof(out), &registered));
 		break;
 	case LOAD_TCP:
 		take(s, "INFO PONG", 9);
+		if (load_talk_serves(&s->talk))
+			take(s, "+OK\r\n", 5);
 		break;
 	case LOAD_WS:
 		take(s, out,
@@ -115,7 +131,7 @@ static void open_it(struct story *s)
 		break;
 	}
 	RC_ASSERT(s->rc == 0 && s->talk.step == LOAD_TALK_OPEN);
-	for (uint32_t i = 1; i <= EVENTS; i++) {
+	for (uint32_t i = 1; i <= EVENTS && !load_talk_serves(&s->talk); i++) {
 		event.time_ns = event.sequence = i;
 		RC_ASSERT(load_talk_put(&s->talk, RC_STR("c"), &event, i < EVENTS, &s->err) == 0);
 	}
@@ -125,13 +141,17 @@ static void open_it(struct story *s)
 static void run(
 	struct story *s, uint8_t choice, const uint8_t *data, size_t size, uint32_t cut_seed)
 {
-	const struct load_talk_hooks hooks = {s, on_acked, on_refused};
+	const struct load_talk_hooks hooks = {.ctx = s,
+		.acked = on_acked,
+		.refused = on_refused,
+		.asked = choice & 16 ? on_asked : NULL,
+		.credit = 40};
 	uint32_t random = cut_seed;
 
 	memset(s, 0, sizeof(*s));
 	s->tolerant = choice & 8;
-	RC_ASSERT(load_talk_open(&s->talk, &targets[choice & 3], RC_STR("/"), 7, LOAD_EVENT_MIN,
-			  &hooks, &s->err) == 0);
+	RC_ASSERT(load_talk_open(&s->talk, &targets[choice & (choice & 16 ? 1 : 3)], RC_STR("/"), 7,
+			  LOAD_EVENT_MIN, &hooks, &s->err) == 0);
 	RC_ASSERT(load_talk_begin(&s->talk, &s->err) == 0);
 	if (choice & 4)
 		open_it(s);
@@ -165,7 +185,7 @@ static void check_output(const struct load_talk *t)
 	while (left > 0) {
 		RC_ASSERT(rc_ingest_frame(at, left, 1 << 20, &frame) == 0);
 		RC_ASSERT(frame.type != RINGCAST_FRAME_BATCH ||
-			  rc_ingest_batch_check(frame.body) == 0);
+			  rc_ingest_batch_check(frame.body, frame.flags) == 0);
 		at += frame.total;
 		left -= frame.total;
 	}
@@ -187,6 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (whole.rc == 0) {
 		RC_ASSERT(whole.talk.step == cut.talk.step);
 		RC_ASSERT(whole.talk.acked == cut.talk.acked);
+		RC_ASSERT(memcmp(whole.asked, cut.asked, sizeof(whole.asked)) == 0);
 		RC_ASSERT(whole.talk.refused == cut.talk.refused);
 		RC_ASSERT(whole.talk.window == cut.talk.window);
 		RC_ASSERT(waiting == load_outbuf_waiting(&cut.talk.out));

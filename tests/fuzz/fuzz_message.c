@@ -44,7 +44,7 @@ static void check_refusal(const struct rc_msg *m, const struct rc_msg_fault *f)
 	write_error(&b, m, f);
 	RC_ASSERT(!b.full && rc_json_validate(rc_textbuf_str(&b), 8) == 0);
 	for (size_t cap = m->id_raw.len; cap < b.len; cap += 7) {
-		struct rc_textbuf small = {part, 0, cap, false};
+		struct rc_textbuf small = {.ptr = part, .cap = cap};
 
 		write_error(&small, m, f);
 		RC_ASSERT(small.full && small.len <= cap);
@@ -92,7 +92,7 @@ static void check_channels(const struct rc_msg *m, struct rc_str text)
 	struct rc_msg_channels it;
 	char buf[RC_CHANNEL_MAX + 1];
 	struct rc_str name, previous = {NULL, 0};
-	struct rc_textbuf b = {malloc(8 * text.len + 512), 0, 8 * text.len + 512, false};
+	struct rc_textbuf b = {.ptr = malloc(8 * text.len + 512), .cap = 8 * text.len + 512};
 	char last[RC_CHANNEL_MAX + 1];
 	bool first = true;
 	int result;
@@ -262,7 +262,7 @@ static void check_event(struct rc_str bytes)
 {
 	static struct rc_event_encoder encoder;
 	size_t name_len = bytes.len > 0 ? (unsigned char)bytes.ptr[0] % 24u : 0;
-	struct rc_event e = {RC_STR("a:b"), {NULL, 0}, {NULL, 0}, 0, 0, false};
+	struct rc_event e = {RC_STR("a:b"), {NULL, 0}, {NULL, 0}, 0, 0, false, 0, {NULL, 0}, NULL};
 
 	if (bytes.len < 9 + name_len)
 		return;

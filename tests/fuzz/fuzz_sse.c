@@ -164,7 +164,7 @@ static void check_event(struct rc_str bytes)
 	struct rc_event_encoder encoder = {0};
 	size_t name_len = bytes.len > 0 ? (unsigned char)bytes.ptr[0] % 16u : 0;
 	struct rc_str position = RC_STR("aaaaaaaaab~1.2");
-	struct rc_event e = {RC_STR("c"), {NULL, 0}, {NULL, 0}, 7, 8, false};
+	struct rc_event e = {RC_STR("c"), {NULL, 0}, {NULL, 0}, 7, 8, false, 0, {NULL, 0}, NULL};
 
 	if (bytes.len < 1 + name_len)
 		return;
@@ -188,7 +188,10 @@ static void check_event(struct rc_str bytes)
 			check_opaque(placed, placed_len, e.data);
 		free(frame);
 		free(placed);
+		/* The next time as what the gateway itself says. */
 		e.json = true;
+		e.kind = (uint8_t)(1 + name_len % (RC_EVENT_KINDS - 1));
+		e.user = e.event;
 		e.data = RC_STR("\",\\\"position\\\":\\\"1\"");
 	}
 }

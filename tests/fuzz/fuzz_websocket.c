@@ -54,8 +54,10 @@ static void check_piece(const struct rc_ws_limits *lim, enum rc_ws_result result
 		*utf8 = RC_UTF8_ACCEPT;
 	}
 	*message += p->len;
-	RC_ASSERT(p->message_total == *message && *message <= lim->message_max);
-	if (p->opcode == RC_WS_TEXT && lim->check_utf8) {
+	RC_ASSERT(p->message_total == *message &&
+		  *message <=
+			  (p->deflated ? RC_WS_DEFLATED_MAX(lim->message_max) : lim->message_max));
+	if (p->opcode == RC_WS_TEXT && lim->check_utf8 && !p->deflated) {
 		*utf8 = rc_utf8_feed(*utf8, p->ptr, p->len);
 		RC_ASSERT(*utf8 != RC_UTF8_REJECT && (!p->last || *utf8 == RC_UTF8_ACCEPT));
 	}
@@ -165,6 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.fragments_max = data[0] & 8 ? 2 : 16,
 		.masked = data[0] & 1,
 		.check_utf8 = data[0] & 2,
+		.deflate = data[0] & 16,
 	};
 	feed(&lim, data + 2, size - 2, 0, &whole);
 	feed(&lim, data + 2, size - 2, data[1] + 1u, &cut);

@@ -6,6 +6,11 @@
 const FIGURES = {
 	deliveries_per_second: { name: "Deliveries a second", unit: "short_rate", better: "higher" },
 	published_per_second: { name: "Published a second", unit: "short_rate", better: "higher" },
+	commands_per_second: { name: "Commands a second", unit: "rate", better: "higher" },
+	cpu_ns_per_command: { name: "Server CPU per command", unit: "ns", better: "lower" },
+	rtt_p50: { name: "Round trip, p50", unit: "ns", better: "lower" },
+	rtt_p99: { name: "Round trip, p99", unit: "ns", better: "lower" },
+	rtt_p999: { name: "Round trip, p99.9", unit: "ns", better: "lower" },
 	requests_per_second: { name: "Requests", unit: "rate", better: "higher" },
 	cpu_ns_per_request: { name: "Server CPU per request", unit: "ns", better: "lower" },
 	cpu_ns_per_event: { name: "Server CPU per event", unit: "ns", better: "lower" },

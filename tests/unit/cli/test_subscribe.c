@@ -8,11 +8,13 @@
 #include <stdio.h>
 
 #include "cli/args.c"
+#include "cli/commandargs.c"
 #include "cli/eventline.c"
 #include "cli/json.c"
 #include "cli/subscribe.c"
 #include "cli/subscribeargs.c"
 #include "cli/wsclient.c"
+#include "cli/wsinflate.c"
 
 static struct rc_subscribe_options o;
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "cli/wsclient.c"
+#include "cli/wsinflate.c"
 
 #include "proto/wsupgrade.h"
 
@@ -22,7 +23,7 @@ static const char key[] = "dGhlIHNhbXBsZSBub25jZQ==";
 
 static int answer(const char *text, struct rc_error *err)
 {
-	return rc_wsclient_answer(rc_str_of(text), key, "ringcast.v1.json", err);
+	return rc_wsclient_answer(rc_str_of(text), key, "ringcast.v1.json", NULL, err);
 }
 
 static void the_accept_is_that_of_the_rfc(void **state)
@@ -42,7 +43,7 @@ static void an_answer_is_taken_only_when_whole(void **state)
 	(void)state;
 	for (size_t len = 0; len < sizeof(whole) - 1; len++)
 		assert_int_equal(
-			rc_wsclient_answer((struct rc_str){whole, len}, key, "p", &err), 0);
+			rc_wsclient_answer((struct rc_str){whole, len}, key, "p", NULL, &err), 0);
 	assert_int_equal(answer(whole, &err), (int)sizeof(whole) - 1);
 	/* Frames may follow at once. */
 	assert_int_equal(
@@ -58,9 +59,30 @@ static void the_gateways_own_answer_is_taken(void **state)
 
 	(void)state;
 	assert_int_equal(
-		rc_wsclient_answer((struct rc_str){text, len}, key, "ringcast.v1.json", &err),
+		rc_wsclient_answer((struct rc_str){text, len}, key, "ringcast.v1.json", NULL, &err),
 		(int)len);
-	assert_int_equal(rc_wsclient_answer((struct rc_str){text, len}, key, "another", &err), -1);
+	assert_int_equal(
+		rc_wsclient_answer((struct rc_str){text, len}, key, "another", NULL, &err), -1);
+}
+
+static void an_extension_is_taken_when_it_was_offered(void **state)
+{
+	static const char with[] = STATUS UPGRADE CONNECT KEY
+		"Sec-WebSocket-Extensions: permessage-deflate; "
+		"client_no_context_takeover;server_no_context_takeover\r\n\r\n";
+	static const char other[] =
+		STATUS UPGRADE CONNECT KEY "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+	static const char none[] = STATUS UPGRADE CONNECT KEY "\r\n";
+	struct rc_error err;
+	bool deflate = false;
+
+	(void)state;
+	assert_int_equal(rc_wsclient_answer(rc_str_of(with), key, "p", NULL, &err), -1);
+	assert_int_equal(rc_wsclient_answer(rc_str_of(other), key, "p", &deflate, &err), -1);
+	assert_true(rc_wsclient_answer(rc_str_of(with), key, "p", &deflate, &err) > 0);
+	assert_true(deflate);
+	assert_true(rc_wsclient_answer(rc_str_of(none), key, "p", &deflate, &err) > 0);
+	assert_false(deflate);
 }
 
 static void names_and_words_may_be_in_any_case(void **state)
@@ -292,6 +314,7 @@ int main(void)
 		cmocka_unit_test(the_accept_is_that_of_the_rfc),
 		cmocka_unit_test(an_answer_is_taken_only_when_whole),
 		cmocka_unit_test(the_gateways_own_answer_is_taken),
+		cmocka_unit_test(an_extension_is_taken_when_it_was_offered),
 		cmocka_unit_test(names_and_words_may_be_in_any_case),
 		cmocka_unit_test(a_wrong_answer_is_refused_with_a_reason),
 		cmocka_unit_test(a_refusal_is_told_without_bytes_that_steer_a_terminal),

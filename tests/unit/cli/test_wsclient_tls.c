@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "cli/wsclient.c"
+#include "cli/wsinflate.c"
 #include "proto/wsupgrade.h"
 
 #define PATIENCE_MS 20000
@@ -144,8 +145,8 @@ static struct rc_wsclient w;
 static int connect_as(
 	const struct server *s, const char *name, bool trust_anybody, int ms, struct rc_error *err)
 {
-	return rc_wsclient_open(
-		&w, tls_for(name, trust_anybody), "localhost", s->port, "/ws", PROTOCOL, ms, err);
+	return rc_wsclient_open(&w, tls_for(name, trust_anybody), "localhost", s->port, "/ws",
+		PROTOCOL, NULL, false, ms, err);
 }
 
 /* The next thing that comes, as the subcommand would wait for it. */

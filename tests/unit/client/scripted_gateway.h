@@ -276,7 +276,7 @@ static inline struct rc_ingest_publish gateway_publish(struct gateway *g, uint64
 	struct rc_ingest_frame frame = gateway_expect(g, RINGCAST_FRAME_PUBLISH);
 	struct rc_ingest_publish event;
 
-	expect(g, rc_ingest_publish_parse(frame.body, &event) == 0);
+	expect(g, rc_ingest_publish_parse(frame.body, frame.flags, &event) == 0);
 	expect(g, event.sequence == sequence);
 	return event;
 }

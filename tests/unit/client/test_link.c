@@ -130,7 +130,7 @@ static void be_unreliable(struct gateway *g)
 			struct rc_ingest_publish event;
 
 			expect(g, gateway_frame(g, &frame) && frame.type == RINGCAST_FRAME_PUBLISH);
-			expect(g, rc_ingest_publish_parse(frame.body, &event) == 0);
+			expect(g, rc_ingest_publish_parse(frame.body, frame.flags, &event) == 0);
 			/* It was told what is held: nothing comes twice, nothing is left out. */
 			expect(g, event.sequence == taken + 1);
 			expect(g, event.payload.len == event.sequence % 200);
@@ -548,7 +548,7 @@ static void batch_then_break(struct gateway *g)
 	/* A part of it is held: the whole frame comes again, and its own last sequence ends it. */
 	gateway_greet(g, 2, 100);
 	frame = gateway_expect(g, RINGCAST_FRAME_BATCH);
-	expect(g, rc_ingest_batch_check(frame.body) == 0);
+	expect(g, rc_ingest_batch_check(frame.body, frame.flags) == 0);
 	gateway_ack(g, 2);
 	gateway_ack(g, 3);
 	gateway_until_gone(g);

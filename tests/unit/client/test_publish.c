@@ -82,7 +82,7 @@ static void take_a_broadcast_with_a_time(struct gateway *g)
 
 	gateway_greet(g, 0, 100);
 	expect(g, rc_ingest_broadcast_parse(
-			  gateway_expect(g, RINGCAST_FRAME_BROADCAST).body, &event) == 0);
+			  gateway_expect(g, RINGCAST_FRAME_BROADCAST).body, 0, &event) == 0);
 	expect(g, event.sequence == 1 && rc_str_eq(event.event, RC_STR("notice")));
 	expect(g, rc_str_eq(event.payload, RC_STR("hello")));
 	event = gateway_publish(g, 2);
@@ -103,6 +103,106 @@ static void broadcast_and_publish_share_one_sequence(void **state)
 	assert_int_equal(
 		ringcast_publish_at(r, "c", "e", 1234567890123, NULL, 0, 0, NULL), RINGCAST_OK);
 	assert_int_equal(ringcast_flush(r, PATIENCE_MS), RINGCAST_OK);
+	ringcast_close(r);
+	gateway_stop(g);
+}
+
+#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+static void take_one_with_a_trace(struct gateway *g)
+{
+	struct rc_ingest_publish event;
+
+	gateway_greet(g, 0, 100);
+	event = gateway_publish(g, 1);
+	expect(g, event.trace.len == RINGCAST_TRACE_LEN && event.payload.len == 2);
+	expect(g, memcmp(event.trace.ptr, "\x0a\xf7\x65", 3) == 0 && event.trace.ptr[24] == 1);
+	event = gateway_publish(g, 2);
+	expect(g, event.trace.len == 0 && event.payload.len == 2);
+	gateway_ack(g, 2);
+	gateway_until_gone(g);
+}
+
+static void a_trace_goes_with_the_events_that_follow_it(void **state)
+{
+	struct gateway *g = gateway_start(take_one_with_a_trace);
+	struct seen seen;
+	struct ringcast_options o = options_for(g, &seen);
+	struct ringcast *r = opened(&o);
+
+	(void)state;
+	assert_int_equal(ringcast_set_trace(r, "00-xyz"), RINGCAST_INVALID);
+	assert_int_equal(ringcast_set_trace(r, TRACE "0"), RINGCAST_INVALID);
+	assert_int_equal(
+		ringcast_set_trace(r, "00-00000000000000000000000000000000-b7ad6b7169203331-01"),
+		RINGCAST_INVALID);
+	assert_int_equal(ringcast_set_trace(r, TRACE), RINGCAST_OK);
+	assert_int_equal(ringcast_publish(r, "c", "e", "{}", 2, RINGCAST_JSON, NULL), RINGCAST_OK);
+	assert_int_equal(ringcast_set_trace(r, NULL), RINGCAST_OK);
+	assert_int_equal(ringcast_publish(r, "c", "e", "{}", 2, RINGCAST_JSON, NULL), RINGCAST_OK);
+	assert_int_equal(ringcast_flush(r, PATIENCE_MS), RINGCAST_OK);
+	ringcast_close(r);
+	gateway_stop(g);
+}
+
+static void take_messages_and_ends(struct gateway *g)
+{
+	struct rc_ingest_frame frame;
+	struct rc_ingest_send send;
+	struct rc_ingest_close end;
+
+	gateway_greet(g, 0, 100);
+	frame = gateway_expect(g, RINGCAST_FRAME_SEND);
+	expect(g, rc_ingest_send_parse(frame.body, &send) == 0 && send.event.sequence == 1);
+	expect(g, frame.flags == RINGCAST_FLAG_JSON && send.target.kind == RINGCAST_TARGET_USER);
+	expect(g, rc_str_eq(send.target.list, RC_STR("\4anna")));
+	expect(g, rc_str_eq(send.event.event, RC_STR("note")) &&
+			  rc_str_eq(send.event.payload, RC_STR("{}")));
+	frame = gateway_expect(g, RINGCAST_FRAME_SEND);
+	expect(g, rc_ingest_send_parse(frame.body, &send) == 0 && send.target.count == 2);
+	expect(g, rc_str_eq(send.target.list, RC_STR("\4anna\4bert")));
+	frame = gateway_expect(g, RINGCAST_FRAME_SEND);
+	expect(g, rc_ingest_send_parse(frame.body, &send) == 0);
+	expect(g, send.target.kind == RINGCAST_TARGET_SESSION &&
+			  rc_str_eq(send.target.list, RC_STR("cx")));
+	frame = gateway_expect(g, RINGCAST_FRAME_CLOSE);
+	expect(g, rc_ingest_close_parse(frame.body, &end) == 0 && end.sequence == 4);
+	expect(g, end.code == 4005 && rc_str_eq(end.reason, RC_STR("bye")));
+	frame = gateway_expect(g, RINGCAST_FRAME_CLOSE);
+	expect(g, rc_ingest_close_parse(frame.body, &end) == 0 && end.reason.len == 0);
+	expect(g, end.target.kind == RINGCAST_TARGET_SESSION && end.code == 0);
+	gateway_ack(g, 5);
+	gateway_until_gone(g);
+}
+
+static void messages_to_users_and_their_ends_share_the_sequence_of_events(void **state)
+{
+	static const char *const both[] = {"anna", "bert"};
+	struct gateway *g = gateway_start(take_messages_and_ends);
+	struct seen seen;
+	struct ringcast_options o = options_for(g, &seen);
+	struct ringcast *r = opened(&o);
+	char longest[RINGCAST_USER_MAX + 2];
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(ringcast_send_user(r, longest, "e", NULL, 0, 0, NULL), RINGCAST_INVALID);
+	assert_int_equal(ringcast_send_user(r, "", "e", NULL, 0, 0, NULL), RINGCAST_INVALID);
+	assert_int_equal(ringcast_send_user(r, NULL, "e", NULL, 0, 0, NULL), RINGCAST_INVALID);
+	assert_int_equal(ringcast_send_users(r, both, 0, "e", NULL, 0, 0, NULL), RINGCAST_INVALID);
+	assert_int_equal(
+		ringcast_disconnect_user(r, "anna", 3999, NULL, 0, NULL), RINGCAST_INVALID);
+	assert_int_equal(ringcast_disconnect_user(r, "anna", 0, NULL, RINGCAST_JSON, NULL),
+		RINGCAST_INVALID);
+	assert_int_equal(
+		ringcast_send_user(r, "anna", "note", "{}", 2, RINGCAST_JSON, NULL), RINGCAST_OK);
+	assert_int_equal(ringcast_send_users(r, both, 2, "note", NULL, 0, 0, NULL), RINGCAST_OK);
+	assert_int_equal(ringcast_send_session(r, "cx", "note", NULL, 0, 0, NULL), RINGCAST_OK);
+	assert_int_equal(ringcast_disconnect_user(r, "anna", 4005, "bye", 0, NULL), RINGCAST_OK);
+	assert_int_equal(ringcast_disconnect_session(r, "cx", 0, NULL, 0, NULL), RINGCAST_OK);
+	assert_int_equal(ringcast_flush(r, PATIENCE_MS), RINGCAST_OK);
+	assert_int_equal(ringcast_acked(r), 5);
 	ringcast_close(r);
 	gateway_stop(g);
 }
@@ -189,8 +289,8 @@ static void take_batches(struct gateway *g)
 
 	gateway_greet(g, 0, 2);
 	frame = gateway_expect(g, RINGCAST_FRAME_BATCH);
-	expect(g, frame.flags == 0 && rc_ingest_batch_check(frame.body) == 0);
-	expect(g, rc_ingest_batch_begin(frame.body, &it) == 0 && it.left == 3);
+	expect(g, frame.flags == 0 && rc_ingest_batch_check(frame.body, frame.flags) == 0);
+	expect(g, rc_ingest_batch_begin(frame.body, frame.flags, &it) == 0 && it.left == 3);
 	for (uint64_t sequence = 1; sequence <= 3; sequence++) {
 		expect(g, rc_ingest_batch_next(&it, &event) == 1 && event.sequence == sequence);
 		expect(g, rc_str_eq(event.payload, RC_STR("abc")));
@@ -200,8 +300,9 @@ static void take_batches(struct gateway *g)
 	gateway_nack(g, 2, RINGCAST_NACK_BAD_EVENT, "");
 	gateway_ack(g, 3);
 	frame = gateway_expect(g, RINGCAST_FRAME_BATCH);
-	expect(g, frame.flags == RINGCAST_FLAG_JSON && rc_ingest_batch_check(frame.body) == 0);
-	expect(g, rc_ingest_batch_begin(frame.body, &it) == 0 && it.left == 1);
+	expect(g, frame.flags == RINGCAST_FLAG_JSON &&
+			  rc_ingest_batch_check(frame.body, frame.flags) == 0);
+	expect(g, rc_ingest_batch_begin(frame.body, frame.flags, &it) == 0 && it.left == 1);
 	expect(g, gateway_expect(g, RINGCAST_FRAME_BROADCAST).flags == 0);
 	gateway_ack(g, 5);
 	gateway_until_gone(g);
@@ -245,13 +346,13 @@ static void take_everything(struct gateway *g)
 
 		expect(g, gateway_frame(g, &frame));
 		if (frame.type == RINGCAST_FRAME_PUBLISH) {
-			expect(g, rc_ingest_publish_parse(frame.body, &event) == 0);
-			it = (struct rc_ingest_batch){{"", 0}, 0};
+			expect(g, rc_ingest_publish_parse(frame.body, frame.flags, &event) == 0);
+			it = (struct rc_ingest_batch){{"", 0}, 0, false};
 		} else {
 			expect(g, frame.type == RINGCAST_FRAME_BATCH);
 			expect(g, frame.total <= RINGCAST_FRAME_MAX_FLOOR);
-			expect(g, rc_ingest_batch_check(frame.body) == 0);
-			expect(g, rc_ingest_batch_begin(frame.body, &it) == 0);
+			expect(g, rc_ingest_batch_check(frame.body, frame.flags) == 0);
+			expect(g, rc_ingest_batch_begin(frame.body, frame.flags, &it) == 0);
 			expect(g, rc_ingest_batch_next(&it, &event) == 1);
 		}
 		do {
@@ -539,6 +640,8 @@ int main(void)
 		cmocka_unit_test(events_are_acknowledged_cumulatively),
 		cmocka_unit_test(position_of_an_event_reaches_the_callback),
 		cmocka_unit_test(broadcast_and_publish_share_one_sequence),
+		cmocka_unit_test(a_trace_goes_with_the_events_that_follow_it),
+		cmocka_unit_test(messages_to_users_and_their_ends_share_the_sequence_of_events),
 		cmocka_unit_test(credit_that_ran_out_holds_events_back),
 		cmocka_unit_test(refused_event_is_told_once_and_not_sent_again),
 		cmocka_unit_test(batch_packs_events_of_the_same_flags_into_one_frame),

@@ -174,7 +174,7 @@ static uint64_t next_event(struct gateway *g)
 		expect(g, rc_ingest_ping_parse(frame.body, &token) == 0 && token == ++g->note);
 	}
 	expect(g, frame.type == RINGCAST_FRAME_PUBLISH);
-	expect(g, rc_ingest_publish_parse(frame.body, &event) == 0);
+	expect(g, rc_ingest_publish_parse(frame.body, frame.flags, &event) == 0);
 	if (event.sequence > LARGE_ONES)
 		return event.sequence;
 	expect(g, event.payload.len == LARGE);

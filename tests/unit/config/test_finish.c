@@ -116,6 +116,37 @@ static void history_leaves_memory_to_what_goes_out(void **state)
 	assert_int_equal(report.warnings, 0);
 }
 
+static void join_leave_goes_with_what_leaves_it_a_place(void **state)
+{
+	(void)state;
+	set("namespace.room.join_leave", "yes");
+	expect_error("[namespace room] join_leave needs presence");
+	set("namespace.room.presence", "yes");
+	set("namespace.room.join_leave", "yes");
+	expect_fine();
+	assert_int_equal(config.ns[1].presence_linger_ms, 5000);
+	assert_int_equal(config.ns[1].presence_max, 1000);
+	reset(NULL);
+	set("namespace.presence", "yes");
+	set("namespace.join_leave", "yes");
+	set("namespace.raw", "yes");
+	expect_error("join_leave = yes and raw = yes exclude each other");
+	set("namespace.room.presence", "yes");
+	set("namespace.room.join_leave", "yes");
+	set("namespace.room.slow_policy", "latest");
+	expect_error("does not go with slow_policy or on_subscribe = latest");
+	set("namespace.room.presence", "yes");
+	set("namespace.room.join_leave", "yes");
+	set("namespace.room.on_subscribe", "latest");
+	set("namespace.room.history_size", "1");
+	expect_error("does not go with slow_policy or on_subscribe = latest");
+	set("max_message", "1KiB");
+	set("namespace.room.presence", "yes");
+	set("namespace.room.join_leave", "yes");
+	set("namespace.room.lag_bytes", "8KiB");
+	expect_error("set lag_bytes to at least 32KiB");
+}
+
 static void memory_must_suffice_for_the_shards(void **state)
 {
 	(void)state;
@@ -328,6 +359,7 @@ static void printout_is_read_back_to_the_same_values(void **state)
 	memset(path, 'p', sizeof(path) - 1);
 	path[sizeof(path) - 1] = 0;
 	set("listen", "[2001:db8::1]:443");
+	set("auth.public_key", "/etc/ringcast/keys.pem");
 	set("cpus", "8,0-3");
 	set("busy_poll", "1500us");
 	set("memory", "1073741825");
@@ -501,6 +533,7 @@ int main(void)
 			namespace_of_a_channel_is_what_stands_before_the_first_colon, reset),
 		cmocka_unit_test_setup(sizes_must_fit_into_each_other, reset),
 		cmocka_unit_test_setup(history_leaves_memory_to_what_goes_out, reset),
+		cmocka_unit_test_setup(join_leave_goes_with_what_leaves_it_a_place, reset),
 		cmocka_unit_test_setup(memory_must_suffice_for_the_shards, reset),
 		cmocka_unit_test_setup(cpus_must_suffice_for_the_shards, reset),
 		cmocka_unit_test_setup(useless_settings_are_warned_of, reset),

@@ -107,9 +107,11 @@ static void listeners_must_not_collide(void **state)
 			reset(NULL);
 		}
 	set("listen", "*:7400");
+	set("insecure", "yes");
 	expect_error("same port");
 	with_certificate();
 	set("listen", "*:8443");
+	set("insecure", "yes");
 	expect_error("[server] listen = 0.0.0.0:8443 and [tls] listen = 127.0.0.1:8443");
 }
 
@@ -156,6 +158,53 @@ static void a_token_in_clear_is_warned_of(void **state)
 	assert_int_equal(report.warnings, 0);
 }
 
+static void set_keys(void)
+{
+	set("auth.public_key", "keys.pem");
+}
+
+static void clients_without_keys_are_refused_a_public_address_unless_it_is_wanted(void **state)
+{
+	(void)state;
+	set("listen", "*:8080");
+	expect_error(
+		"[server] listen = 0.0.0.0:8080 lets everybody who reaches it read every channel");
+	set("listen", "*:8080");
+	set("insecure", "yes");
+	expect_warning(
+		"[server] is insecure: everybody who reaches 0.0.0.0:8080 may read every channel");
+	set("listen", "*:8080");
+	set_keys();
+	expect_fine();
+	assert_int_equal(report.warnings, 0);
+	reset(NULL);
+	with_certificate();
+	set("tls.listen", "*:8443");
+	expect_error("[tls] listen = 0.0.0.0:8443 lets everybody");
+	with_certificate();
+	set("tls.listen", "*:8443");
+	set("tls.client_ca", "clients.pem");
+	set("tls.clients", "required");
+	expect_fine();
+	assert_int_equal(report.warnings, 0);
+	reset(NULL);
+	/* The admin's port takes clients too. */
+	set("admin.listen", "*:8081");
+	set("admin.token", "0123456789abcdef");
+	expect_error(
+		"[admin] listen = 0.0.0.0:8081 lets everybody who reaches it read every channel");
+	/* Whoever reads a namespace that is for anyone needs no token, also where there are keys. */
+	set_keys();
+	expect_fine();
+	assert_false(rc_config_anonymous(&config));
+	reset(NULL);
+	set_keys();
+	set("namespace.public.allow_subscribe", "anyone");
+	expect_fine();
+	assert_true(rc_config_anonymous(&config));
+	reset(NULL);
+}
+
 static void the_admins_token_in_clear_is_warned_of(void **state)
 {
 	(void)state;
@@ -163,14 +212,17 @@ static void the_admins_token_in_clear_is_warned_of(void **state)
 	expect_fine();
 	assert_int_equal(report.warnings, 0);
 	set("listen", "*:8080");
+	set_keys();
 	expect_warning("the admin token is sent to [server] listen = 0.0.0.0:8080 in clear");
 	set("admin.token", "0123456789abcdef");
 	set("listen", "*:8080");
+	set_keys();
 	set("admin.listen", "*:8081");
 	expect_warning("the admin token is sent to [admin] listen = 0.0.0.0:8081 in clear");
 	/* What it advises is without a warning. */
 	set("admin.token", "0123456789abcdef");
 	set("listen", "*:8080");
+	set_keys();
 	set("admin.listen", "127.0.0.1:8081");
 	expect_fine();
 	assert_int_equal(report.warnings, 0);
@@ -212,6 +264,7 @@ static void a_certificate_that_is_required_at_one_port_only_is_warned_of(void **
 	set("tls.client_ca", "ca.pem");
 	set("tls.clients", "required");
 	set("listen", "*:8080");
+	set_keys();
 	expect_warning("[tls] clients = required does not hold at [server] listen = 0.0.0.0:8080");
 	with_certificate();
 	set("tls.client_ca", "ca.pem");
@@ -243,6 +296,9 @@ int main(void)
 		cmocka_unit_test_setup(
 			open_ingest_is_refused_unless_it_is_secured_or_wanted, reset),
 		cmocka_unit_test_setup(a_token_in_clear_is_warned_of, reset),
+		cmocka_unit_test_setup(
+			clients_without_keys_are_refused_a_public_address_unless_it_is_wanted,
+			reset),
 		cmocka_unit_test_setup(the_admins_token_in_clear_is_warned_of, reset),
 		cmocka_unit_test_setup(
 			open_ingest_over_tls_is_refused_unless_it_is_secured_or_wanted, reset),

@@ -74,6 +74,22 @@ static void namespace_rows_come_last_and_all_have_an_origin(void **state)
 	assert_true(rc_option_count - first <= RC_CONFIG_NS_OPTIONS_MAX);
 }
 
+/* --example-config prints a section's name where it begins: one that comes twice would be taken for two. */
+static void rows_of_a_section_stand_together_in_the_order_of_the_sections(void **state)
+{
+	uint32_t section = 0;
+
+	(void)state;
+	for (uint32_t row = 0; row < rc_option_count; row++) {
+		while (rc_option_sections[section] &&
+			strcmp(rc_options[row].section, rc_option_sections[section]) != 0)
+			section++;
+		if (!rc_option_sections[section])
+			fail_msg("[%s] %s stands behind a section that comes after its own",
+				rc_options[row].section, rc_options[row].key);
+	}
+}
+
 static void every_key_finds_its_own_row_and_every_alias_one(void **state)
 {
 	(void)state;
@@ -331,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_is_complete_and_its_field_fits_its_type),
 		cmocka_unit_test(namespace_rows_come_last_and_all_have_an_origin),
+		cmocka_unit_test(rows_of_a_section_stand_together_in_the_order_of_the_sections),
 		cmocka_unit_test(every_key_finds_its_own_row_and_every_alias_one),
 		cmocka_unit_test(defaults_are_within_bounds_and_written_canonically),
 		cmocka_unit_test(the_documented_defaults_hold),

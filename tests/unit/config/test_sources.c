@@ -60,6 +60,19 @@ static void environment_sets_options(void **state)
 	assert_int_equal(report.warnings, 0);
 }
 
+static void a_variable_means_the_longest_key_that_it_ends_with(void **state)
+{
+	(void)state;
+	assert_int_equal(load_env(ENV("RINGCAST_NAMESPACE_ALLOW_PRESENCE=user",
+				 "RINGCAST_NAMESPACE_CHAT_PRESENCE=yes")),
+		0);
+	assert_int_equal(config.namespace_count, 1);
+	assert_string_equal(config.ns[1].name, "chat");
+	assert_true(config.ns[1].presence);
+	assert_false(config.ns[0].presence);
+	assert_int_equal(config.ns[0].allow_presence, RC_CONFIG_ALLOW_USER);
+}
+
 static void every_option_has_a_variable_of_its_own(void **state)
 {
 	char variable[200];
@@ -274,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(environment_sets_options, reset),
+		cmocka_unit_test_setup(a_variable_means_the_longest_key_that_it_ends_with, reset),
 		cmocka_unit_test_setup(every_option_has_a_variable_of_its_own, reset),
 		cmocka_unit_test_setup(
 			environment_finds_namespaces_of_the_file_whatever_their_letters, reset),

@@ -175,6 +175,18 @@ void rc_io_poll_readable(struct rc_io *io, int fd, struct rc_io_tag tag)
 	ask((struct asked){.op = RC_IO_READABLE, .fd = fd, .tag = tag});
 }
 
+void rc_io_connect(struct rc_io *io, int fd, struct rc_io_tag tag, const struct sockaddr *address,
+	socklen_t len)
+{
+	(void)io, (void)address, (void)len;
+	ask((struct asked){.op = RC_IO_CONNECT, .fd = fd, .tag = tag});
+}
+
+void rc_io_cancel_connect(struct rc_io *io, struct rc_io_tag tag)
+{
+	(void)io, (void)tag;
+}
+
 void rc_io_close_fd(struct rc_io *io, int fd)
 {
 	(void)io;

@@ -15,15 +15,21 @@
 #include "hub/hub.h"
 #include "mem/poison.h"
 
-#define HUBS_MAX 3
+#define HUBS_MAX      3
+#define HUBS_TEXT_MAX 4096
 
 enum hubs_kind {
 	HUBS_PUBLISH,
 	HUBS_INTEREST,
 	HUBS_FETCH,
+	HUBS_PRESENCE,
+	HUBS_PRESENCE_ASK,
+	HUBS_CONSUMER_ASK,
 	HUBS_EVENT,
 	HUBS_INTEREST_OK,
-	HUBS_FETCHED
+	HUBS_FETCHED,
+	HUBS_PRESENCE_TOLD,
+	HUBS_CONSUMER_TOLD
 };
 
 struct hubs_record {
@@ -34,6 +40,11 @@ struct hubs_record {
 	struct rc_tell tell;
 	struct rc_fetch fetch;
 	struct rc_fetched fetched;
+	struct rc_presence_change change;
+	struct rc_presence_ask presence;
+	struct rc_presence_told told;
+	struct rc_consumer_ask consumer;
+	struct rc_consumer_told consumer_told;
 	uint32_t publish_len;
 	char name[256];
 	_Alignas(8) unsigned char bytes[];
@@ -69,6 +80,8 @@ struct hubs {
 	uint32_t fetch_room;
 	/* What the test does; may be NULL. fetched: on the shard that asked. */
 	void (*fetched)(struct hubs_shard *s, const struct rc_fetched *fetched);
+	void (*told)(struct hubs_shard *s, const struct rc_presence_told *told);
+	void (*consumer)(struct hubs_shard *s, const struct rc_consumer_told *told);
 	void (*ready)(struct hubs_shard *s, uint32_t replica, bool taken);
 	void (*overrun)(struct hubs_shard *s, uint32_t replica);
 	void (*lost)(struct hubs_shard *s, uint32_t replica);
@@ -241,9 +254,100 @@ static inline bool hubs_fetch(struct hubs_shard *s, uint32_t owner, const struct
 	return true;
 }
 
+static inline bool hubs_ask_presence(void *ctx, uint32_t owner, const struct rc_presence_change *c)
+{
+	struct hubs_shard *s = ctx;
+	char text[HUBS_TEXT_MAX];
+
+	if (owner == s->index) {
+		rc_presence_take(&s->hub, c);
+		return true;
+	}
+	if (!hubs_room(s->all, &s->all->asks[s->index][owner], 1))
+		return false;
+	char *end = rc_str_copy(rc_str_copy(text, c->user), c->info);
+	struct hubs_record *r = hubs_put(&s->all->asks[s->index][owner], HUBS_PRESENCE, c->channel,
+		text, (size_t)(end - text));
+	r->change = *c;
+	r->change.channel.ptr = r->name;
+	r->change.user.ptr = (const char *)r->bytes;
+	r->change.info.ptr = (const char *)r->bytes + c->user.len;
+	return true;
+}
+
+static inline void hubs_tell_presence(
+	void *ctx, uint32_t shard, const struct rc_presence_told *told)
+{
+	struct hubs_shard *s = ctx;
+
+	if (shard == s->index) {
+		s->all->told(s, told);
+		return;
+	}
+	struct hubs_record *r = hubs_put(&s->all->tells[s->index][shard], HUBS_PRESENCE_TOLD,
+		RC_STR(""), told->users, told->users_len);
+	r->told = *told;
+	r->told.users = (const char *)r->bytes;
+}
+
+/* To an owner, as the shard's port does it. */
+static inline bool hubs_presence(
+	struct hubs_shard *s, uint32_t owner, const struct rc_presence_ask *q)
+{
+	if (owner == s->index)
+		return rc_presence_answer(&s->hub, q);
+	if (!hubs_room(s->all, &s->all->asks[s->index][owner], 1))
+		return false;
+	struct hubs_record *r =
+		hubs_put(&s->all->asks[s->index][owner], HUBS_PRESENCE_ASK, q->channel, NULL, 0);
+	r->presence = *q;
+	r->presence.channel.ptr = r->name;
+	return true;
+}
+
+static inline bool hubs_tell_consumer(
+	void *ctx, uint32_t shard, const struct rc_consumer_told *told)
+{
+	struct hubs_shard *s = ctx;
+
+	if (shard == s->index) {
+		s->all->consumer(s, told);
+		return true;
+	}
+	if (!hubs_room(s->all, &s->all->tells[s->index][shard], 1))
+		return false;
+	struct hubs_record *r = hubs_put(&s->all->tells[s->index][shard], HUBS_CONSUMER_TOLD,
+		RC_STR(""), told->frame, told->frame_len);
+	r->consumer_told = *told;
+	r->consumer_told.frame = r->bytes;
+	return true;
+}
+
+/* To an owner, as the shard's port does it. */
+static inline bool hubs_consumer(
+	struct hubs_shard *s, uint32_t owner, const struct rc_consumer_ask *ask)
+{
+	char text[HUBS_TEXT_MAX];
+
+	if (owner == s->index)
+		return rc_consumer_asked(&s->hub, ask);
+	if (!hubs_room(s->all, &s->all->asks[s->index][owner], 1))
+		return false;
+	char *end = rc_str_copy(rc_str_copy(text, ask->user), ask->client);
+	struct hubs_record *r = hubs_put(&s->all->asks[s->index][owner], HUBS_CONSUMER_ASK,
+		ask->channel, text, (size_t)(end - text));
+	r->consumer = *ask;
+	r->consumer.channel.ptr = r->name;
+	r->consumer.user.ptr = (const char *)r->bytes;
+	r->consumer.client.ptr = (const char *)r->bytes + ask->user.len;
+	return true;
+}
+
 static inline uint32_t hubs_namespace_of(void *ctx, struct rc_str channel)
 {
 	(void)ctx;
+	if (rc_str_starts(channel, RC_STR(RC_DEAD_PREFIX)))
+		channel = (struct rc_str){channel.ptr + 6, channel.len - 6};
 	return rc_str_starts(channel, RC_STR("keyed:")) ? 1 : 0;
 }
 
@@ -289,6 +393,9 @@ static inline void hubs_open(struct hubs *h, uint32_t count, const struct rc_hub
 			.replica_lost = hubs_replica_lost,
 			.fetch_room = hubs_fetch_room,
 			.tell_fetched = hubs_tell_fetched,
+			.ask_presence = hubs_ask_presence,
+			.tell_presence = hubs_tell_presence,
+			.tell_consumer = hubs_tell_consumer,
 			.namespace_of = hubs_namespace_of,
 			.channels = hubs_channels,
 		};
@@ -365,7 +472,14 @@ static inline bool hubs_take_ask(struct hubs *h, uint32_t from, uint32_t to)
 		done = rc_owner_interest(&h->shard[to].hub, &r->interest);
 	else if (r->kind == HUBS_FETCH)
 		done = rc_owner_fetch(&h->shard[to].hub, &r->fetch);
-	else
+	else if (r->kind == HUBS_CONSUMER_ASK)
+		done = rc_consumer_asked(&h->shard[to].hub, &r->consumer);
+	else if (r->kind == HUBS_PRESENCE_ASK)
+		done = rc_presence_answer(&h->shard[to].hub, &r->presence);
+	else if (r->kind == HUBS_PRESENCE) {
+		rc_presence_take(&h->shard[to].hub, &r->change);
+		done = true;
+	} else
 		done = h->publish(&h->shard[to], r->name, r->publish_len);
 	if (done)
 		hubs_drop_first(q);
@@ -385,6 +499,10 @@ static inline bool hubs_take_tell(struct hubs *h, uint32_t from, uint32_t to)
 		rc_hub_stamped(&h->shard[to].hub, from, r->fetched.stamp);
 		if (h->fetched)
 			h->fetched(&h->shard[to], &r->fetched);
+	} else if (r->kind == HUBS_CONSUMER_TOLD) {
+		h->consumer(&h->shard[to], &r->consumer_told);
+	} else if (r->kind == HUBS_PRESENCE_TOLD) {
+		h->told(&h->shard[to], &r->told);
 	} else {
 		rc_replica_interest_ok(&h->shard[to].hub, &r->ok);
 	}

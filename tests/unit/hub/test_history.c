@@ -45,7 +45,7 @@ static void fetched(struct hubs_shard *s, const struct rc_fetched *f)
 		got.offset[got.count] = head->offset;
 		got.stamp[got.count] = head->stamp;
 		got.count++;
-		at += sizeof(*head) + rc_align_up(head->len, 8);
+		at += rc_fetched_frame_bytes(head);
 	}
 	assert_int_equal(at - f->frames, f->frames_len);
 }

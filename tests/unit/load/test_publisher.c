@@ -17,11 +17,12 @@ static uint32_t take_events(struct rig *r, struct load_event *out, uint32_t cap)
 
 		assert_int_equal(frame.flags, RINGCAST_FLAG_JSON);
 		if (frame.type == RINGCAST_FRAME_PUBLISH) {
-			assert_int_equal(rc_ingest_publish_parse(frame.body, &event[0]), 0);
+			assert_int_equal(
+				rc_ingest_publish_parse(frame.body, frame.flags, &event[0]), 0);
 		} else {
 			assert_int_equal(frame.type, RINGCAST_FRAME_BATCH);
-			assert_int_equal(rc_ingest_batch_check(frame.body), 0);
-			assert_int_equal(rc_ingest_batch_begin(frame.body, &batch), 0);
+			assert_int_equal(rc_ingest_batch_check(frame.body, frame.flags), 0);
+			assert_int_equal(rc_ingest_batch_begin(frame.body, frame.flags, &batch), 0);
 			for (n = 0; rc_ingest_batch_next(&batch, &event[n]) == 1;)
 				assert_true(++n < RC_ARRAY_LEN(event));
 		}
@@ -75,8 +76,9 @@ static void what_a_stall_left_goes_out_at_once_each_with_its_own_time(void **sta
 		assert_int_equal(e[k].channel, k % 3);
 		assert_int_equal(e[k].sequence, k / 3 + 1);
 	}
-	/* Most of them were late, because of this thread. */
-	assert_int_equal(rig_total(r->shared->worker[0].late), load_get(&rig_counts(r)->published));
+	/* Those that were due before it came were late, because of this thread; what fell due since then may be in time. */
+	assert_in_range(
+		rig_total(r->shared->worker[0].late), 500, load_get(&rig_counts(r)->published));
 	assert_int_equal(load_get(&rig_counts(r)->expected), 5 * load_get(&r->shared->sequence[1]));
 	assert_int_equal(load_get(&rig_counts(r)->published_bytes),
 		64 * load_get(&rig_counts(r)->published));

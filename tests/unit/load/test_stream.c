@@ -4,6 +4,8 @@
 #include "../unit.h"
 
 #include "load/stream.h"
+#include "load/unpack.h"
+#include "proto/deflate.h"
 #include "proto/websocket.h"
 
 #define WIRE_MAX 300000u
@@ -476,6 +478,76 @@ static void chunks_that_lie_break_the_stream(void **state)
 	}
 }
 
+static struct rc_deflater *deflater;
+
+static void put_deflated(uint64_t sequence, uint32_t len)
+{
+	char text[3000], packed[3000];
+	size_t at = event(text, sequence, len), begin = wire_len;
+	size_t made = rc_deflate(deflater, 15, text, at, packed, sizeof(packed));
+
+	assert_in_range(made, 1, len - 1);
+	put_frame(RC_WS_TEXT, true, packed, made);
+	wire[begin] |= RC_WS_RSV1;
+}
+
+static void deflated_frames_cut_at_every_byte_tell_the_same(void **state)
+{
+	(void)state;
+	void *memory = aligned_alloc(64, rc_align_up(rc_deflater_bytes(), 64));
+	deflater = rc_deflater_init(memory, 3);
+	wire_len = 0;
+	/* Each comes twice, and is inflated once; more than are kept. */
+	for (uint64_t i = 1; i <= 300; i++)
+		put_deflated(i, 1000);
+	for (size_t round = 0; round < 2; round++) {
+		struct load_stream s = {.deflates = true};
+
+		assert_null(feed_all(load_stream_take, &s, 1500));
+		assert_int_equal(told.events, 300);
+		assert_int_equal(told.out_of_order + told.corrupt + told.texts, 0);
+		load_stream_deinit(&s);
+	}
+	wire_len = 0;
+	put_deflated(1, 1000);
+	put_enveloped(2, 100);
+	for (size_t cut = 0; cut <= wire_len; cut++) {
+		struct load_stream s = {.deflates = true};
+
+		memset(&told, 0, sizeof(told));
+		assert_null(feed(load_stream_take, &s, 0, cut));
+		assert_null(feed(load_stream_take, &s, cut, wire_len));
+		assert_int_equal(told.events, 2);
+		load_stream_deinit(&s);
+	}
+	free(memory);
+}
+
+static void deflated_frames_that_no_server_may_send_break_the_stream(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool offered;
+		const char *broken;
+	} cases[] = {
+		{"\xc1\x01\x00", 3, false, "a reserved bit is set"},
+		{"\xc9\x01\x00", 3, true, "a reserved bit is set"},
+		{"\xe1\x01\x00", 3, true, "a reserved bit is set"},
+		{"\xc1\x02\xff\xff", 4, true, "a deflated message can't be inflated"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(cases); i++) {
+		struct load_stream s = {.deflates = cases[i].offered};
+
+		wire_len = 0;
+		put(cases[i].bytes, cases[i].len);
+		assert_string_equal(feed_all(load_stream_take, &s, wire_len), cases[i].broken);
+		load_stream_deinit(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +567,8 @@ int main(void)
 		cmocka_unit_test(a_plain_sse_body_cut_at_every_byte_tells_the_same),
 		cmocka_unit_test(a_chunked_sse_body_cut_at_every_byte_tells_the_same),
 		cmocka_unit_test(chunks_that_lie_break_the_stream),
+		cmocka_unit_test(deflated_frames_cut_at_every_byte_tell_the_same),
+		cmocka_unit_test(deflated_frames_that_no_server_may_send_break_the_stream),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

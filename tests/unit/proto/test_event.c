@@ -73,7 +73,7 @@ static void assert_payload(const struct rc_event *e, const char *want)
 static void encode_writes_the_envelope_of_the_protocol(void **state)
 {
 	struct rc_event e = {RC_STR("analytics:agents"), RC_STR("agent:created"),
-		RC_STR("{ \"id\" : 1.0 }"), 42, T0, true};
+		RC_STR("{ \"id\" : 1.0 }"), 42, T0, true, 0, {NULL, 0}, NULL};
 
 	(void)state;
 	assert_payload(&e, "{\"type\":\"event\",\"channel\":\"analytics:agents\","
@@ -83,7 +83,8 @@ static void encode_writes_the_envelope_of_the_protocol(void **state)
 
 static void encode_writes_opaque_data_as_base64(void **state)
 {
-	struct rc_event e = {RC_STR("c"), RC_STR("e"), {"\x00\xff\x10\x80", 4}, 1, T0, false};
+	struct rc_event e = {RC_STR("c"), RC_STR("e"), {"\x00\xff\x10\x80", 4}, 1, T0, false, 0,
+		{NULL, 0}, NULL};
 
 	(void)state;
 	assert_payload(&e, "{\"type\":\"event\",\"channel\":\"c\",\"event\":\"e\",\"offset\":1,"
@@ -97,8 +98,8 @@ static void encode_writes_opaque_data_as_base64(void **state)
 
 static void encode_escapes_the_event_name(void **state)
 {
-	struct rc_event e = {
-		RC_STR("c"), RC_STR("say \"\\\xc3\xa9\""), RC_STR("1"), UINT64_MAX, T0, true};
+	struct rc_event e = {RC_STR("c"), RC_STR("say \"\\\xc3\xa9\""), RC_STR("1"), UINT64_MAX, T0,
+		true, 0, {NULL, 0}, NULL};
 
 	(void)state;
 	assert_payload(&e, "{\"type\":\"event\",\"channel\":\"c\","
@@ -108,7 +109,7 @@ static void encode_escapes_the_event_name(void **state)
 
 static void encode_writes_null_where_json_data_is_empty(void **state)
 {
-	struct rc_event e = {RC_STR("c"), RC_STR("e"), {NULL, 0}, 0, T0, true};
+	struct rc_event e = {RC_STR("c"), RC_STR("e"), {NULL, 0}, 0, T0, true, 0, {NULL, 0}, NULL};
 
 	(void)state;
 	assert_payload(&e, "{\"type\":\"event\",\"channel\":\"c\",\"event\":\"e\",\"offset\":0,"
@@ -137,7 +138,7 @@ static void encode_writes_the_right_time_after_any_other(void **state)
 		UINT64_MAX,
 		5,
 	};
-	struct rc_event e = {RC_STR("c"), RC_STR("e"), RC_STR("0"), 0, 0, true};
+	struct rc_event e = {RC_STR("c"), RC_STR("e"), RC_STR("0"), 0, 0, true, 0, {NULL, 0}, NULL};
 
 	(void)state;
 	for (size_t i = 0; i < RC_ARRAY_LEN(times); i++) {
@@ -168,8 +169,8 @@ static void encode_uses_the_shortest_header_at_every_length(void **state)
 	memset(data, '7', 70000);
 	for (size_t i = 0; i < RC_ARRAY_LEN(edges); i++) {
 		for (size_t k = 0; k < RC_ARRAY_LEN(kinds); k++) {
-			struct rc_event e = {
-				RC_STR("c"), RC_STR("e"), {data, edges[i]}, 1, T0, kinds[k]};
+			struct rc_event e = {RC_STR("c"), RC_STR("e"), {data, edges[i]}, 1, T0,
+				kinds[k], 0, {NULL, 0}, NULL};
 			unsigned char *frame;
 			size_t len = encode(&e, true, &frame);
 			struct rc_str payload = payload_of(frame, len, e.json ? 0x81 : 0x82);
@@ -180,7 +181,8 @@ static void encode_uses_the_shortest_header_at_every_length(void **state)
 		}
 	}
 	for (size_t size = 1; size < 300; size++) {
-		struct rc_event e = {RC_STR("c"), RC_STR("e"), {data, size}, 1, T0, true};
+		struct rc_event e = {
+			RC_STR("c"), RC_STR("e"), {data, size}, 1, T0, true, 0, {NULL, 0}, NULL};
 		unsigned char *frame;
 		size_t len = encode(&e, false, &frame);
 
@@ -190,9 +192,37 @@ static void encode_uses_the_shortest_header_at_every_length(void **state)
 	free(data);
 }
 
+static void encode_names_the_kind_and_whom_it_is_about(void **state)
+{
+	struct rc_event e = {RC_STR("c"), RC_STR("join"), RC_STR("{}"), 7, T0, true, RC_EVENT_JOIN,
+		RC_STR("a\"b"), NULL};
+
+	(void)state;
+	assert_payload(&e,
+		"{\"type\":\"join\",\"channel\":\"c\",\"event\":\"join\",\"offset\":7,"
+		"\"timestamp\":\"2026-01-15T10:15:00.000Z\",\"user\":\"a\\\"b\",\"data\":{}}");
+	e.kind = RC_EVENT_LEAVE;
+	e.event = RC_STR("leave");
+	e.user.len = 0;
+	assert_payload(&e, "{\"type\":\"leave\",\"channel\":\"c\",\"event\":\"leave\",\"offset\":7,"
+			   "\"timestamp\":\"2026-01-15T10:15:00.000Z\",\"data\":{}}");
+	e.kind = RC_EVENT_PRESENCE;
+	e.event = RC_STR("presence");
+	assert_payload(&e,
+		"{\"type\":\"presence\",\"channel\":\"c\",\"event\":\"presence\",\"offset\":7,"
+		"\"timestamp\":\"2026-01-15T10:15:00.000Z\",\"data\":{}}");
+	/* Nobody stands in what a publisher said. */
+	e.kind = RC_EVENT_PUBLISHED;
+	e.user = RC_STR("u");
+	assert_payload(&e,
+		"{\"type\":\"event\",\"channel\":\"c\",\"event\":\"presence\",\"offset\":7,"
+		"\"timestamp\":\"2026-01-15T10:15:00.000Z\",\"data\":{}}");
+}
+
 static void encode_of_raw_has_no_envelope(void **state)
 {
-	struct rc_event e = {RC_STR("c"), RC_STR("e"), RC_STR("hello"), 9, T0, true};
+	struct rc_event e = {
+		RC_STR("c"), RC_STR("e"), RC_STR("hello"), 9, T0, true, 0, {NULL, 0}, NULL};
 	unsigned char out[32];
 
 	(void)state;
@@ -362,6 +392,7 @@ int main(void)
 		cmocka_unit_test_setup(encode_escapes_the_event_name, reset),
 		cmocka_unit_test_setup(encode_writes_null_where_json_data_is_empty, reset),
 		cmocka_unit_test_setup(encode_writes_the_right_time_after_any_other, reset),
+		cmocka_unit_test_setup(encode_names_the_kind_and_whom_it_is_about, reset),
 		cmocka_unit_test_setup(encode_uses_the_shortest_header_at_every_length, reset),
 		cmocka_unit_test_setup(encode_of_raw_has_no_envelope, reset),
 		cmocka_unit_test(positions_come_back_from_their_text),

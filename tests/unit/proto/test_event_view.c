@@ -95,7 +95,7 @@ static void check_view(
 static void parse_finds_what_encode_wrote(void **state)
 {
 	struct rc_event e = {RC_STR("analytics:agents"), RC_STR("agent:created"),
-		RC_STR("{\"id\":1}"), 42, T0, true};
+		RC_STR("{\"id\":1}"), 42, T0, true, 0, {NULL, 0}, NULL};
 
 	(void)state;
 	check_view(&e, "agent:created", "{\"id\":1}", "aaaaaaaaab~1.2");
@@ -108,6 +108,39 @@ static void parse_finds_what_encode_wrote(void **state)
 	check_view(&e, "say \\\"\\\\\xc3\xa9\\\"", "", "aaaaaaaaab~1");
 	e.data = (struct rc_str){"\x00\xff\x10\x80", 4};
 	check_view(&e, "say \\\"\\\\\xc3\xa9\\\"", "AP8QgA==", "aaaaaaaaab~1");
+}
+
+static void parse_finds_what_the_gateway_itself_says(void **state)
+{
+	struct rc_event e = {RC_STR("c:1"), RC_STR("join"), RC_STR("{\"users\":[]}"), 1, T0, true,
+		RC_EVENT_JOIN, RC_STR("x\",\"data\":\\"), NULL};
+
+	(void)state;
+	check_view(&e, "join", "{\"users\":[]}", "aaaaaaaaab~1.2");
+	e.user.len = 0;
+	check_view(&e, "join", "{\"users\":[]}", "aaaaaaaaab~1.2");
+	e.kind = RC_EVENT_LEAVE;
+	e.event = RC_STR("leave");
+	check_view(&e, "leave", "{\"users\":[]}", "aaaaaaaaab~1.2");
+	e.kind = RC_EVENT_PRESENCE;
+	e.event = RC_STR("presence");
+	check_view(&e, "presence", "{\"users\":[]}", "aaaaaaaaab~1.2");
+}
+
+static void a_raw_event_that_only_has_such_a_type_is_left_as_it_is(void **state)
+{
+	static const char text[] = "{\"type\":\"join\",\"who\":\"me\"}";
+	size_t len, placed_len;
+	unsigned char *frame = frame_of(RC_WS_TEXT, rc_str_of(text), &len);
+	unsigned char *placed = with_position(frame, len, RC_STR("aaaaaaaaab~1.2"), &placed_len);
+	struct rc_event_view v;
+
+	(void)state;
+	assert_int_equal(placed_len, len);
+	assert_memory_equal(placed, frame, len);
+	assert_false(rc_event_ws_parse(frame, len, &v));
+	free(frame);
+	free(placed);
 }
 
 static void parse_leaves_data_alone_that_looks_like_a_position(void **state)
@@ -123,7 +156,8 @@ static void parse_leaves_data_alone_that_looks_like_a_position(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < RC_ARRAY_LEN(data); i++) {
-		struct rc_event e = {RC_STR("c"), RC_STR("e"), rc_str_of(data[i]), 1, T0, true};
+		struct rc_event e = {RC_STR("c"), RC_STR("e"), rc_str_of(data[i]), 1, T0, true, 0,
+			{NULL, 0}, NULL};
 
 		check_view(&e, "e", data[i], "aaaaaaaaab~18446744073709551615.1");
 	}
@@ -141,7 +175,8 @@ static void parse_works_at_every_size_of_header(void **state)
 	memset(stamps, 0xff, sizeof(stamps));
 	position[rc_stream_text(7, stamps, RC_STREAM_SHARDS_MAX, position)] = 0;
 	for (size_t i = 0; i < RC_ARRAY_LEN(sizes); i++) {
-		struct rc_event e = {RC_STR("c"), RC_STR("e"), {data, sizes[i]}, 1, T0, true};
+		struct rc_event e = {RC_STR("c"), RC_STR("e"), {data, sizes[i]}, 1, T0, true, 0,
+			{NULL, 0}, NULL};
 
 		memset(data, '7', sizes[i]);
 		data[sizes[i]] = 0;
@@ -156,7 +191,8 @@ static void parse_works_at_every_size_of_header(void **state)
 
 static void parse_refuses_every_cut_and_every_other_frame(void **state)
 {
-	struct rc_event e = {RC_STR("c"), RC_STR("e\\"), RC_STR("{\"a\":1}"), 1, T0, true};
+	struct rc_event e = {
+		RC_STR("c"), RC_STR("e\\"), RC_STR("{\"a\":1}"), 1, T0, true, 0, {NULL, 0}, NULL};
 	struct rc_event_view v;
 	size_t len;
 	unsigned char *frame;
@@ -258,6 +294,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse_finds_what_encode_wrote),
+		cmocka_unit_test(parse_finds_what_the_gateway_itself_says),
+		cmocka_unit_test(a_raw_event_that_only_has_such_a_type_is_left_as_it_is),
 		cmocka_unit_test(parse_leaves_data_alone_that_looks_like_a_position),
 		cmocka_unit_test(parse_works_at_every_size_of_header),
 		cmocka_unit_test(parse_refuses_every_cut_and_every_other_frame),

@@ -145,7 +145,7 @@ static void publish_is_laid_out_as_specified(void **state)
 	assert_memory_equal(out, want, sizeof(want));
 	frame = frame_of(want, sizeof(want));
 	assert_int_equal(frame.type, RINGCAST_FRAME_PUBLISH);
-	assert_int_equal(rc_ingest_publish_parse(frame.body, &back), 0);
+	assert_int_equal(rc_ingest_publish_parse(frame.body, frame.flags, &back), 0);
 	assert_true(back.sequence == event.sequence && back.timestamp_ms == event.timestamp_ms);
 	assert_str(back.channel, "news");
 	assert_str(back.event, "add");
@@ -264,9 +264,9 @@ static void sequence_zero_is_never_read(void **state)
 	size_t len = rc_ingest_publish_encode(out, sizeof(out), 0, &event);
 
 	(void)state;
-	assert_int_equal(rc_ingest_publish_parse(frame_of(out, len).body, &back), -EBADMSG);
+	assert_int_equal(rc_ingest_publish_parse(frame_of(out, len).body, 0, &back), -EBADMSG);
 	len = rc_ingest_broadcast_encode(out, sizeof(out), 0, &event);
-	assert_int_equal(rc_ingest_broadcast_parse(frame_of(out, len).body, &back), -EBADMSG);
+	assert_int_equal(rc_ingest_broadcast_parse(frame_of(out, len).body, 0, &back), -EBADMSG);
 }
 
 static size_t batch_of_three(unsigned char *out, size_t cap)
@@ -297,8 +297,8 @@ static void batch_yields_its_events_in_order_and_then_ends(void **state)
 	(void)state;
 	assert_int_equal(frame.type, RINGCAST_FRAME_BATCH);
 	assert_int_equal(frame.flags, RINGCAST_FLAG_JSON);
-	assert_int_equal(rc_ingest_batch_check(frame.body), 0);
-	assert_int_equal(rc_ingest_batch_begin(frame.body, &it), 0);
+	assert_int_equal(rc_ingest_batch_check(frame.body, frame.flags), 0);
+	assert_int_equal(rc_ingest_batch_begin(frame.body, frame.flags, &it), 0);
 	assert_int_equal(it.left, 3);
 	assert_int_equal(rc_ingest_batch_next(&it, &event), 1);
 	assert_true(event.sequence == 5);
@@ -323,21 +323,21 @@ static void batch_that_is_broken_anywhere_is_refused_whole(void **state)
 	(void)state;
 	for (size_t cut = 0; cut < body.len; cut++) {
 		struct rc_str copy = heap_copy(body, cut);
-		assert_int_equal(rc_ingest_batch_check(copy), -EBADMSG);
+		assert_int_equal(rc_ingest_batch_check(copy, 0), -EBADMSG);
 		free((void *)(uintptr_t)copy.ptr);
 	}
 	out[8] = 2; /* one event is left over */
-	assert_int_equal(rc_ingest_batch_check(body), -EBADMSG);
+	assert_int_equal(rc_ingest_batch_check(body, 0), -EBADMSG);
 	out[8] = 4;
-	assert_int_equal(rc_ingest_batch_check(body), -EBADMSG);
+	assert_int_equal(rc_ingest_batch_check(body, 0), -EBADMSG);
 	out[8] = 0;
-	assert_int_equal(rc_ingest_batch_check(body), -EBADMSG);
+	assert_int_equal(rc_ingest_batch_check(body, 0), -EBADMSG);
 	out[8] = 3;
-	assert_int_equal(rc_ingest_batch_check(body), 0);
+	assert_int_equal(rc_ingest_batch_check(body, 0), 0);
 	out[10] = 6; /* 6, 6, 9 */
-	assert_int_equal(rc_ingest_batch_check(body), -EBADMSG);
+	assert_int_equal(rc_ingest_batch_check(body, 0), -EBADMSG);
 	out[10] = 0;
-	assert_int_equal(rc_ingest_batch_check(body), -EBADMSG);
+	assert_int_equal(rc_ingest_batch_check(body, 0), -EBADMSG);
 }
 
 static void batch_encoder_leaves_the_buffer_as_it_was_when_an_event_does_not_fit(void **state)
@@ -355,7 +355,7 @@ static void batch_encoder_leaves_the_buffer_as_it_was_when_an_event_does_not_fit
 	assert_int_equal(rc_ingest_batch_encode_add(out, one + 27, one, &event), 0);
 	assert_int_equal(out[8], 1);
 	assert_int_equal(rc_ingest_batch_encode_end(out, one), one);
-	assert_int_equal(rc_ingest_batch_check(frame_of(out, one).body), 0);
+	assert_int_equal(rc_ingest_batch_check(frame_of(out, one).body, 0), 0);
 	assert_int_equal(rc_ingest_batch_encode_begin(out, 9, 0), 0);
 }
 
@@ -485,20 +485,56 @@ static void publish_cut_before_its_payload_is_broken(void **state)
 	(void)state;
 	for (size_t cut = 0; cut < body.len; cut++) {
 		struct rc_str copy = heap_copy(body, cut);
-		assert_int_equal(rc_ingest_publish_parse(copy, &back), -EBADMSG);
+		assert_int_equal(rc_ingest_publish_parse(copy, 0, &back), -EBADMSG);
 		free((void *)(uintptr_t)copy.ptr);
 	}
-	assert_int_equal(rc_ingest_publish_parse(body, &back), 0);
+	assert_int_equal(rc_ingest_publish_parse(body, 0, &back), 0);
 	assert_int_equal(back.payload.len, 0);
-	assert_int_equal(rc_ingest_publish_parse((struct rc_str){NULL, 0}, &back), -EBADMSG);
+	assert_int_equal(rc_ingest_publish_parse((struct rc_str){NULL, 0}, 0, &back), -EBADMSG);
+}
+
+static void an_event_carries_its_trace_where_the_flag_says_so(void **state)
+{
+	struct rc_ingest_publish back,
+		event = {.sequence = 1,
+			.channel = RC_STR("c"),
+			.event = RC_STR("e"),
+			.payload = RC_STR("1234"),
+			.trace = {"0123456789abcdef01234567z", RINGCAST_TRACE_LEN}};
+	unsigned char out[128];
+	size_t len = rc_ingest_publish_encode(out, sizeof(out), RINGCAST_FLAG_JSON, &event);
+	struct rc_ingest_frame frame = frame_of(out, len);
+	struct rc_ingest_batch it;
+
+	(void)state;
+	assert_int_equal(frame.flags, RINGCAST_FLAG_JSON | RINGCAST_FLAG_TRACE);
+	assert_int_equal(rc_ingest_publish_parse(frame.body, frame.flags, &back), 0);
+	assert_true(rc_str_eq(back.trace, event.trace));
+	assert_true(rc_str_eq(back.payload, event.payload));
+	for (size_t cut = frame.body.len - 4 - RINGCAST_TRACE_LEN; cut < frame.body.len - 4; cut++)
+		assert_int_equal(rc_ingest_publish_parse(
+					 (struct rc_str){frame.body.ptr, cut}, frame.flags, &back),
+			-EBADMSG);
+	len = rc_ingest_broadcast_encode(out, sizeof(out), 0, &event);
+	frame = frame_of(out, len);
+	assert_int_equal(rc_ingest_broadcast_parse(frame.body, frame.flags, &back), 0);
+	assert_true(rc_str_eq(back.trace, event.trace));
+	len = rc_ingest_batch_encode_begin(out, sizeof(out), RINGCAST_FLAG_TRACE);
+	len = rc_ingest_batch_encode_add(out, sizeof(out), len, &event);
+	len = rc_ingest_batch_encode_end(out, len);
+	frame = frame_of(out, len);
+	assert_int_equal(rc_ingest_batch_check(frame.body, frame.flags), 0);
+	assert_int_equal(rc_ingest_batch_begin(frame.body, frame.flags, &it), 0);
+	assert_int_equal(rc_ingest_batch_next(&it, &back), 1);
+	assert_true(rc_str_eq(back.trace, event.trace) && rc_str_eq(back.payload, event.payload));
 }
 
 static void flags_are_known_by_type(void **state)
 {
 	(void)state;
-	assert_int_equal(rc_ingest_flags_known(RINGCAST_FRAME_PUBLISH), 15);
-	assert_int_equal(rc_ingest_flags_known(RINGCAST_FRAME_BATCH), 15);
-	assert_int_equal(rc_ingest_flags_known(RINGCAST_FRAME_BROADCAST), 15);
+	assert_int_equal(rc_ingest_flags_known(RINGCAST_FRAME_PUBLISH), 31);
+	assert_int_equal(rc_ingest_flags_known(RINGCAST_FRAME_BATCH), 31);
+	assert_int_equal(rc_ingest_flags_known(RINGCAST_FRAME_BROADCAST), 31);
 	assert_int_equal(rc_ingest_flags_known(RINGCAST_FRAME_ACK), RINGCAST_FLAG_POSITION);
 	assert_int_equal(rc_ingest_flags_known(RINGCAST_FRAME_HELLO), 0);
 	assert_int_equal(rc_ingest_flags_known(200), 0);
@@ -507,9 +543,90 @@ static void flags_are_known_by_type(void **state)
 	assert_string_equal(rc_ingest_type_name(255), "unknown");
 }
 
+static void send_goes_round_for_every_target(void **state)
+{
+	static const struct rc_ingest_target targets[] = {
+		{RINGCAST_TARGET_USER, 1, {"\4anna", 5}},
+		{RINGCAST_TARGET_SESSION, 1, {"cz8nTXX9J0uA3z8oq", 17}},
+		{RINGCAST_TARGET_USERS, 3, {"\4anna\0\4bert", 11}},
+	};
+	unsigned char out[128];
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(targets); i++) {
+		struct rc_ingest_send send = {
+			.event = {.sequence = 7,
+				.timestamp_ms = 9,
+				.event = RC_STR("note"),
+				.payload = RC_STR("{}")},
+			.target = targets[i],
+		};
+		struct rc_ingest_frame frame;
+		struct rc_ingest_send back;
+		size_t len = rc_ingest_send_encode(out, sizeof(out), RINGCAST_FLAG_JSON, &send);
+		assert_int_equal(rc_ingest_frame(out, len, FRAME_MAX, &frame), 0);
+		assert_int_equal(frame.total, len);
+		assert_int_equal(rc_ingest_send_parse(frame.body, &back), 0);
+		assert_int_equal(back.event.sequence, 7);
+		assert_int_equal(back.event.timestamp_ms, 9);
+		assert_true(rc_str_eq(back.event.event, RC_STR("note")));
+		assert_true(rc_str_eq(back.event.payload, RC_STR("{}")));
+		assert_int_equal(back.target.kind, targets[i].kind);
+		assert_int_equal(back.target.count, targets[i].count);
+		assert_true(rc_str_eq(back.target.list, targets[i].list));
+		/* Of what comes before the payload not a byte may be missing. */
+		for (size_t cut = 1; cut < frame.body.len - 1; cut++) {
+			struct rc_str part = {frame.body.ptr, frame.body.len - 2 - cut + 1};
+			if (part.len < frame.body.len - 2)
+				assert_int_equal(rc_ingest_send_parse(part, &back), -EBADMSG);
+		}
+		assert_int_equal(rc_ingest_send_encode(out, len - 1, 0, &send), 0);
+	}
+}
+
+static void close_goes_round_and_refuses_one_byte_more_or_less(void **state)
+{
+	struct rc_ingest_close close = {
+		.sequence = 7,
+		.target = {RINGCAST_TARGET_USER, 1, {"\4anna", 5}},
+		.code = 4004,
+		.reason = RC_STR("bye"),
+	};
+	struct rc_ingest_close back;
+	struct rc_ingest_frame frame;
+	unsigned char out[64];
+	size_t len = rc_ingest_close_encode(out, sizeof(out), RINGCAST_FLAG_WANT_ACK, &close);
+
+	(void)state;
+	assert_int_equal(rc_ingest_frame(out, len, FRAME_MAX, &frame), 0);
+	assert_int_equal(frame.flags & ~rc_ingest_flags_known(frame.type), 0);
+	assert_int_equal(rc_ingest_close_parse(frame.body, &back), 0);
+	assert_int_equal(back.code, 4004);
+	assert_true(rc_str_eq(back.reason, RC_STR("bye")));
+	assert_true(rc_str_eq(back.target.list, close.target.list));
+	frame.body.len--;
+	assert_int_equal(rc_ingest_close_parse(frame.body, &back), -EBADMSG);
+	frame.body.len += 2;
+	assert_int_equal(rc_ingest_close_parse(frame.body, &back), -EBADMSG);
+}
+
+static void a_target_of_nobody_or_of_another_kind_is_broken(void **state)
+{
+	static const char nobody[] = "\1\0\0\0\0\0\0\0\3\0\0\1e\0\0\0\0\0\0\0\0";
+	static const char other[] = "\1\0\0\0\0\0\0\0\4\1a\1e\0\0\0\0\0\0\0\0";
+	struct rc_ingest_send back;
+
+	(void)state;
+	assert_int_equal(
+		rc_ingest_send_parse((struct rc_str){nobody, sizeof(nobody) - 1}, &back), -EBADMSG);
+	assert_int_equal(
+		rc_ingest_send_parse((struct rc_str){other, sizeof(other) - 1}, &back), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_event_carries_its_trace_where_the_flag_says_so),
 		cmocka_unit_test(frame_tells_how_many_bytes_it_needs),
 		cmocka_unit_test(frame_over_the_limit_is_refused_as_soon_as_the_length_is_known),
 		cmocka_unit_test(frame_with_a_length_below_four_or_reserved_bits_is_broken),
@@ -522,6 +639,9 @@ int main(void)
 		cmocka_unit_test(batch_that_is_broken_anywhere_is_refused_whole),
 		cmocka_unit_test(
 			batch_encoder_leaves_the_buffer_as_it_was_when_an_event_does_not_fit),
+		cmocka_unit_test(send_goes_round_for_every_target),
+		cmocka_unit_test(close_goes_round_and_refuses_one_byte_more_or_less),
+		cmocka_unit_test(a_target_of_nobody_or_of_another_kind_is_broken),
 		cmocka_unit_test(ack_carries_a_position_when_flagged),
 		cmocka_unit_test(text_that_is_too_long_is_cut_between_characters),
 		cmocka_unit_test(control_frames_go_round_and_refuse_one_byte_more_or_less),

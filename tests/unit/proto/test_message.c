@@ -291,11 +291,13 @@ static void connected_names_session_and_user(void **state)
 	struct rc_textbuf b = fresh();
 
 	(void)state;
-	rc_msg_connected(&b, RC_STR("c8Jk"), RC_STR("us\"er"), 30000, RC_STR("0.1.0"));
-	assert_text(&b, "{\"type\":\"connected\",\"session\":\"c8Jk\",\"user\":\"us\\\"er\","
-			"\"heartbeat\":30000,\"version\":\"0.1.0\"}");
+	rc_msg_connected(
+		&b, RC_STR("c8Jk"), RC_STR("us\"er"), 1700000000000, 30000, RC_STR("0.1.0"));
+	assert_text(&b,
+		"{\"type\":\"connected\",\"session\":\"c8Jk\",\"user\":\"us\\\"er\",\"expires\":1700000000000,"
+		"\"heartbeat\":30000,\"version\":\"0.1.0\"}");
 	b = fresh();
-	rc_msg_connected(&b, RC_STR("c8Jk"), RC_STR(""), 0, RC_STR("0.1.0"));
+	rc_msg_connected(&b, RC_STR("c8Jk"), RC_STR(""), 0, 0, RC_STR("0.1.0"));
 	assert_text(&b, "{\"type\":\"connected\",\"session\":\"c8Jk\",\"heartbeat\":0,"
 			"\"version\":\"0.1.0\"}");
 }
@@ -437,6 +439,26 @@ static void history_is_put_together_in_steps(void **state)
 			"\"complete\":false,\"more\":true}");
 }
 
+static void presence_is_put_together_in_steps(void **state)
+{
+	struct rc_textbuf b = fresh();
+
+	(void)state;
+	rc_msg_presence_begin(&b, RC_STR("4"), T0, RC_STR("room:1"));
+	rc_msg_presence_users(&b, RC_STR("{\"user\":\"u\",\"connections\":2}"));
+	rc_msg_presence_end(&b, 1, 3, 1, true);
+	assert_text(&b, "{\"type\":\"presence\",\"id\":4,"
+			"\"timestamp\":\"2026-01-15T10:15:00.000Z\",\"channel\":\"room:1\","
+			"\"users\":[{\"user\":\"u\",\"connections\":2}],"
+			"\"count\":1,\"clients\":3,\"anonymous\":1,\"complete\":true}");
+	b = fresh();
+	rc_msg_presence_begin(&b, RC_STR(""), T0, RC_STR("room:1"));
+	rc_msg_presence_end(&b, 0, 0, 0, false);
+	assert_text(&b, "{\"type\":\"presence\",\"timestamp\":\"2026-01-15T10:15:00.000Z\","
+			"\"channel\":\"room:1\",\"count\":0,\"clients\":0,\"anonymous\":0,"
+			"\"complete\":false}");
+}
+
 /* ---- the buffer */
 
 static void textbuf_writes_nothing_more_once_it_is_full(void **state)
@@ -527,6 +549,7 @@ int main(void)
 		cmocka_unit_test(acknowledgement_says_what_was_recovered),
 		cmocka_unit_test(positions_are_written_as_the_protocol_shows),
 		cmocka_unit_test(history_is_put_together_in_steps),
+		cmocka_unit_test(presence_is_put_together_in_steps),
 		cmocka_unit_test(textbuf_writes_nothing_more_once_it_is_full),
 		cmocka_unit_test(textbuf_takes_what_fits_exactly),
 		cmocka_unit_test(textbuf_writes_numbers_in_full),

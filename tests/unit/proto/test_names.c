@@ -165,6 +165,64 @@ static void wildcards_in_the_first_level_spare_reserved_channels(void **state)
 	assert_false(rc_name_reserved(RC_STR("")));
 }
 
+/* Every name over few levels: whoever is covered matches nothing else than what covers it matches. */
+static void a_pattern_covers_another_when_it_matches_all_that_it_matches(void **state)
+{
+	static const char *const levels[] = {"a", "b", "*", "**"};
+	char names[84][16];
+	uint32_t count = 0, covered = 0;
+
+	(void)state;
+	for (uint32_t len = 1; len <= 3; len++) {
+		for (uint32_t n = 0; n < (1u << 2 * len); n++) {
+			char *name = names[count++];
+			name[0] = 0;
+			for (uint32_t i = 0; i < len; i++) {
+				if (i)
+					strcat(name, ":");
+				strcat(name, levels[n >> 2 * i & 3]);
+			}
+		}
+	}
+	for (uint32_t w = 0; w < count; w++) {
+		for (uint32_t n = 0; n < count; n++) {
+			struct rc_str wide = rc_str_of(names[w]), narrow = rc_str_of(names[n]);
+			bool all = true;
+			if (rc_name_classify(wide) == RC_NAME_BAD ||
+				rc_name_classify(narrow) == RC_NAME_BAD)
+				continue;
+			/* Deeper channels than the patterns tell '**' from all else; "c" tells '*' from a literal. */
+			for (uint32_t x = 0; x < 3 + 9 + 27 + 81; x++) {
+				char channel[16] = "";
+				uint32_t rest = x, depth = 1;
+				for (uint32_t size = 3; rest >= size; size *= 3, depth++)
+					rest -= size;
+				for (uint32_t i = 0; i < depth; i++, rest /= 3) {
+					if (i)
+						strcat(channel, ":");
+					strcat(channel, (const char *[]){"a", "b", "c"}[rest % 3]);
+				}
+				struct rc_str c = rc_str_of(channel);
+				bool in_narrow = rc_name_is_pattern(narrow)
+							 ? rc_pattern_match(narrow, c)
+							 : rc_str_eq(narrow, c);
+				bool in_wide = rc_name_is_pattern(wide) ? rc_pattern_match(wide, c)
+									: rc_str_eq(wide, c);
+				all &= !in_narrow || in_wide;
+			}
+			if (rc_pattern_covers(wide, narrow) != all)
+				fail_msg("'%s' covers '%s': %d", names[w], names[n], !all);
+			covered += all;
+		}
+	}
+	assert_in_range(covered, 100, 2000);
+	assert_false(rc_pattern_covers(RC_STR("**"), RC_STR("$sys:*")));
+	assert_false(rc_pattern_covers(RC_STR("*:a"), RC_STR("$sys:*")));
+	assert_false(rc_pattern_covers(RC_STR("**"), RC_STR("$sys:a")));
+	assert_true(rc_pattern_covers(RC_STR("$sys:*"), RC_STR("$sys:*")));
+	assert_false(rc_pattern_covers(RC_STR("$sys:**"), RC_STR("*:a")));
+}
+
 static void event_names_are_text_without_control_characters(void **state)
 {
 	static const char *const good[] = {
@@ -221,6 +279,7 @@ int main(void)
 		cmocka_unit_test(double_star_takes_one_level_or_more),
 		cmocka_unit_test(wildcards_take_no_empty_level),
 		cmocka_unit_test(wildcards_in_the_first_level_spare_reserved_channels),
+		cmocka_unit_test(a_pattern_covers_another_when_it_matches_all_that_it_matches),
 		cmocka_unit_test(event_names_are_text_without_control_characters),
 		cmocka_unit_test(event_names_are_at_most_128_bytes),
 	};

@@ -58,7 +58,8 @@ static void assert_data(struct rc_str data, const char *want)
 
 static void encode_writes_name_object_and_id(void **state)
 {
-	struct rc_event e = {RC_STR("c"), RC_STR("a:b"), RC_STR("{\"n\":1}"), 1, T0, true};
+	struct rc_event e = {
+		RC_STR("c"), RC_STR("a:b"), RC_STR("{\"n\":1}"), 1, T0, true, 0, {NULL, 0}, NULL};
 
 	(void)state;
 	assert_event(&e, false, false,
@@ -72,9 +73,24 @@ static void encode_writes_name_object_and_id(void **state)
 		"id: aaaaaaaaab~1.2\n\n");
 }
 
+static void encode_names_the_block_after_what_the_gateway_says(void **state)
+{
+	struct rc_event e = {RC_STR("c"), RC_STR("join"), RC_STR("{\"count\":1}"), 1, T0, true,
+		RC_EVENT_JOIN, RC_STR("u"), NULL};
+
+	(void)state;
+	assert_event(&e, false, false,
+		"event: join\n"
+		"data: {\"type\":\"join\",\"channel\":\"c\",\"event\":\"join\",\"offset\":1,"
+		"\"timestamp\":\"2026-01-15T10:15:00.000Z\",\"user\":\"u\",\"data\":{\"count\":1}}\n"
+		"id: aaaaaaaaab~1.2\n\n");
+	assert_event(&e, false, true, "event: join\ndata: {\"count\":1}\nid: aaaaaaaaab~1.2\n\n");
+}
+
 static void encode_writes_the_name_as_it_was(void **state)
 {
-	struct rc_event e = {RC_STR("c"), RC_STR("say \"\\\xc3\xa9\""), RC_STR("1"), 1, T0, true};
+	struct rc_event e = {RC_STR("c"), RC_STR("say \"\\\xc3\xa9\""), RC_STR("1"), 1, T0, true, 0,
+		{NULL, 0}, NULL};
 
 	(void)state;
 	assert_event(&e, false, true, "event: say \"\\\xc3\xa9\"\ndata: 1\nid: aaaaaaaaab~1.2\n\n");
@@ -82,7 +98,8 @@ static void encode_writes_the_name_as_it_was(void **state)
 
 static void encode_of_bare_data_sends_bytes_where_they_are_text(void **state)
 {
-	struct rc_event e = {RC_STR("c"), RC_STR("e"), RC_STR(" {\"n\": 1} "), 1, T0, true};
+	struct rc_event e = {
+		RC_STR("c"), RC_STR("e"), RC_STR(" {\"n\": 1} "), 1, T0, true, 0, {NULL, 0}, NULL};
 	char text[3200];
 
 	(void)state;
@@ -120,7 +137,8 @@ static void encode_of_bare_data_sends_bytes_where_they_are_text(void **state)
 
 static void encode_of_raw_has_no_name(void **state)
 {
-	struct rc_event e = {RC_STR("c"), RC_STR("e"), RC_STR("[1,\n2]"), 1, T0, true};
+	struct rc_event e = {
+		RC_STR("c"), RC_STR("e"), RC_STR("[1,\n2]"), 1, T0, true, 0, {NULL, 0}, NULL};
 
 	(void)state;
 	assert_event(&e, true, false, "data: [1,\ndata: 2]\nid: aaaaaaaaab~1.2\n\n");
@@ -139,7 +157,8 @@ static void encode_leaves_out_a_name_that_would_break_the_block(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < RC_ARRAY_LEN(names); i++) {
-		struct rc_event e = {RC_STR("c"), RC_STR("e"), {NULL, 0}, 1, T0, true};
+		struct rc_event e = {
+			RC_STR("c"), RC_STR("e"), {NULL, 0}, 1, T0, true, 0, {NULL, 0}, NULL};
 		char imitation[256], want[300];
 
 		snprintf(imitation, sizeof(imitation), HEAD "%s" REST ",\"data\":1}", names[i]);
@@ -212,6 +231,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(encode_writes_name_object_and_id),
+		cmocka_unit_test(encode_names_the_block_after_what_the_gateway_says),
 		cmocka_unit_test(encode_writes_the_name_as_it_was),
 		cmocka_unit_test(encode_of_bare_data_sends_bytes_where_they_are_text),
 		cmocka_unit_test(encode_of_raw_has_no_name),

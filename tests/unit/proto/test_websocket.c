@@ -43,15 +43,18 @@ static void add_bytes(const void *bytes, size_t len)
 	in.len += len;
 }
 
+/* opcode: with reserved bits, where there are any. */
 static void add(bool fin, uint8_t opcode, const void *payload, size_t len)
 {
 	static const unsigned char key[4] = {0x37, 0xfa, 0x21, 0x3d};
 	unsigned char head[14];
+	size_t at = in.len;
 	uint32_t mask;
 
 	memcpy(&mask, key, 4);
-	add_bytes(head, in.masked ? rc_ws_masked_header(head, opcode, fin, len, mask)
-				  : rc_ws_header(head, opcode, fin, len));
+	add_bytes(head, in.masked ? rc_ws_masked_header(head, opcode & 15, fin, len, mask)
+				  : rc_ws_header(head, opcode & 15, fin, len));
+	in.bytes[at] |= opcode & 0x70;
 	add_bytes(payload, len);
 	/* The plain way, so that rc_ws_mask is not its own witness. */
 	for (size_t i = 0; in.masked && i < len; i++)
@@ -102,6 +105,8 @@ static void tell_piece(struct story *s, enum rc_ws_result result, const struct r
 		tell(s, ")", 1);
 		return;
 	}
+	if (p->first && p->deflated)
+		tell(s, "deflated ", 9);
 	if (p->first)
 		tell(s, p->opcode == RC_WS_TEXT ? "T(" : "B(", 2);
 	tell(s, p->ptr, p->len);
@@ -753,6 +758,75 @@ static void close_frame_carries_code_and_reason(void **state)
 	assert_memory_equal(out, "\x88\x0a\x10\x05too slow", 12);
 }
 
+static const struct rc_ws_limits deflating = {.message_max = 1000,
+	.fragments_max = 8,
+	.masked = true,
+	.check_utf8 = true,
+	.deflate = true};
+
+static void decoder_takes_compressed_messages_when_that_was_agreed_on(void **state)
+{
+	(void)state;
+	begin(true);
+	add(true, RC_WS_TEXT | RC_WS_RSV1, "\xff\xfe", 2);
+	add(false, RC_WS_BINARY | RC_WS_RSV1, "a", 1);
+	add_text(true, RC_WS_PING, "p");
+	add(false, RC_WS_CONTINUATION, "\xff", 1);
+	add(true, RC_WS_CONTINUATION, "c", 1);
+	add_text(true, RC_WS_TEXT, "plain");
+	expect(&deflating,
+		"deflated T(\xff\xfe)deflated B(aping(p)\xff"
+		"c)T(plain)",
+		true);
+	begin(true);
+	add(true, RC_WS_TEXT | RC_WS_RSV1, "", 0);
+	expect(&deflating, "deflated T()", true);
+	/* Text that is not compressed is checked as ever. */
+	begin(true);
+	add_text(true, RC_WS_TEXT | RC_WS_RSV1, "x");
+	add(true, RC_WS_TEXT, "\xff", 1);
+	expect(&deflating, "deflated T(x)fail 1007", false);
+}
+
+static void decoder_refuses_the_compressed_bit_where_nothing_begins(void **state)
+{
+	static const uint8_t wrong[] = {RC_WS_PING | RC_WS_RSV1, RC_WS_CLOSE | RC_WS_RSV1,
+		RC_WS_CONTINUATION | RC_WS_RSV1, RC_WS_TEXT | 0x20, RC_WS_TEXT | RC_WS_RSV1 | 0x10};
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(wrong); i++) {
+		begin(true);
+		add(false, RC_WS_TEXT | RC_WS_RSV1, "a", 1);
+		size_t before = in.len;
+		add(true, wrong[i], "", 0);
+		expect_failure_at(&deflating, before + 1, "deflated T(afail 1002");
+	}
+	begin(true);
+	add(true, RC_WS_TEXT | RC_WS_RSV1, "", 0);
+	expect_failure_at(&server, 1, "fail 1002");
+}
+
+static void decoder_lets_compressed_messages_be_a_little_longer(void **state)
+{
+	static char long_one[RC_WS_DEFLATED_MAX(1000) + 1];
+	size_t most = RC_WS_DEFLATED_MAX(1000);
+
+	(void)state;
+	begin(true);
+	add(false, RC_WS_BINARY | RC_WS_RSV1, long_one, most - 1);
+	add(true, RC_WS_CONTINUATION, long_one, 1);
+	run(&deflating, true);
+	begin(true);
+	add(false, RC_WS_BINARY | RC_WS_RSV1, long_one, most);
+	add(true, RC_WS_CONTINUATION, long_one, 1);
+	run(&deflating, false);
+	assert_memory_equal(whole.text + whole.len - 9, "fail 1009", 9);
+	begin(true);
+	add(true, RC_WS_BINARY, long_one, 1001);
+	run(&deflating, false);
+	assert_memory_equal(whole.text, "fail 1009", 9);
+}
+
 static void close_frame_cuts_a_long_reason_between_characters(void **state)
 {
 	for (size_t lead = 0; lead < 4; lead++) {
@@ -796,6 +870,9 @@ int main(void)
 		cmocka_unit_test(decoder_refuses_text_that_is_not_utf8_at_the_first_wrong_byte),
 		cmocka_unit_test(decoder_refuses_text_that_ends_inside_a_character),
 		cmocka_unit_test(decoder_leaves_text_alone_when_told_to),
+		cmocka_unit_test(decoder_takes_compressed_messages_when_that_was_agreed_on),
+		cmocka_unit_test(decoder_refuses_the_compressed_bit_where_nothing_begins),
+		cmocka_unit_test(decoder_lets_compressed_messages_be_a_little_longer),
 		cmocka_unit_test(decoder_reads_close_codes),
 		cmocka_unit_test(decoder_refuses_bad_close_frames),
 		cmocka_unit_test(decoder_takes_exactly_the_valid_close_codes),

@@ -8,6 +8,7 @@
 
 #include "proto/message.h"
 #include "serve/serve.h"
+#include "serve/survey.h"
 
 enum { CONNS = 6 };
 
@@ -48,12 +49,15 @@ static void begin(uint32_t owned_max, uint64_t seed)
 		.replicas_max = 32,
 		.subs_max = 128,
 		.patterns_max = 8,
-		.frame_max = 65536};
+		.frame_max = 65536,
+		.views_max = 16,
+		.view_bytes = 16384};
 	const struct rc_conn_events events = {&sv, on_gone, on_timer, on_drained};
 
 	ring_open(&ring, &rings_options);
 	hubs_open(&h, 2, &limits, (size_t)1 << 20, seed);
 	h.ready = ready;
+	h.namespaces[0].raw = false;
 	rc_config_init(&config);
 	table = calloc(1, rc_conns_bytes(CONNS));
 	assert_non_null(table);
@@ -153,12 +157,51 @@ static void say_names(
 	say(c, text);
 }
 
-/* How often the text stands in what the client is to be sent. */
-static uint32_t told(const struct rc_conn *c, const char *text)
+static void say_filtered(
+	struct rc_conn *c, const char *id, const char *filter, const char *a, const char *b)
 {
-	/* Before the first answer there is no buffer, and an address may not be reckoned from none. */
-	const unsigned char *at = c->out_len > 0 ? c->out + c->out_head : NULL;
-	size_t len = c->out_len;
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		"{\"type\":\"subscribe\",\"id\":\"%s\",\"filter\":\"%s\",\"channels\":[\"%s\"%s%s%s]}",
+		id, filter, a, b ? ",\"" : "", b ? b : "", b ? "\"" : "");
+	say(c, text);
+}
+
+/* What names a channel that waits stands in line behind it, which is not looked at here. */
+static bool waits(struct rc_conn *c, const char *name)
+{
+	uint32_t sub = name ? rc_replica_find_sub(
+				      sv.hub, rc_conn_slot(&conns, c), c->subs, rc_str_of(name))
+			    : RC_NONE;
+
+	return sub != RC_NONE && (rc_hub_sub(sv.hub, sub)->flags & RC_SUB_PAUSED);
+}
+
+/* A backend ends what the client reads. */
+static void unassign(struct rc_conn *c, const char *name)
+{
+	char list[64];
+	int len = snprintf(list, sizeof(list), "%c%s", (int)strlen(name), name);
+
+	assert_int_equal(rc_ws_assign(&sv, c, false, (struct rc_str){list, (size_t)len}), 0);
+	hubs_check(&h);
+}
+
+/* What waits for nothing has one form of each channel. */
+static void check_subs(const struct rc_conn *c)
+{
+	uint32_t count = 0;
+
+	for (uint32_t sub = c->subs; sub != RC_NONE; sub = rc_hub_sub(sv.hub, sub)->next) {
+		assert_false(rc_hub_sub(sv.hub, sub)->flags & (RC_SUB_REPLACED | RC_SUB_PAUSED));
+		count++;
+	}
+	assert_int_equal(c->sub_count, count);
+}
+
+static uint32_t count_of(const unsigned char *at, size_t len, const char *text)
+{
 	uint32_t count = 0;
 
 	while (len > 0) {
@@ -170,6 +213,13 @@ static uint32_t told(const struct rc_conn *c, const char *text)
 		at = found + 1;
 	}
 	return count;
+}
+
+/* How often the text stands in what the client is to be sent. */
+static uint32_t told(const struct rc_conn *c, const char *text)
+{
+	/* Before the first answer there is no buffer, and an address may not be reckoned from none. */
+	return c->out_len > 0 ? count_of(c->out + c->out_head, c->out_len, text) : 0;
 }
 
 static void acknowledgements_keep_the_order_of_the_requests(void **state)
@@ -268,6 +318,61 @@ static void a_refusal_takes_with_it_the_requests_that_counted_on_it(void **state
 	empty_owner();
 }
 
+static void what_ends_while_one_form_follows_another_ends_in_both(void **state)
+{
+	char far[64], near[64];
+
+	(void)state;
+	begin(32, 1);
+	hubs_name_of(&h, 1, "far", far);
+	hubs_name_of(&h, 0, "near", near);
+	struct rc_conn *c = open_client();
+	say_names(c, "subscribe", "one", near, NULL);
+	assert_int_equal(c->sub_count, 1);
+	say_filtered(c, "two", "data.n > 1", near, far);
+	assert_int_equal(told(c, "\"two\""), 0);
+	unassign(c, near);
+	hubs_settle(&h);
+	assert_int_equal(told(c, "\"two\""), 1);
+	assert_int_equal(c->sub_count, 1);
+	check_subs(c);
+}
+
+/* How often /api/status names it: as often as the client reads it. */
+static uint32_t named(const char *name)
+{
+	const struct rc_survey_ask ask = {.kind = RC_SURVEY_CLIENTS, .cursor = RC_NONE};
+	static struct rc_survey_piece piece;
+	static const struct rc_serve_info info;
+	char text[80];
+
+	(void)snprintf(text, sizeof(text), "\"%s\"", name);
+	sv.info = &info;
+	rc_survey_piece(&sv, &ask, &piece);
+	assert_true(piece.done && piece.len > 0);
+	return count_of(piece.bytes, piece.len, text);
+}
+
+static void while_one_form_follows_another_the_channel_is_named_once(void **state)
+{
+	char far[64], near[64];
+
+	(void)state;
+	begin(32, 1);
+	hubs_name_of(&h, 1, "far", far);
+	hubs_name_of(&h, 0, "near", near);
+	struct rc_conn *c = open_client();
+	say_names(c, "subscribe", "one", near, NULL);
+	assert_int_equal(named(near), 1);
+	say_filtered(c, "two", "data.n > 1", near, far);
+	assert_int_equal(told(c, "\"two\""), 0);
+	assert_int_equal(named(near), 1);
+	hubs_settle(&h);
+	assert_int_equal(told(c, "\"two\""), 1);
+	assert_int_equal(named(near), 1);
+	check_subs(c);
+}
+
 static void a_client_that_ends_while_it_waits_leaves_nothing(void **state)
 {
 	char far[64];
@@ -309,15 +414,23 @@ static void any_order_of_requests_and_answers_is_answered_once_each(void **state
 				assert_null(c[i]);
 				c[i] = fresh;
 				asked[i] = answered[i] = 0;
+			} else if (what < 30 && (waits(c[i], one) || waits(c[i], two))) {
+				continue;
 			} else if (what < 30) {
 				asked[i]++;
-				say_names(c[i], "subscribe", "Q", one, two);
+				if (what < 12)
+					say_filtered(c[i], "Q",
+						what < 6 ? "data.n > 1" : "data.n > 2", one, two);
+				else
+					say_names(c[i], "subscribe", "Q", one, two);
 			} else if (what < 45) {
 				asked[i]++;
 				say_names(c[i], "unsubscribe", "Q", one, two);
 			} else if (what < 46) {
 				asked[i]++;
 				say(c[i], "{\"type\":\"unsubscribe\",\"id\":\"Q\"}");
+			} else if (what < 47) {
+				unassign(c[i], one);
 			} else if (what < 48) {
 				end_client(c[i]);
 				c[i] = NULL;
@@ -344,6 +457,7 @@ static void any_order_of_requests_and_answers_is_answered_once_each(void **state
 			answered[k] += told(c[k], "\"Q\"");
 			assert_int_equal(answered[k], asked[k]);
 			assert_int_equal(c[k]->requests, RC_NONE);
+			check_subs(c[k]);
 		}
 		(void)teardown(NULL);
 	}
@@ -357,6 +471,8 @@ int main(void)
 		TEST(acknowledgements_keep_the_order_of_the_requests),
 		TEST(an_unsubscribe_before_the_answer_releases_the_request),
 		TEST(a_refusal_takes_with_it_the_requests_that_counted_on_it),
+		TEST(what_ends_while_one_form_follows_another_ends_in_both),
+		TEST(while_one_form_follows_another_the_channel_is_named_once),
 		TEST(a_client_that_ends_while_it_waits_leaves_nothing),
 		TEST(any_order_of_requests_and_answers_is_answered_once_each),
 	};
