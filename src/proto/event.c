@@ -235,3 +235,22 @@ int rc_stream_parse(
 	}
 	return -EINVAL;
 }
+
+size_t rc_stream_text_before(struct rc_str text, uint64_t stamp, char *out)
+{
+	uint64_t epoch, stamps[RC_STREAM_SHARDS_MAX];
+	uint32_t count, whose = 0, found = 0;
+
+	if (stamp == 0 || rc_stream_parse(text, &epoch, stamps, &count) < 0)
+		return 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (stamps[i] != stamp)
+			continue;
+		whose = i;
+		found++;
+	}
+	if (found != 1)
+		return 0;
+	stamps[whose]--;
+	return rc_stream_text(epoch, stamps, count, out);
+}

@@ -124,5 +124,8 @@ size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, ch
 /* 0 or -EINVAL; takes what rc_stream_text writes and nothing else. Out parameters mean nothing after -EINVAL. */
 RC_MUST_USE int rc_stream_parse(struct rc_str text, uint64_t *epoch,
 	uint64_t stamps[RC_STREAM_SHARDS_MAX], uint32_t *count);
+/* The position just before the event that has this one and that stamp: as rc_stream_text. 0 when two shards stand at that stamp, and
+ * which of them gave it can't be told. */
+size_t rc_stream_text_before(struct rc_str text, uint64_t stamp, char *out);
 
 #endif

@@ -375,26 +375,35 @@ void rc_sse_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay)
 
 /* ---- while it lasts ----------------------------------------------------------------------------- */
 
-/* The id of the event before the cursor: where the client stands when it was told of all before it. */
-static struct rc_str id_before(const struct rc_replica *r, uint64_t cursor)
+static struct rc_str id_of(const struct rc_log_frame *f)
 {
 	static const char mark[] = "\nid: ";
-	struct rc_log_frame f;
 	struct rc_str none = {NULL, 0};
 
-	if (cursor <= r->log.head)
-		return none;
-	rc_log_frame_at(&r->log, cursor - 1, &f);
 	/* It ends with the id's line and an empty one, and data has no line that begins like this. */
-	for (uint32_t at = f.len - 2; at-- > 0;) {
-		if (f.bytes[at] == '\n' && f.len - at > sizeof(mark) &&
-			memcmp(f.bytes + at, mark, sizeof(mark) - 1) == 0)
-			return (struct rc_str){(const char *)f.bytes + at + sizeof(mark) - 1,
-				f.len - 2 - at - (sizeof(mark) - 1)};
-		if (f.bytes[at] == '\n')
+	for (uint32_t at = f->len - 2; at-- > 0;) {
+		if (f->bytes[at] == '\n' && f->len - at > sizeof(mark) &&
+			memcmp(f->bytes + at, mark, sizeof(mark) - 1) == 0)
+			return (struct rc_str){(const char *)f->bytes + at + sizeof(mark) - 1,
+				f->len - 2 - at - (sizeof(mark) - 1)};
+		if (f->bytes[at] == '\n')
 			break;
 	}
 	return none;
+}
+
+/* The id of the event before the cursor: where the client stands when it was told of all before it. When the log has let that event
+ * go, the position just before the next one says the same. */
+static struct rc_str id_before(const struct rc_replica *r, uint64_t cursor,
+	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)])
+{
+	struct rc_log_frame f;
+
+	rc_log_frame_at(&r->log, cursor > r->log.head ? cursor - 1 : cursor, &f);
+	struct rc_str id = id_of(&f);
+	if (cursor > r->log.head)
+		return id;
+	return (struct rc_str){text, rc_stream_text_before(id, f.stamp, text)};
 }
 
 void rc_sse_gap_to(struct rc_serve *sv, struct rc_conn *c, const struct rc_replica *r,
@@ -414,7 +423,7 @@ void rc_sse_gap_to(struct rc_serve *sv, struct rc_conn *c, const struct rc_repli
 	if (replay != RC_NONE)
 		id = rc_replay_position(sv, rc_replay_at(sv, replay), position);
 	else if (replay == RC_NONE && s->cursor < r->log.tail)
-		id = id_before(r, s->cursor);
+		id = id_before(r, s->cursor, position);
 	rc_msg_gap(&b, channel, reason, missed, none);
 	struct rc_str text = {json, b.len};
 	size_t bound = rc_sse_block_bound(RC_STR("gap"), text, id);

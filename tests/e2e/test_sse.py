@@ -373,6 +373,30 @@ def test_a_slow_stream_is_told_of_its_gap_under_skip(gateway, publisher, history
 
 
 @pytest.mark.deadline(120)
+def test_a_gap_has_a_position_when_nothing_is_kept_of_what_was_before_it(gateway, publisher):
+    """A few events fill what the gateway takes from its memory at a time: who skips some stands at a beginning."""
+    g = gateway(namespace("skip", lag_bytes="512KiB") | {"max_message": "160KiB"})
+    p, big = publisher(g), "p" * 140_000
+    with slow_stream(g) as s:
+        n, deadline = 0, Deadline(30)
+        while g.counter("lag_skips") < 8:
+            n += 1
+            p.publish("slow:a", json.dumps({"n": n, "pad": big}))
+            deadline.left()
+        gaps, got, last = 0, 0, s.last_id
+        while got < n:
+            b = s.next_message(timeout=30)
+            assert b.id and STREAM_POSITION.match(b.id) and not_before(b.id, last), f"{b.name} {b.id} after {last}"
+            last = b.id
+            if b.name == "gap":
+                gaps += 1
+            else:
+                got = b.json()["offset"]
+                assert vector(last)[1] == [got] or len(vector(last)[1]) > 1
+    assert gaps >= 1
+
+
+@pytest.mark.deadline(120)
 def test_a_slow_stream_gets_the_newest_under_latest(gateway, publisher):
     g = gateway(namespace("latest"))
     p = publisher(g)

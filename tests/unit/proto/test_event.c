@@ -338,6 +338,33 @@ static void stream_positions_come_back_from_their_text(void **state)
 	assert_stream(5, most, RC_STREAM_SHARDS_MAX, NULL);
 }
 
+static void the_position_before_an_event_is_known_where_one_shard_alone_has_its_stamp(void **state)
+{
+	static const struct {
+		const char *of;
+		uint64_t stamp;
+		const char *before;
+	} cases[] = {
+		{"aaaaaaaaab~12", 12, "aaaaaaaaab~11"},
+		{"aaaaaaaaab~1", 1, "aaaaaaaaab~0"},
+		{"aaaaaaaaab~10.7", 10, "aaaaaaaaab~9.7"},
+		{"aaaaaaaaab~10.7", 7, "aaaaaaaaab~10.6"},
+		{"aaaaaaaaab~7.7", 7, ""},
+		{"aaaaaaaaab~7.8", 9, ""},
+		{"aaaaaaaaab~0", 0, ""},
+		{"aaaaaaaaab@7", 7, ""},
+		{"", 7, ""},
+	};
+	char text[RC_STREAM_TEXT_MAX(2)];
+
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(cases); i++) {
+		size_t len = rc_stream_text_before(rc_str_of(cases[i].of), cases[i].stamp, text);
+		assert_int_equal(len, strlen(cases[i].before));
+		assert_memory_equal(text, cases[i].before, len);
+	}
+}
+
 static void stream_parse_takes_one_spelling_only(void **state)
 {
 	static const char *const bad[] = {
@@ -399,6 +426,8 @@ int main(void)
 		cmocka_unit_test(position_parse_takes_one_spelling_only),
 		cmocka_unit_test(epoch_parse_takes_ten_digits_of_48_bits),
 		cmocka_unit_test(stream_positions_come_back_from_their_text),
+		cmocka_unit_test(
+			the_position_before_an_event_is_known_where_one_shard_alone_has_its_stamp),
 		cmocka_unit_test(stream_parse_takes_one_spelling_only),
 	};
 
