@@ -14,6 +14,7 @@ from rcsse import SseClient
 from rcws import CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, JsonClient, WebSocket, frame, open_socket, upgrade
 
 pytestmark = pytest.mark.attack
+TWO_SHARDS = True
 USERS = int(os.environ.get("RINGCAST_ATTACK_USERS", "3000"))
 CHANNELS, OF_ONE, PATTERNS = 400, 150, 60
 

@@ -19,6 +19,10 @@ TESTS = ["base/test_simd", "base/test_simd_plain", "base/test_utf8", "proto/test
 pytestmark = [pytest.mark.one_shard, pytest.mark.deadline(300)]
 
 
+# zlib is not there for deflate.c; test_utf8_plain brings its own utf8.c, in place of the library's.
+CORE = sorted(f for part in ("base", "proto") for f in glob.glob(f"src/{part}/*.c", root_dir=ROOT) if f != "src/proto/deflate.c")
+
+
 @pytest.fixture(scope="module")
 def tools():
     if platform.machine() == "aarch64":
@@ -28,12 +32,19 @@ def tools():
             pytest.skip(f"{tool} is not installed: scripts/deps test")
 
 
+@pytest.fixture(scope="module")
+def objects(tools, tmp_path_factory):
+    """{source: its object}, compiled once."""
+    folder = tmp_path_factory.mktemp("cross")
+    made = {source: folder / (source.replace("/", "-")[:-2] + ".o") for source in CORE}
+    for source, made_of_it in made.items():
+        rccompile.run([COMPILER, *STRICT, "-c", "-o", made_of_it, source], cwd=ROOT)
+    return made
+
+
 @pytest.mark.parametrize("test", TESTS)
-def test_the_unit_test_passes_on_aarch64(shards, tools, tmp_path, test):
-    core = [f for part in ("base", "proto") for f in sorted(glob.glob(f"src/{part}/*.c", root_dir=ROOT))]
-    core.remove("src/proto/deflate.c")  # zlib is not there for it
-    if test.endswith("_plain"):
-        core.remove("src/base/utf8.c")  # it brings its own
+def test_the_unit_test_passes_on_aarch64(shards, objects, tmp_path, test):
+    core = [o for source, o in objects.items() if not (test.endswith("_plain") and source == "src/base/utf8.c")]
     program = tmp_path / "program"
     rccompile.run([COMPILER, *STRICT, "-o", program, f"tests/unit/{test}.c", *core], cwd=ROOT)
     done = subprocess.run([QEMU, program], capture_output=True, text=True, timeout=200)

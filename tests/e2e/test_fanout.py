@@ -189,7 +189,7 @@ def test_per_user_channels_with_one_subscriber_each(gateway):
 @pytest.mark.deadline(120)
 def test_channels_that_come_and_go_give_their_memory_back(gateway):
     g = gateway({"namespace.channel_ttl": "100ms"})
-    rounds, per_round = 12, 2000
+    rounds, per_round = 8, 2000
     with Swarm(g.http) as swarm:
         m, = swarm.open(["/ws"])
         levels = []

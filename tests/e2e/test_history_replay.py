@@ -11,6 +11,7 @@ from rcingest import Publisher, Wire, publish
 from rcws import BINARY, TEXT
 from swarm import Swarm
 
+TWO_SHARDS = True
 CHANNELS = [f"keep:{c}" for c in "abcd"]
 MIB = 1 << 20
 

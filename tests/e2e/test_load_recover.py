@@ -6,6 +6,7 @@ from rchistory import kept
 from rcload import assert_ok, assert_refused, gateway_urls
 from test_load_run import assert_counted, assert_table
 
+TWO_SHARDS = True
 SHORT = ["--warm", "0.2", "--seconds", "2", "--own-limit", "--rate", "500"]
 
 

@@ -35,6 +35,7 @@ POLICIES = {
 }
 CHANNELS = [f"{ns}:{n}" for ns in ("skip", "last", "key", "off", "plain") for n in range(4)]
 PATTERNS = ["skip:*", "key:**", "*:1"]
+TWO_SHARDS = True
 SECONDS = 12
 
 

@@ -14,7 +14,7 @@ from rcrecords import DATA, Records, client_hello, raw_socket
 from rctls import TlsSocket
 from rcws import BINARY, CLOSE, TEXT, Closed, JsonClient, Stream, WebSocket, frame, open_socket, read_response, upgrade
 
-OVER_TLS = True
+OVER_TLS = TWO_SHARDS = True
 VERSIONS = ["1.2", "1.3"]
 ECHO = {"echo": "yes"}
 SETTINGS = {**ECHO}

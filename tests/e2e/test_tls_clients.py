@@ -18,7 +18,7 @@ from deadline import SLOW, Deadline
 from rcingest import Publisher, hello
 from rcws import BINARY, TEXT, JsonClient, Stream, WebSocket, frame, read_response, upgrade
 
-OVER_TLS = True
+OVER_TLS = TWO_SHARDS = True
 SETTINGS = {"echo": "yes"}
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 SUITES = {"1.3": ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"],

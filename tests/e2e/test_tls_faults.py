@@ -16,7 +16,7 @@ from rcingest import Publisher, Wire, hello
 from rcrecords import ALERT, CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, HEARTBEAT, PLAIN_MAX, Direction, Records, client_hello, raw_socket
 from rcws import TEXT, Closed, JsonClient, Stream, WebSocket, frame, open_socket, read_response, upgrade
 
-OVER_TLS = True
+OVER_TLS = TWO_SHARDS = True
 SETTINGS = {"echo": "yes"}
 VERSIONS = ["1.2", "1.3"]
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -17,7 +17,7 @@ from rctls import TlsSocket, handshakes
 from rcws import Closed, JsonClient, Stream, open_socket
 from swarm import Swarm
 
-OVER_TLS = True
+OVER_TLS = TWO_SHARDS = True
 VERSIONS = ["1.2", "1.3"]
 STORM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rcstorm.py")
 MANY = {"tls.max_handshakes_per_address": "5000"}

@@ -15,7 +15,7 @@ from rcws import JsonClient
 from swarm import Swarm
 from test_tls import resumed
 
-OVER_TLS = True
+OVER_TLS = TWO_SHARDS = True
 VERSIONS = ["1.2", "1.3"]
 CLIENTS = 200
 
