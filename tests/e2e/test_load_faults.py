@@ -309,10 +309,13 @@ def test_in_a_closed_loop_only_those_in_flight_waited(load):
 
 
 def test_the_stall_shows_when_it_was(load):
-    r = stalled(load, 2.5, "--rate", 100)
+    rate, clients = 100, 2
+    r = stalled(load, 2.5, "--rate", rate)
     samples = [s for s in r.timeline if s["t"] >= 0 and s["max"] is not None]
     assert max(s["max"] for s in samples) == pytest.approx(r.latency["max"], rel=0.1), r.timeline
-    assert sum(s["deliveries"] for s in samples) == r.window["deliveries"], r.timeline
+    # What remains of the window behind a sample, when that is less than 50 ms, is in the next one.
+    more = sum(s["deliveries"] for s in samples) - r.window["deliveries"]
+    assert abs(more) <= 2 * 0.05 * rate * clients, r.timeline
 
 
 # ---- coming in
