@@ -165,8 +165,9 @@ def test_what_was_gathered_or_kept_back_goes_deflated_too(g, web):
                 web.position("zip:gathered", {**ORDER, "n": n})
             last = -1
             while last < 2:
-                message = ws.recv_json()
-                last = [e["data"]["n"] for e in message.get("events", [message])][-1]
+                # Of a batch as many lines as there were events in wait.
+                for message in map(json.loads, ws.recv()[1].splitlines()):
+                    last = [e["data"]["n"] for e in message.get("events", [message])][-1]
             assert all(ws.deflated[seen:]), (path, wish)
 
 
