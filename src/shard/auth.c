@@ -4,7 +4,6 @@
  */
 #include <assert.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "auth/auth.h"
 #include "base/logline.h"
@@ -40,32 +39,12 @@ int rc_gateway_auth_open(struct rc_gateway *g, struct rc_error *err)
 	return 0;
 }
 
-static bool followed(const struct rc_gateway *g)
-{
-	const struct rc_serve_auth *shared = g->auth.shared;
-	uint64_t version = atomic_load_explicit(&shared->version, memory_order_relaxed);
-
-	/* Pairs with the release in follow_auth(): who has said so holds the old one no more. */
-	for (uint32_t i = 0; i < g->count; i++)
-		if (atomic_load_explicit(&shared->seen[i], memory_order_acquire) < version)
-			return false;
-	return true;
-}
-
 static void let_go(struct rc_gateway *g)
 {
-	if (g->auth.old && followed(g)) {
+	if (g->auth.old && rc_gateway_followed(g, &g->auth.shared->version, g->auth.shared->seen)) {
 		rc_auth_close(g->auth.old);
 		g->auth.old = NULL;
 	}
-}
-
-/* Those who sleep take a turn. */
-static void wake(const struct rc_gateway *g)
-{
-	uint64_t one = 1;
-
-	(void)!write(g->wake_fd, &one, sizeof(one));
 }
 
 int rc_gateway_auth_reload(struct rc_gateway *g, struct rc_error *err)
@@ -78,7 +57,7 @@ int rc_gateway_auth_reload(struct rc_gateway *g, struct rc_error *err)
 	g->auth.stamp = rc_auth_stamp(g->config);
 	if (rc_auth_open(&fresh, g->config, err) < 0) {
 		atomic_fetch_add_explicit(&g->auth.shared->failed, 1, memory_order_relaxed);
-		wake(g);
+		rc_gateway_wake(g);
 		return -1;
 	}
 	g->auth.old = g->auth.current;
@@ -86,7 +65,7 @@ int rc_gateway_auth_reload(struct rc_gateway *g, struct rc_error *err)
 	atomic_store_explicit(&g->auth.shared->current, fresh, memory_order_release);
 	atomic_fetch_add_explicit(&g->auth.shared->version, 1, memory_order_release);
 	rc_auth_describe(fresh, say, NULL);
-	wake(g);
+	rc_gateway_wake(g);
 	return 0;
 }
 

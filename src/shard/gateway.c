@@ -634,13 +634,31 @@ int rc_gateway_start(struct rc_gateway *g, struct rc_error *err)
 	return g->webhook.name ? rc_webhook_name_start(g->webhook.name, err) : 0;
 }
 
-void rc_gateway_stop(struct rc_gateway *g, uint32_t how)
+void rc_gateway_wake(const struct rc_gateway *g)
 {
 	uint64_t one = 1;
 
-	atomic_store_explicit(&g->stopping, how, memory_order_release);
 	if (write(g->wake_fd, &one, sizeof(one)) < 0)
 		return; /* full: it is readable already */
+}
+
+bool rc_gateway_followed(const struct rc_gateway *g, const _Atomic uint64_t *version,
+	const _Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX])
+{
+	uint64_t newest = atomic_load_explicit(version, memory_order_relaxed);
+
+	/* Pairs with the releases in serve.c, where a shard says what it has seen: who has said so holds the old one no more. */
+	for (uint32_t i = 0; i < g->count; i++) {
+		if (atomic_load_explicit(&seen[i], memory_order_acquire) < newest)
+			return false;
+	}
+	return true;
+}
+
+void rc_gateway_stop(struct rc_gateway *g, uint32_t how)
+{
+	atomic_store_explicit(&g->stopping, how, memory_order_release);
+	rc_gateway_wake(g);
 }
 
 bool rc_gateway_ended(const struct rc_gateway *g)

@@ -3,7 +3,6 @@
  * What namespaces take from publishers, of the whole gateway: the rules in place, and their successors when a file has changed.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/logline.h"
 #include "serve/validation.h"
@@ -38,32 +37,13 @@ int rc_gateway_rules_try(const struct rc_config *config, struct rc_error *err)
 	return 0;
 }
 
-static bool followed(const struct rc_gateway *g)
-{
-	const struct rc_serve_rules *shared = g->rules.shared;
-	uint64_t version = atomic_load_explicit(&shared->version, memory_order_relaxed);
-
-	/* Pairs with the release in follow_rules(): who has said so holds the old ones no more. */
-	for (uint32_t i = 0; i < g->count; i++)
-		if (atomic_load_explicit(&shared->seen[i], memory_order_acquire) < version)
-			return false;
-	return true;
-}
-
 static void let_go(struct rc_gateway *g)
 {
-	if (g->rules.old && followed(g)) {
+	if (g->rules.old &&
+		rc_gateway_followed(g, &g->rules.shared->version, g->rules.shared->seen)) {
 		rc_validation_close(g->rules.old);
 		g->rules.old = NULL;
 	}
-}
-
-/* Those who sleep take a turn. */
-static void wake(const struct rc_gateway *g)
-{
-	uint64_t one = 1;
-
-	(void)!write(g->wake_fd, &one, sizeof(one));
 }
 
 void rc_gateway_rules_reload(struct rc_gateway *g)
@@ -77,7 +57,7 @@ void rc_gateway_rules_reload(struct rc_gateway *g)
 	g->rules.stamp = rc_validation_stamp(g->config);
 	if (rc_validation_open(&fresh, g->config, &err) < 0) {
 		atomic_fetch_add_explicit(&g->rules.shared->failed, 1, memory_order_relaxed);
-		wake(g);
+		rc_gateway_wake(g);
 		rc_error_line("schemas are not reloaded, the old ones stay: %s", err.text);
 		return;
 	}
@@ -85,7 +65,7 @@ void rc_gateway_rules_reload(struct rc_gateway *g)
 	g->rules.current = fresh;
 	atomic_store_explicit(&g->rules.shared->current, fresh, memory_order_release);
 	atomic_fetch_add_explicit(&g->rules.shared->version, 1, memory_order_release);
-	wake(g);
+	rc_gateway_wake(g);
 	rc_info_line("schemas reloaded: %u", fresh->schemas);
 }
 

@@ -5,7 +5,6 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/logline.h"
@@ -69,20 +68,9 @@ int rc_gateway_tls_open(struct rc_gateway *g, struct rc_error *err)
 	return choose_path(g, err);
 }
 
-static bool followed(const struct rc_gateway *g)
-{
-	uint64_t version = atomic_load_explicit(&g->tls.shared->version, memory_order_relaxed);
-
-	for (uint32_t i = 0; i < g->count; i++) {
-		if (atomic_load_explicit(&g->tls.shared->seen[i], memory_order_acquire) < version)
-			return false;
-	}
-	return true;
-}
-
 static void let_go(struct rc_gateway *g)
 {
-	if (g->tls.old && followed(g)) {
+	if (g->tls.old && rc_gateway_followed(g, &g->tls.shared->version, g->tls.shared->seen)) {
 		rc_tls_context_close(g->tls.old);
 		g->tls.old = NULL;
 	}
@@ -92,7 +80,6 @@ int rc_gateway_tls_reload(struct rc_gateway *g, struct rc_error *err)
 {
 	struct rc_tls_options options = rc_tls_options_of(g->config);
 	struct rc_tls_context *fresh;
-	uint64_t one = 1;
 
 	if (!g->tls.shared)
 		return rc_error_set(err, "there is no [tls] certificate to reload");
@@ -106,8 +93,7 @@ int rc_gateway_tls_reload(struct rc_gateway *g, struct rc_error *err)
 	atomic_store_explicit(&g->tls.shared->context, fresh, memory_order_release);
 	atomic_fetch_add_explicit(&g->tls.shared->version, 1, memory_order_release);
 	describe(fresh);
-	/* Those who sleep take a turn. */
-	(void)!write(g->wake_fd, &one, sizeof(one));
+	rc_gateway_wake(g);
 	return 0;
 }
 
