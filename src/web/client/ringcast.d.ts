@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Where events are wanted from: a position, a stream position, "beginning", a time in ISO 8601, or milliseconds since 1970. */
+export type Since = string | number;
+
+export type State = "connecting" | "connected" | "reconnecting" | "closed";
+export type Transport = "ws" | "sse";
+export type Quality = "good" | "fair" | "poor" | "offline";
+
+export interface Options {
+	/** A token, or where to get one: asked for at each connect, before it runs out, and once more when it is refused. */
+	token?: string | (() => string | undefined | Promise<string | undefined>);
+	/** Names this client among those of its user, for acknowledged delivery that outlives a connection. */
+	clientId?: string;
+	/** Added to the query of /ws and /events. */
+	query?: Record<string, string>;
+	/** The longest pause before a try, in milliseconds; each is a random part of one that doubles. 30000. */
+	maxDelay?: number;
+	/** The first of these pauses, in milliseconds. 500. */
+	minDelay?: number;
+	/** Tries in a row until reconnect_failed. Infinity. */
+	maxTries?: number;
+	/** For one try to connect, and for an answer of the gateway, in milliseconds. 10000. */
+	timeout?: number;
+	/** What is published while there is no connection is kept up to so many events; 0 keeps none. 100. */
+	queue?: number;
+	/** Which ways are tried, in this order. ["ws", "sse"]. */
+	transports?: Transport[];
+	/** What stands in for the global of that name. */
+	WebSocket?: unknown;
+	/** What stands in for the global of that name. */
+	fetch?: typeof fetch;
+}
+
+export interface SubscribeOptions {
+	since?: Since;
+	filter?: string;
+	/** Events a second, the newest kept. */
+	rate?: number;
+	/** With rate: for each value of this member of the data. */
+	key?: string;
+	/** Milliseconds whose events come as one message. */
+	window?: number;
+	/** With window: counts by event name instead of events. */
+	summary?: boolean;
+	/** Events are acknowledged when the handler has returned, or what it returned has resolved; one that throws is sent again. */
+	ack?: boolean | { timeout?: number; retries?: number; window?: number };
+	/** For `for await`: events kept for a reader that is slower than they come. Beyond it the gateway is asked to pause. 256. */
+	buffer?: number;
+}
+
+export interface Event<T = any> {
+	type: "event" | "join" | "leave" | "presence" | "summary";
+	channel: string;
+	event: string;
+	data: T;
+	timestamp: string;
+	offset?: number;
+	/** Of the event, where it has one. */
+	position?: string;
+	user?: string;
+	/** The n-th time that it comes again. */
+	redelivered?: number;
+	encoding?: "base64";
+	traceparent?: string;
+	/** Of a summary. */
+	counts?: Record<string, number>;
+}
+
+export interface Subscribed {
+	channel: string;
+	position?: string;
+	/** Absent where there was nothing to recover. */
+	recovered?: boolean;
+	reason?: string;
+}
+
+export interface Gap {
+	channel: string;
+	/** slow, trimmed, forbidden: the gateway's; epoch, ahead, too_many, new: a recovery that was not possible; overflow, transport: the client's own. */
+	reason: string;
+	/** Absent where nobody knows. */
+	missed?: number;
+	position?: string;
+}
+
+export class RingcastError extends Error {
+	/** The gateway's, or one of: offline, closed, timeout, unknown (sent, and no answer), queue_full, bad_argument, handler. */
+	code: string;
+	temporary: boolean;
+	/** Of invalid_data. */
+	field?: string;
+	channel?: string;
+	cause?: unknown;
+}
+
+export type Handler<T = any> = (event: Event<T>) => unknown;
+
+export interface Subscription<T = any> extends AsyncIterable<Event<T>> {
+	readonly channel: string;
+	/** Of the last event that was handled, or of the acknowledgement: give it as `since` to go on there. */
+	readonly position: string | undefined;
+	readonly state: "waiting" | "subscribed" | "closed";
+	/** Resolves with the first acknowledgement, rejects when the gateway refuses. */
+	readonly ready: Promise<Subscribed>;
+	unsubscribe(): void;
+}
+
+export interface Connected {
+	session: string;
+	user?: string;
+	transport: Transport;
+	/** Not the first one. */
+	again: boolean;
+}
+
+export interface Disconnected {
+	code: number;
+	reason: string;
+	/** It will be tried again. */
+	again: boolean;
+}
+
+export interface Events {
+	connected: (info: Connected) => void;
+	disconnected: (info: Disconnected) => void;
+	/** Before each pause: which try follows it, and when. */
+	reconnecting: (info: { attempt: number; delay: number }) => void;
+	reconnect_failed: (error: RingcastError) => void;
+	subscribed: (info: Subscribed) => void;
+	gap: (gap: Gap) => void;
+	/** What nobody else is told: no promise carries it. Never thrown, also when nobody listens. */
+	error: (error: RingcastError) => void;
+	/** WebSocket is blocked on the way; from here on it is another transport. */
+	fallback: (info: { transport: Transport; reason: string }) => void;
+	/** What is sent to this user or session. */
+	direct: (event: Event) => void;
+	/** What is sent to everybody. */
+	broadcast: (event: Event) => void;
+}
+
+export interface Metrics {
+	state: State;
+	transport?: Transport;
+	/** Milliseconds, smoothed. */
+	rtt?: number;
+	quality: Quality;
+	/** Connections after the first. */
+	reconnects: number;
+	gaps: number;
+	/** Events that came twice and were handed on once. */
+	duplicates: number;
+	events: number;
+	/** Publishes that wait for a connection. */
+	queued: number;
+	/** Milliseconds of this connection. */
+	connectedFor: number;
+}
+
+export interface HistoryOptions {
+	since?: Since;
+	before?: string;
+	limit?: number;
+}
+
+export interface History<T = any> {
+	channel: string;
+	events: Event<T>[];
+	position: string;
+	first?: string;
+	complete: boolean;
+	more: boolean;
+}
+
+export interface Presence {
+	channel: string;
+	users: { user: string; connections: number; info?: any }[];
+	count: number;
+	clients: number;
+	anonymous: number;
+	complete: boolean;
+}
+
+export class Client {
+	readonly state: State;
+	readonly session: string | undefined;
+	readonly user: string | undefined;
+	readonly transport: Transport | undefined;
+	/** A snapshot. */
+	readonly metrics: Metrics;
+	/** A channel or a pattern. Without a handler the subscription is read by `for await`. */
+	subscribe<T = any>(channel: string, handler: Handler<T>, options?: SubscribeOptions): Subscription<T>;
+	subscribe<T = any>(channel: string, options?: SubscribeOptions): Subscription<T>;
+	/** Returns what takes the listener off again. */
+	on<K extends keyof Events>(name: K, listener: Events[K]): () => void;
+	off<K extends keyof Events>(name: K, listener: Events[K]): void;
+	/** Resolves when the event has its place. Without a connection it waits in the queue. */
+	publish(channel: string, event: string, data: unknown, options?: { id?: string; echo?: boolean }): Promise<{ position: string }>;
+	/** {"type":"command"}: resolves with what the backend answers. */
+	command<R = any>(action: unknown, options?: { timeout?: number; idempotent?: boolean }): Promise<R>;
+	/** A message of a type of your own. */
+	send<R = any>(type: string, payload: unknown, options?: { timeout?: number; idempotent?: boolean }): Promise<R>;
+	presence(channel: string): Promise<Presence>;
+	history<T = any>(channel: string, options?: HistoryOptions): Promise<History<T>>;
+	/** Tries at once, also after reconnect_failed or a close that said not to. */
+	reconnect(): void;
+	/** For good: subscriptions end, promises are rejected with `closed`. */
+	close(): void;
+}
+
+/** url: of the gateway, http, https, ws or wss, with a path where a proxy adds one. In a page without it: where the page came from. */
+export function connect(url?: string | URL, options?: Options): Client;
+export const version: string;
