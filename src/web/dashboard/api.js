@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HTTP API, asked by the view that is open and only while somebody can see it.
 
+// Said to the document when the gateway is there again: who waits after errors need not wait on.
+export const AGAIN = "ringcast-again";
+
 export class ApiError extends Error {
 	constructor(status, code, message) {
 		super(message);
@@ -64,12 +67,16 @@ export class Poll {
 	#again = false;
 	#failures = 0;
 	#over = false;
-	#seen = () => document.hidden || this.now();
+	#seen = () => {
+		this.#failures = 0;
+		if (!document.hidden) this.now();
+	};
 
 	constructor(every, work) {
 		this.#work = work;
 		this.#every = every;
 		document.addEventListener("visibilitychange", this.#seen);
+		document.addEventListener(AGAIN, this.#seen);
 		this.now();
 	}
 
@@ -101,5 +108,6 @@ export class Poll {
 		this.#over = true;
 		clearTimeout(this.#timer);
 		document.removeEventListener("visibilitychange", this.#seen);
+		document.removeEventListener(AGAIN, this.#seen);
 	}
 }

@@ -101,10 +101,12 @@ function presenceCard(app, path) {
 		{ head: "Info", wide: true, text: (u) => (u.info == null ? "" : pretty(u.info).slice(0, 200)) },
 	], (u) => u.user, "No user is here.");
 	const node = card("Presence", sum, grid.node);
+	let has = true;
 	grid.node.hidden = true;
 	return {
 		node,
 		async ask() {
+			if (!has) return;
 			try {
 				const data = await app.api.ask(path + "/presence");
 				say(sum, plural(data?.count ?? 0, "user", "users") + ", " + plural(data?.clients ?? 0, "connection", "connections") + ", "
@@ -113,7 +115,8 @@ function presenceCard(app, path) {
 				show(grid.node, true);
 			} catch (e) {
 				show(grid.node, false);
-				say(sum, e.code === "unsupported" ? "Its namespace has no presence." : e.message);
+				has = e.code !== "unsupported";
+				say(sum, !has ? "Its namespace has no presence." : e.message);
 			}
 		},
 	};

@@ -6,6 +6,7 @@ import { disconnectDialog, sendCard } from "./dialog.js";
 import { bidi, button, card, definitions, el, field, say, show, table, time } from "./dom.js";
 import { bytes, millis, moment, plural, short, whole } from "./format.js";
 import { laggardTable, listOf, sessionHref, told } from "./overview.js";
+import { TRANSPORTS } from "./words.js";
 
 const PAGE = 25;
 
@@ -29,8 +30,8 @@ function quality(session) {
 function sessionTable(caption, empty, withLag) {
 	return table(caption, [
 		{ head: "Session", text: (s) => s.id, href: (s) => sessionHref(s.id) },
-		!withLag && { head: "User", text: (s) => s.user ?? "", href: (s) => (s.user ? userHref(s.user) : "#/clients") },
-		{ head: "Over", text: (s) => s.transport },
+		!withLag && { head: "User", text: (s) => s.user ?? "", href: (s) => s.user && userHref(s.user) },
+		{ head: "Over", text: (s) => TRANSPORTS[s.transport] || s.transport },
 		{ head: "Address", wide: true, text: (s) => s.address },
 		{ head: "Since", wide: true, text: since, sub: (s) => s.connectedAt },
 		{ head: "Subscriptions", num: true, text: (s) => whole(s.subscriptionCount) },
@@ -151,7 +152,7 @@ export function oneSession(app, id) {
 			const data = await app.api.ask("api/sessions/" + encodeURIComponent(id));
 			const s = data?.session && typeof data.session === "object" ? data.session : data ?? {};
 			facts.set([
-				["User", s.user == null ? "none: anonymous" : el("a", { href: userHref(s.user) }, bidi(s.user))], ["Over", s.transport], ["Address", s.address],
+				["User", s.user == null ? "none: anonymous" : el("a", { href: userHref(s.user) }, bidi(s.user))], ["Over", TRANSPORTS[s.transport] || s.transport], ["Address", s.address],
 				["Connected since", time(s.connectedAt)], ["TLS", s.tls ? "records by the " + (s.tls === "kernel" ? "kernel" : "gateway") : "no"],
 				["Round trip", millis(s.rtt)], ["Quality", s.quality],
 				["Behind", bytes(s.lag?.bytes) + ", " + whole(s.lag?.events) + " events, " + millis(s.lag?.ms)],

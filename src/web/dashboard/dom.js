@@ -69,21 +69,51 @@ export function definitions() {
 	};
 }
 
-// columns: {head, text(item)} or {head, node(item)}; href(item) makes it a link; num, wide (not on a phone), sub (a second reading as title).
+// Makes what the element says a link, or no link any more.
+function link(node, href) {
+	const inside = node.firstElementChild;
+	if (!href) {
+		if (inside) node.textContent = inside.textContent;
+	} else if (!inside) {
+		node.replaceChildren(el("a", { href }, node.textContent));
+	} else if (inside.getAttribute("href") !== href) {
+		inside.setAttribute("href", href);
+	}
+}
+
+// What can be scrolled must be reached by keys; what can't must not be in their way.
+const widths = new ResizeObserver((changes) => {
+	for (const { target } of changes) {
+		const box = target.closest(".scroll");
+		if (!box) continue;
+		if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
+		else box.removeAttribute("tabindex");
+	}
+});
+
+// A table in what scrolls it.
+export function scroller(label, grid) {
+	const node = el("div", { class: "scroll", role: "region", "aria-label": label }, grid);
+	widths.observe(node);
+	widths.observe(grid);
+	return node;
+}
+
+// columns: {head, text(item)} or {head, node(item), update(cell, item)}; href(item) makes it a link, unless empty; num, wide (not on a phone), sub (a second reading as title).
 // Rows are kept by key, so that focus, selection and open details survive an update.
 export function table(caption, columns, keyOf, empty) {
 	const body = el("tbody");
 	const head = columns.map((c) => el("th", { scope: "col", class: classes(c) }, c.head));
-	const grid = el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, head)), body);
+	const grid = el("table", {}, el("caption", { class: "unseen" }, caption), el("thead", {}, el("tr", {}, head)), body);
 	const nothing = el("p", { class: "empty", hidden: true }, empty || "Nothing.");
-	const node = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, grid);
+	const node = scroller(caption, grid);
 	const rows = new Map();
 
 	function make(item) {
 		const cells = columns.map((c, i) => {
 			const cell = el(i ? "td" : "th", { scope: i ? null : "row", class: classes(c) });
 			if (c.node) cell.append(c.node(item));
-			else if (c.href) cell.append(el("a", { href: c.href(item) }, el("bdi", { class: "name" })));
+			else if (c.href) cell.append(el("bdi", { class: "name" }));
 			return cell;
 		});
 		return { tr: el("tr", {}, cells), cells };
@@ -95,8 +125,11 @@ export function table(caption, columns, keyOf, empty) {
 				if (c.update) c.update(row.cells[i], item);
 				return;
 			}
-			say(c.href ? row.cells[i].firstChild.firstChild : row.cells[i], String(c.text(item) ?? NONE));
-			if (c.sub) row.cells[i].title = c.sub(item) || "";
+			const cell = row.cells[i];
+			const text = c.href ? cell.firstChild : cell;
+			say(text.firstElementChild || text, String(c.text(item) ?? NONE));
+			if (c.sub && cell.title !== c.sub(item)) cell.title = c.sub(item) || "";
+			if (c.href) link(text, c.href(item));
 		});
 		row.item = item;
 	}

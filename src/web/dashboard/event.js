@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One event as a row: of a history or of the live tail.
-import { el, time } from "./dom.js";
+import { el, scroller, time } from "./dom.js";
 import { NONE, pretty, whole } from "./format.js";
 
 const SHOWN = 240;
@@ -40,8 +40,7 @@ export function eventTable(caption) {
 	const head = [["Time", "num"], ["Offset", "num wide"], ["Event", null], ["Data", "what"]];
 	return {
 		body,
-		node: el("div", { class: "scroll events", tabindex: "0", role: "region", "aria-label": caption },
-			el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, head.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)))),
-				body)),
+		node: scroller(caption, el("table", { class: "events" }, el("caption", { class: "unseen" }, caption),
+			el("thead", {}, el("tr", {}, head.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)))), body)),
 	};
 }

@@ -4,11 +4,13 @@ import { Poll } from "./api.js";
 import { card, definitions, el, field, say, table } from "./dom.js";
 import { bytes, moment, rate, span, whole } from "./format.js";
 import { told } from "./overview.js";
-import { GAUGES } from "./words.js";
+import { CLOSES, GAUGES, TROUBLES } from "./words.js";
 
 const FEATURES = {
 	tls: "TLS", kernel_tls: "TLS records by the kernel", send_zc: "Sends without a copy", min_wait: "Waits for several completions",
 };
+
+const MEANING = Object.fromEntries(TROUBLES);
 
 // {features, help, arenaLimit} out of the text of /metrics: what snapshots do not have, since it never changes.
 export function readMetrics(text) {
@@ -40,7 +42,7 @@ function countersCard(app) {
 		const { last } = app.metrics;
 		const found = [];
 		for (const key in last?.counters) {
-			const help = app.help[key] || "";
+			const help = app.help[key] || CLOSES[key] || MEANING[key] || "";
 			if (wanted && !key.includes(wanted) && !help.toLowerCase().includes(wanted)) continue;
 			const row = rows.get(key) || { key };
 			rows.set(key, row);
@@ -105,8 +107,8 @@ export function gatewayView(app) {
 	return {
 		title: "Gateway",
 		node: el("div", {}, el("h1", {}, "Gateway"),
-			el("div", { class: "cards" }, card("What runs", facts.node, el("h3", {}, "Features"), features), card("Memory budget", budget.node),
-				card("Backends", backends.node, error), card("Webhooks", hooks.node)),
+			el("div", { class: "cards" }, el("div", { class: "stack" }, card("What runs", facts.node, el("h3", {}, "Features"), features),
+				card("Backends", backends.node, error), card("Webhooks", hooks.node)), card("Memory budget", budget.node)),
 			counters.node),
 		stop() {
 			unlisten();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dashboard: connects, says how the gateway is, and shows the view that the address names.
 import { connect } from "../client/ringcast.js";
-import { Api, ApiError, words } from "./api.js";
+import { AGAIN, Api, words } from "./api.js";
 import { channelList, oneChannel } from "./channels.js";
 import { repaint } from "./chart.js";
 import { clientList, oneSession, oneUser } from "./clients.js";
@@ -108,12 +108,12 @@ async function start() {
 	if (link !== "open") link = "connecting";
 	const own = connect(BASE, { query: { scope: "read" }, token: () => app.api.token || undefined, transports: ["ws"], maxDelay: 5000, queue: 0 });
 	app.client = own;
-	own.on("connected", () => {
+	own.on("connected", (info) => {
 		link = "open";
 		reason = "";
 		draining = false;
 		status();
-		if (own.session !== undefined) app.metrics.cut();
+		if (info.again) cameBack();
 	});
 	own.on("disconnected", (info) => {
 		if (app.client !== own) return;
@@ -141,6 +141,16 @@ async function start() {
 	});
 	status();
 	route();
+}
+
+// It may be another version with other settings.
+async function cameBack() {
+	document.dispatchEvent(new Event(AGAIN));
+	try {
+		Object.assign(app, readMetrics(await app.api.ask("metrics")));
+	} catch {
+		// What was known stays.
+	}
 }
 
 function refused(error) {

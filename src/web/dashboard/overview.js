@@ -43,7 +43,7 @@ function latencyCard(app) {
 		el("i", { class: "dash " + one.key, "aria-hidden": "true" }), " " + one.label + " ", figures[i])));
 	const counted = el("p", { class: "hint" });
 	return {
-		node: el("section", { class: "card span2" },
+		node: el("section", { class: "card" },
 			el("div", { class: "row" }, el("h2", {}, "Latency, publish to socket"), legend),
 			lines.node, el("h3", {}, "Distribution over time"), heat.node,
 			el("p", { class: "hint row" }, el("span", {}, "few ", key.node, " many ", most), counted)),
@@ -61,14 +61,15 @@ function tellHeat(s) {
 	return s.values ? plural(s.values, "flush", "flushes") + ", half within " + micros(s.p50) + ", 99 % within " + micros(s.p99) : "nothing was published";
 }
 
-function bar() {
+// mark: much of it is bad, and looks so.
+function bar(mark) {
 	const fill = el("i");
 	return {
 		node: el("div", { class: "bar", "aria-hidden": "true" }, fill),
 		set(part) {
 			const width = (isNumber(part) ? Math.min(1, Math.max(0, part)) * 100 : 0).toFixed(1) + "%";
 			if (fill.style.width !== width) fill.style.width = width;
-			fill.classList.toggle("much", part > 0.85);
+			if (mark) fill.classList.toggle("much", part > 0.85);
 		},
 	};
 }
@@ -79,7 +80,7 @@ function shardsCard(app) {
 		{ head: "Shard", text: (r) => r.id },
 		{
 			head: "Load", class: "wider", node(r) {
-				r.bar = bar();
+				r.bar = bar(true);
 				return r.bar.node;
 			},
 			update: (cell, r) => r.bar.set(r.load),
@@ -126,7 +127,7 @@ function memoryCard(app) {
 		{ head: "For", text: (r) => r.name },
 		{
 			head: "Part", class: "wider", node(r) {
-				r.bar = bar();
+				r.bar = bar(true);
 				return r.bar.node;
 			},
 			update: (cell, r) => r.bar.set(r.used() / r.of()),
@@ -146,7 +147,8 @@ function memoryCard(app) {
 	};
 }
 
-function troubleCard(app) {
+// head: where its verdict stands besides, at the top of the page.
+function troubleCard(app, head) {
 	const line = el("p", { class: "verdict" });
 	const grid = table("What is not 0 and should be", [
 		{
@@ -185,9 +187,12 @@ function troubleCard(app) {
 			const bad = found.filter((r) => r.lately && r.weight > 1).length;
 			const held = found.filter((r) => r.lately && r.weight < 2).length;
 			const when = " in the last " + span(Math.max(1, metrics.reach)) + ".";
-			say(line, bad ? plural(bad, "kind of loss or refusal", "kinds of loss or refusal") + when
-				: held ? "Nothing was lost" + when + " Some were held back or refused." : "Nothing new" + when);
-			line.className = "verdict " + (bad ? "bad" : held ? "warn" : "good");
+			const text = bad ? plural(bad, "kind of loss or refusal", "kinds of loss or refusal") + when
+				: held ? "Nothing was lost" + when + " Some were held back or refused." : "No trouble" + when;
+			for (const node of [line, head]) {
+				say(node, text);
+				node.className = "verdict " + (bad ? "bad" : held ? "warn" : "good");
+			}
 		},
 	};
 }
@@ -197,7 +202,7 @@ function closesCard(app) {
 		{ head: "Reason", text: (r) => r.words },
 		{
 			head: "Share", class: "wider", wide: true, node(r) {
-				r.bar = bar();
+				r.bar = bar(false);
 				return r.bar.node;
 			},
 			update: (cell, r) => r.bar.set(r.share),
@@ -277,7 +282,6 @@ export function laggardTable() {
 		{ head: "For", num: true, text: (l) => millis(l.lag?.ms) },
 		{ head: "Why", wide: true, text: (l) => LAG_REASONS[l.reason] || l.reason },
 		{ head: "Channels", wide: true, text: (l) => (Array.isArray(l.channels) ? l.channels.join(" ") : "") },
-		{ head: "Address", wide: true, text: (l) => l.address },
 	], (l) => l.session, "Nobody is behind.");
 }
 
@@ -315,15 +319,17 @@ export function overview(app) {
 		tile(app, "Deliveries a second", (s) => s.deliveries, short, {
 			more: (s) => (s.events > 0 ? rate(s.deliveries / s.events) + " for each event" : ""),
 		}),
-		tile(app, "Events published a second", (s) => s.events, short),
+		tile(app, "Events a second", (s) => s.events, short),
 		tile(app, "Bytes out a second", (s) => s.sent, bytes, { binary: true, more: (s) => bytes(s.received) + " in" }),
-		tile(app, "Memory for events and output", (s) => s.memory, bytes, {
+		tile(app, "Memory in use", (s) => s.memory, bytes, {
 			binary: true, more: (s) => (app.arenaLimit ? percent(s.memory / app.arenaLimit) + " of " + bytes(app.arenaLimit) : ""),
 		}),
 		tile(app, "Clients behind", (s) => s.behind, short, { more: (s) => (s.lag ? "the furthest " + bytes(s.lag) : "everybody keeps up") }),
 	];
 	const latency = latencyCard(app);
-	const parts = [latency, shardsCard(app), memoryCard(app), troubleCard(app), closesCard(app)];
+	const verdict = el("p", { class: "verdict" });
+	const [trouble, closes, shards, memory] = [troubleCard(app, verdict), closesCard(app), shardsCard(app), memoryCard(app)];
+	const parts = [latency, trouble, closes, shards, memory];
 	const asked = [topChannels(app), behindCard(app)];
 	const when = el("p", { class: "when" });
 	let frame = 0;
@@ -349,8 +355,10 @@ export function overview(app) {
 	latency.theme();
 	return {
 		title: "Overview",
-		node: el("div", {}, el("h1", { class: "unseen" }, "Overview"), when, el("div", { class: "tiles" }, tiles.map((t) => t.node)),
-			el("div", { class: "cards" }, parts[0].node, parts[1].node, parts[2].node, parts[3].node, parts[4].node, asked.map((a) => a.node)),
+		node: el("div", {}, el("h1", { class: "unseen" }, "Overview"), el("div", { class: "row" }, when, verdict),
+			el("div", { class: "tiles" }, tiles.map((t) => t.node)), latency.node,
+			el("div", { class: "cards" }, el("div", { class: "stack" }, trouble.node, shards.node, asked[0].node),
+				el("div", { class: "stack" }, closes.node, memory.node, asked[1].node)),
 			numbersTable(app)),
 		theme() {
 			latency.theme();

@@ -19,7 +19,7 @@ export function tail(app, channel) {
 	const clear = button("Clear", wipe);
 	const status = el("p", { class: "hint", role: "status" });
 	const numbers = el("p", { class: "hint" });
-	const node = el("section", { class: "card" }, el("h2", {}, "Live"),
+	const node = el("section", { class: "card live" }, el("h2", {}, "Live"),
 		el("form", { class: "controls", onsubmit: submit }, field("Filter", filter, "Such as: event = 'order:*' and data.total >= 100"),
 			field("At most", pace), el("div", { class: "buttons" }, start, pause, clear)),
 		status, numbers, grid.node);

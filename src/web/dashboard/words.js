@@ -119,3 +119,5 @@ export const LAG_REASONS = {
 	replaying: "Is given what it missed",
 	"waiting for its turn": "Waits for its turn",
 };
+
+export const TRANSPORTS = { ws: "WebSocket", sse: "SSE" };
