@@ -66,7 +66,7 @@ function stateNow() {
 	return performance.now() - app.metrics.came > STALE_MS ? "quiet" : "healthy";
 }
 
-let told = "";
+let announced = "";
 
 function status() {
 	const state = stateNow();
@@ -78,9 +78,9 @@ function status() {
 	say(byId("state-more"), state === "healthy" ? "live, up for " + span(last.uptime) : [reason, age !== null && "last snapshot " + span(age) + " ago"].filter(Boolean).join("; "));
 	document.title = (kind === "good" || kind === "wait" ? "" : text.split(":")[0] + " – ") + (view ? view.title + " – " : "") + "ringcast";
 	// Changes are announced once, not the passing of time.
-	if (state === told) return;
-	if (told || state !== "connecting") say(byId("announce"), text + (reason && kind === "bad" ? ": " + reason : ""));
-	told = state;
+	if (state === announced) return;
+	if (announced || state !== "connecting") say(byId("announce"), text + (reason && kind === "bad" ? ": " + reason : ""));
+	announced = state;
 }
 
 // ---- the connection
