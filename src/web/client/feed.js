@@ -32,7 +32,7 @@ export class Feed {
 		this.kind = JSON.stringify(wish);
 		this.levels = channel.split(":");
 		this.pattern = this.levels.some((level) => /^\*\*?$/.test(level));
-		this.view = wish.filter || wish.rate || wish.window ? 1 : 0;
+		this.view = wish.filter || wish.rate || wish.window;
 		this.ready = new Promise((resolve, reject) => {
 			this.accept = resolve;
 			this.reject = reject;

@@ -505,8 +505,8 @@ export class Client {
 		// A stream sends an event once for all of them.
 		if (this.#transport == "sse") return feeds.forEach((feed) => this.#give(feed, event));
 		// A WebSocket sends a copy for each, and does not say which is whose. Those of patterns have a position, where any namespace keeps
-		// history. Of the feeds that it may be for it goes to the one that is furthest, but not as far as this: each gets its own in order, and
-		// one with a filter, which does not get all, what is left. Where none is behind this event, the channel's offsets began anew.
+		// history. Of the feeds that it may be for it goes to the one that is furthest, but not as far as this: so each gets all, in order. Those
+		// with a filter, who do not get all, overlap nobody. Where none is behind this event, the channel's offsets began anew.
 		let best;
 		const last = (feed) => feed?.last.get(channel) ?? -1;
 		const choose = () => {
@@ -524,7 +524,7 @@ export class Client {
 	}
 
 	#route(channel) {
-		const feeds = [...this.#known].filter((feed) => feed.matches(channel)).sort((a, b) => a.view - b.view || b.pattern - a.pattern);
+		const feeds = [...this.#known].filter((feed) => feed.matches(channel)).sort((a, b) => b.pattern - a.pattern);
 		feeds.age = this.#age;
 		if (this.#routes.size > 4095) this.#routes.clear();
 		this.#routes.set(channel, feeds);
@@ -649,14 +649,14 @@ export class Client {
 		for (const group of Object.values(groups))
 			while (group.length) {
 				const id = fresh();
-				const since = Object.create(null);
+				let since;
 				const part = group.splice(0, 100);
 				for (const feed of part) {
 					feed.asked = feed.bare || feed.wish.summary ? undefined : (feed.position ?? feed.since);
 					feed.id = id;
 					feed.leaving = undefined;
 					this.#known.add(feed);
-					if (feed.asked !== undefined) since[feed.channel] = feed.asked;
+					if (feed.asked !== undefined) (since ??= Object.create(null))[feed.channel] = feed.asked;
 				}
 				this.#send({ ...part[0].wish, type: "subscribe", id, channels: part.map(({ channel }) => channel), since });
 			}
@@ -806,7 +806,7 @@ export class Client {
 		if (feed?.kind != fresh.kind) {
 			if (feed?.uses.size) bad("is subscribed with other options");
 			for (const other of this.#feeds.values())
-				if (fresh.view && other.view && other.uses.size && meets(other.levels, fresh.levels)) bad(`and '${other.channel}' overlap, and both ask for less`);
+				if ((fresh.view || other.view) && other.uses.size && meets(other.levels, fresh.levels)) bad(`overlaps '${other.channel}', and one of them asks for less`);
 			feed = fresh;
 			this.#feeds.set(channel, feed);
 		}

@@ -129,7 +129,7 @@ export function streams(get, search, hear, lost) {
 			} else if (type != "subscribe" || filter || rate || window || ack) type == "auth" || refuse(id, "unsupported", "not without WebSocket");
 			else
 				for (const name of channels) {
-					const given = since[name];
+					const given = since?.[name];
 					let cut;
 					let stream = given === undefined ? open[0] : open.find(({ since }) => since === given);
 					if (!stream && open.length > 3) {
