@@ -15,10 +15,10 @@
 #define INDENT   10u
 #define LIST_MAX 64u
 /* Columns of the tables. */
-#define LABEL_MIN  10u
-#define LABEL_MAX  30u
-#define COLUMN     10u
-#define NAME_WIDTH 30u
+#define LABEL_MIN 10u
+#define LABEL_MAX 30u
+#define COLUMN    10u
+#define LIST_NAME 30u
 /* More digits do not fit into a column. */
 #define COUNT_DIGITS_MAX 10000000u
 
@@ -229,13 +229,13 @@ static void draw_list_row(
 {
 	const struct rc_counters_meta *meta = &p->model->gateway.meta[r->entry];
 	uint32_t width = p->screen->width;
-	uint32_t name = width < NAME_WIDTH + 24 ? RC_MAX(width, 24u) - 12 : NAME_WIDTH;
+	uint32_t name = width < LIST_NAME + 24 ? RC_MAX(width, 24u) - 12 : LIST_NAME;
 	enum rc_top_style style = trouble && r->rate > 0 ? RC_TOP_WARN : RC_TOP_PLAIN;
 	char text[RC_FIGURE_SIZE], rate[RC_FIGURE_SIZE + 4];
 	snprintf(rate, sizeof(rate), "%s/s", rc_figure_rate(r->rate, text));
 	rc_top_putf(p->screen, row, 0, style, "  %-.*s", (int)(name - 2), meta->name);
 	rc_top_put_right(p->screen, row, name + 12, style, rate);
-	if (width < NAME_WIDTH + 24)
+	if (width < LIST_NAME + 24)
 		return;
 	const char *sum = rc_figure_count(trouble ? r->minute : r->total, text);
 	rc_top_put_right(p->screen, row, name + 24, style, sum);
@@ -257,8 +257,8 @@ static uint32_t draw_list(
 	else if (shown < count)
 		rc_top_putf(p->screen, row, col + 2, RC_TOP_FAINT, "%" PRIu32 " of %" PRIu32, shown,
 			count);
-	if (count > 0 && p->screen->width >= NAME_WIDTH + 24)
-		rc_top_put_right(p->screen, row, NAME_WIDTH + 24, RC_TOP_FAINT,
+	if (count > 0 && p->screen->width >= LIST_NAME + 24)
+		rc_top_put_right(p->screen, row, LIST_NAME + 24, RC_TOP_FAINT,
 			trouble ? "last minute" : "in all");
 	row++;
 	for (uint32_t i = 0; i < shown; i++)

@@ -51,10 +51,11 @@ static const char *cell_text(
 		return rc_figure_bytes(s->log_bytes, out);
 	case RC_TOP_BY_CLIENTS:
 	case RC_TOP_BY_BEHIND:
-		/* Within what an int64_t takes: it was one. */
-		return isnan(gauges[column]) || fabs(gauges[column]) >= 9e18
-			       ? "-"
-			       : rc_figure_signed((int64_t)gauges[column], out);
+		/* Of what does not fit a negative number is nonsense anyway. */
+		if (isnan(gauges[column]) || gauges[column] < -1e6)
+			return "-";
+		return gauges[column] > 1e7 ? rc_figure_rate(gauges[column], out)
+					    : rc_figure_signed((int64_t)gauges[column], out);
 	case RC_TOP_SORT_COUNT:
 		break;
 	}
