@@ -123,5 +123,7 @@ void rc_top_draw(const struct rc_top_picture *p)
 	uint32_t row = draw_head(p), bottom = p->screen->height - 1;
 	if (row < bottom)
 		(p->ui->help ? rc_top_draw_help : draw[p->ui->view])(p, row, bottom);
-	draw_keys(p, bottom);
+	/* Who it is says more than what may be typed. */
+	if (bottom > 0)
+		draw_keys(p, bottom);
 }

@@ -23,6 +23,8 @@ class Screen:
         self.alternate, self.cursor_shown = False, True
         # What a shell would have left there.
         self.other = None
+        # Somebody else writes there as well, as a shell does on whatever screen it finds.
+        self.shared = False
         self.resize(width, height)
         self.held, self.styles, self.sequences = b"", set(), 0
 
@@ -79,6 +81,8 @@ class Screen:
     def put(self, c):
         if not self.alternate:
             # Where a shell writes: of no interest.
+            return
+        if self.shared and (c < " " or self.col >= self.width):
             return
         assert c >= " " and c != "\x7f", f"control character {c!r} in a picture"
         assert self.col < self.width, f"row {self.row} is wider than {self.width}: {self.text!r}"
