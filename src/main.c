@@ -21,6 +21,7 @@ static const struct {
 	{"command", rc_cli_command,
 		"send a command to a backend, as a client does, and print its answer"},
 	{"stat", rc_cli_stat, "print the counters of a running gateway"},
+	{"top", rc_cli_top, "watch a running gateway in the terminal"},
 	{"check", rc_cli_check, "hold this host and a configuration against what a gateway needs"},
 	{"token", rc_cli_token, "make a token for development, or look at one"},
 };
