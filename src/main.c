@@ -17,6 +17,7 @@ const struct rc_cli_command rc_cli_commands[] = {
 	{"command", rc_cli_command,
 		"send a command to a backend, as a client does, and print its answer"},
 	{"stat", rc_cli_stat, "print the counters of a running gateway"},
+	{"top", rc_cli_top, "watch a running gateway in the terminal"},
 	{"check", rc_cli_check, "hold this host and a configuration against what a gateway needs"},
 	{"token", rc_cli_token, "make a token for development, or look at one"},
 	{"docs", rc_cli_docs, "print the references and write the man pages"},

@@ -25,6 +25,7 @@ int rc_cli_disconnect(int argc, char **argv);
 int rc_cli_subscribe(int argc, char **argv);
 int rc_cli_command(int argc, char **argv);
 int rc_cli_stat(int argc, char **argv);
+int rc_cli_top(int argc, char **argv);
 int rc_cli_check(int argc, char **argv);
 int rc_cli_token(int argc, char **argv);
 int rc_cli_docs(int argc, char **argv);
