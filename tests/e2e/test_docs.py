@@ -223,7 +223,27 @@ def test_each_target_of_make_that_is_named_exists(shards, name):
 def test_each_file_of_the_tree_that_is_named_exists(shards, name):
     """In code marks, as a path from the root or from the chapter's own folder."""
     for path in re.findall(r"`((?:src|tests|bench|scripts|tuning|include)/[A-Za-z0-9_./-]+)`", read(name)):
-        assert os.path.exists(os.path.join(ROOT, path)), path
+        assert "NAME" in path or os.path.exists(os.path.join(ROOT, path)), path
+
+
+def test_the_files_and_names_of_the_architecture_exist(shards):
+    text = read("src/README.md")
+    for path in re.findall(r"`((?:[a-z]+/)?[a-z0-9_]+\.[ch])`", text):
+        found = glob.glob(os.path.join(ROOT, "src", path)) or ("/" not in path and glob.glob(os.path.join(ROOT, "src", "*", path)))
+        assert found, path
+    sources = "\n".join(read(os.path.relpath(p, ROOT)) for p in glob.glob(os.path.join(ROOT, "src", "*", "*.[ch]")))
+    for name in set(re.findall(r"`(?:struct |enum )?((?:rc|RC)_[A-Za-z0-9_]+)(?:\(\))?`", text)):
+        assert re.search(rf"\b{name}\b", sources), name
+
+
+def test_the_house_is_that_of_the_check(shards):
+    """What each folder may include, as src/README.md draws it and as scripts/check holds it."""
+    below = dict(re.findall(r'^    "([a-z]+)": \[([^]]*)\],$', read("scripts/check"), re.M))
+    known = {folder: set(re.findall(r'"([a-z]+)"', others)) for folder, others in below.items()}
+    drawn = {folder: set(others.split()) for folder, others in re.findall(r"^    ([a-z]+) *─▶((?: [a-z]+)*)$", read("src/README.md"), re.M)}
+    assert drawn == {folder: others for folder, others in known.items() if folder != "base"}
+    listed = re.findall(r"^    (?:main\.c, )?([a-z]+)/ ", read("src/README.md").partition("\nWhat each may include")[0], re.M)
+    assert set(listed) == set(known)
 
 
 def macros(prefix):
