@@ -113,7 +113,7 @@ LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test test-vm test-attacks check debug asan tsan bench bench-instructions compare fuzz install npm clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test test-vm test-attacks check debug asan tsan bench bench-instructions compare fuzz docs install npm clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO) $(EXAMPLES)
@@ -173,7 +173,14 @@ compare: deps
 fuzz: deps
 	@scripts/fuzz
 
-## install  install program, library, header, example configuration, unit (PREFIX, DESTDIR)
+## docs     make the references anew (src/*/REFERENCE.md) from the tables of the program
+docs: all
+	@for what in config:config counters:ops http:serve; do \
+		$(PROGRAM) docs $${what%:*} >$(BUILD)/reference.md || exit; \
+		cmp -s $(BUILD)/reference.md src/$${what#*:}/REFERENCE.md || cp $(BUILD)/reference.md src/$${what#*:}/REFERENCE.md || exit; \
+	done
+
+## install  install program, library, header, example configuration, unit, man pages (PREFIX, DESTDIR)
 install: all
 	@scripts/install "$(DESTDIR)" "$(PREFIX)" "$(BUILD)"
 
