@@ -9,7 +9,7 @@ export function jsonFault(text) {
 	} catch {
 		// Where, is what follows.
 	}
-	const found = new Reader(text).fault();
+	const found = new JsonReader(text).fault();
 	const before = text.slice(0, found.at).split("\n");
 	return { ...found, line: before.length, column: before[before.length - 1].length + 1 };
 }
@@ -18,7 +18,7 @@ const TOKEN = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null/y;
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y;
 const BLANK = /[ \t\r\n]*/y;
 
-class Reader {
+class JsonReader {
 	#text;
 	#at = 0;
 

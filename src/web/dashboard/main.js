@@ -66,7 +66,7 @@ function stateNow() {
 	return performance.now() - app.metrics.came > STALE_MS ? "quiet" : "healthy";
 }
 
-let told = "";
+let announced = "";
 
 function status() {
 	const state = stateNow();
@@ -78,9 +78,9 @@ function status() {
 	say(byId("state-more"), state === "healthy" ? "live, up for " + span(last.uptime) : [reason, age !== null && "last snapshot " + span(age) + " ago"].filter(Boolean).join("; "));
 	document.title = (kind === "good" || kind === "wait" ? "" : text.split(":")[0] + " – ") + (view ? view.title + " – " : "") + "ringcast";
 	// Changes are announced once, not the passing of time.
-	if (state === told) return;
-	if (told || state !== "connecting") say(byId("announce"), text + (reason && kind === "bad" ? ": " + reason : ""));
-	told = state;
+	if (state === announced) return;
+	if (announced || state !== "connecting") say(byId("announce"), text + (reason && kind === "bad" ? ": " + reason : ""));
+	announced = state;
 }
 
 // ---- the connection
@@ -109,6 +109,7 @@ async function start() {
 	const own = connect(BASE, { query: { scope: "read" }, token: () => app.api.token || undefined, transports: ["ws"], maxDelay: 5000, queue: 0 });
 	app.client = own;
 	own.on("connected", (info) => {
+		if (app.client !== own) return;
 		link = "open";
 		reason = "";
 		draining = false;
@@ -118,15 +119,14 @@ async function start() {
 	own.on("disconnected", (info) => {
 		if (app.client !== own) return;
 		app.metrics.cut();
-		link = "lost";
-		draining = info.code === 1012;
-		reason = info.reason || (info.code === 1006 || !info.code ? "the connection broke" : "closed with code " + info.code);
-		status();
-		// Refused for good: what the API says tells why.
-		if (!info.again) tryLater();
+		lost(info.reason || (info.code === 1006 || !info.code ? "the connection broke" : "closed with code " + info.code), info.code === 1012);
 	});
-	own.on("error", (error) => {
-		if (app.client === own && error.code === "unauthorized") tryLater();
+	own.on("reconnecting", () => app.client === own && link !== "lost" && lost("no connection came about", draining));
+	// Refused for good: what the API says tells why.
+	own.on("reconnect_failed", (error) => {
+		if (app.client !== own) return;
+		lost(error.message, false);
+		tryLater();
 	});
 	subscription = own.subscribe("$sys:metrics", (event) => {
 		if (app.client !== own || event.event !== "snapshot") return;
@@ -137,10 +137,16 @@ async function start() {
 		link = "refused";
 		reason = error.message || String(error.code);
 		status();
-		if (error.code === "unauthorized" || error.code === "forbidden") tryLater();
 	});
 	status();
 	route();
+}
+
+function lost(why, drains) {
+	link = "lost";
+	reason = why;
+	draining = drains;
+	status();
 }
 
 // It may be another version with other settings.
@@ -159,9 +165,7 @@ function refused(error) {
 		reason = error.message;
 		askToken(error);
 	} else {
-		link = "lost";
-		draining = error.status === 503;
-		reason = words(error);
+		lost(words(error), error.status === 503);
 		tryLater();
 	}
 	status();
@@ -258,9 +262,9 @@ function route() {
 	const [tab, made] = app.client ? makeView() : [TABS[0], null];
 	view = made;
 	for (const name of TABS) {
-		const link = byId("tab-" + name);
-		link.setAttribute("aria-selected", String(name === tab));
-		link.tabIndex = name === tab ? 0 : -1;
+		const one = byId("tab-" + name);
+		one.setAttribute("aria-selected", String(name === tab));
+		one.tabIndex = name === tab ? 0 : -1;
 	}
 	const panel = byId("view");
 	panel.setAttribute("aria-labelledby", "tab-" + tab);
