@@ -19,6 +19,8 @@ endif
 ifeq ($(origin CXX),default)
 CXX := $(CROSS)g++
 endif
+# For what runs while it is built, wherever the rest is to run.
+HOSTCC ?= cc
 
 VERSION := 0.1.0
 # V=1 shows whole command lines.
@@ -76,6 +78,8 @@ CFLAGS_ALL += $(CFLAGS)
 # ---- what is built ------------------------------------------------------------------------------
 
 LAYERS := base mem sync io tls proto config ops auth conn hub serve shard
+PACK_SRC   := $(sort $(wildcard src/web/pack/*.c))
+WEB_SRC    := $(sort $(wildcard src/web/client/*.js src/web/client/*.d.ts src/web/dashboard/*))
 CORE_SRC   := $(sort $(foreach d,$(LAYERS),$(wildcard src/$(d)/*.c)))
 CLIENT_SRC := $(sort $(wildcard src/client/*.c))
 EXAMPLE_SRC := $(sort $(wildcard src/client/examples/*.c))
@@ -89,7 +93,7 @@ COUNT_SRC  := $(sort $(wildcard bench/instructions/*.c))
 LOAD_SRC   := $(sort $(wildcard bench/load/*.c))
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
-CORE_OBJ   := $(call obj,$(CORE_SRC))
+CORE_OBJ   := $(call obj,$(CORE_SRC)) $(BUILD)/web/assets.o
 CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 PROG_OBJ   := $(call obj,$(PROG_SRC))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
@@ -202,6 +206,19 @@ $(CORE_LIB): $(CORE_OBJ)
 	@rm -f $@
 	$(SAY) "  AR   $@"
 	$(Q)$(AR) rcs $@ $^
+
+# The pages and scripts that are built in: src/web/pack says how.
+$(BUILD)/web/pack: $(PACK_SRC) $(wildcard src/web/pack/*.h)
+	@mkdir -p $(@D)
+	$(SAY) "  HOST $@"
+	$(Q)$(HOSTCC) -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $(PACK_SRC) -lz -lcrypto
+
+$(BUILD)/web/assets.c: $(BUILD)/web/pack $(WEB_SRC)
+	$(Q)$(BUILD)/web/pack src/web $(@D)
+
+$(BUILD)/web/assets.o: $(BUILD)/web/assets.c src/web/assets.h $(BUILD)/flags
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 $(CLIENT_LIB): $(CLIENT_OBJ)
 	@mkdir -p $(@D)

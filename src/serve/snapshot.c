@@ -21,7 +21,7 @@ static const enum rc_counter of_shard[] = {
 };
 
 #define NUMBER_MAX 21u /* digits and a comma */
-#define LABEL_MAX   52u /* of a counter, its quotes and its colon */
+#define LABEL_MAX  52u /* of a counter, its quotes and its colon */
 
 static size_t bound_of(const struct rc_serve *sv)
 {

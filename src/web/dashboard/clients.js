@@ -8,7 +8,7 @@ import { bytes, millis, moment, plural, short, whole } from "./format.js";
 import { laggardTable, listOf, sessionHref, told } from "./overview.js";
 import { TRANSPORTS } from "./words.js";
 
-const CLIENTS_PAGE = 25;
+const PEOPLE = 25;
 
 export function userHref(id) {
 	return "#/clients/user/" + encodeURIComponent(id);
@@ -58,13 +58,13 @@ export function clientList(app) {
 	const polls = [
 		new Poll(3000, () => told(wrong[0], async () => behind.set(listOf(await app.api.ask("api/laggards?top=20"), "laggards")))),
 		new Poll(5000, () => told(wrong[1], async () => {
-			const data = await app.api.ask("api/users?limit=" + CLIENTS_PAGE + userPages.after);
+			const data = await app.api.ask("api/users?limit=" + PEOPLE + userPages.after);
 			users.set(listOf(data, "users"));
 			userPages.set(data?.next);
 			say(counted, typeof data?.count === "number" ? plural(data.count, "user", "users") + " in all." : "");
 		})),
 		new Poll(5000, () => told(wrong[2], async () => {
-			const data = await app.api.ask("api/status?limit=" + CLIENTS_PAGE + sessionPages.after);
+			const data = await app.api.ask("api/status?limit=" + PEOPLE + sessionPages.after);
 			sessions.set(valuesOf(data?.clientDetails));
 			sessionPages.set(data?.clientDetailsNext);
 		})),

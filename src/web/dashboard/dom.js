@@ -70,7 +70,7 @@ export function definitions() {
 }
 
 // Makes what the element says a link, or no link any more.
-function setLink(node, href) {
+function linkTo(node, href) {
 	const inside = node.firstElementChild;
 	if (!href) {
 		if (inside) node.textContent = inside.textContent;
@@ -129,7 +129,7 @@ export function table(caption, columns, keyOf, empty) {
 			const text = c.href ? cell.firstChild : cell;
 			say(text.firstElementChild || text, String(c.text(item) ?? NONE));
 			if (c.sub && cell.title !== c.sub(item)) cell.title = c.sub(item) || "";
-			if (c.href) setLink(text, c.href(item));
+			if (c.href) linkTo(text, c.href(item));
 		});
 		row.item = item;
 	}
