@@ -21,14 +21,14 @@ class Browser:
                 ["node", SCRIPT, rcpage.browser(), os.path.join(modules, "axe-core/axe.min.js")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=log, text=True, env={**os.environ, "NODE_PATH": modules})
 
-    def do(self, name, **given):
-        self.process.stdin.write(json.dumps({"do": name, **given}) + "\n")
+    def do(self, what, /, **given):
+        self.process.stdin.write(json.dumps({"do": what, **given}) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, "the browser ended"
         answer = json.loads(line)
         if "error" in answer:
-            raise Failed(f"{name} {given}: {answer['error']}")
+            raise Failed(f"{what} {given}: {answer['error']}")
         return answer.get("value")
 
     def open(self, url, **options):
@@ -52,7 +52,8 @@ class Browser:
         self.do("press", keys=keys)
 
     def text(self, css="main"):
-        return self.run("(css) => [...document.querySelectorAll(css)].map((e) => e.innerText).join('\\n')", css)
+        """Of what can be seen of these elements."""
+        return self.run("(css) => [...document.querySelectorAll(css)].filter((e) => e.checkVisibility()).map((e) => e.innerText).join('\\n')", css)
 
     def until(self, wanted, css="main", seconds=20):
         """Waits until the text there has this in it, or until wanted(text) holds; returns the text."""

@@ -69,7 +69,7 @@ export class Poll {
 	#over = false;
 	#seen = () => {
 		this.#failures = 0;
-		if (!document.hidden) this.now();
+		this.now();
 	};
 
 	constructor(every, work) {
@@ -82,7 +82,7 @@ export class Poll {
 
 	async now() {
 		clearTimeout(this.#timer);
-		if (this.#over) return;
+		if (this.#over || document.hidden) return;
 		if (this.#running) {
 			this.#again = true;
 			return;
@@ -99,7 +99,7 @@ export class Poll {
 		if (this.#again) {
 			this.#again = false;
 			this.now();
-		} else if (!document.hidden) {
+		} else {
 			this.#timer = setTimeout(() => this.now(), this.#every * 2 ** this.#failures);
 		}
 	}

@@ -93,16 +93,15 @@ function tryLater() {
 // Asks the API first: a browser does not tell a page why an upgrade was refused.
 async function start() {
 	clearTimeout(timer);
-	let text;
 	try {
-		text = await app.api.ask("metrics");
+		await app.api.ask("api/channels?limit=1");
+		await about();
 	} catch (error) {
 		refused(error);
 		return;
 	}
 	draining = false;
 	reason = "";
-	Object.assign(app, readMetrics(text));
 	askToken(null);
 	if (app.client) app.client.close();
 	if (link !== "open") link = "connecting";
@@ -149,14 +148,16 @@ function lost(why, drains) {
 	status();
 }
 
+async function about() {
+	Object.assign(app, readMetrics(await app.api.ask("metrics")));
+}
+
 // It may be another version with other settings.
-async function cameBack() {
+function cameBack() {
 	document.dispatchEvent(new Event(AGAIN));
-	try {
-		Object.assign(app, readMetrics(await app.api.ask("metrics")));
-	} catch {
+	about().catch(() => {
 		// What was known stays.
-	}
+	});
 }
 
 function refused(error) {
