@@ -44,7 +44,8 @@ export class Api {
 		const said = data?.error;
 		const error = new ApiError(answer.status, String(said?.code ?? answer.status), String(said?.message ?? (text.slice(0, 300) || answer.statusText)));
 		if (said?.field) error.message += " (" + said.field + ")";
-		if (answer.status === 401 && this.onrefused) this.onrefused(error);
+		// Who may look but not do is told so where he tried.
+		if ((answer.status === 401 || (answer.status === 403 && !options.method)) && this.onrefused) this.onrefused(error);
 		throw error;
 	}
 

@@ -112,12 +112,16 @@ async function start() {
 		link = "open";
 		reason = "";
 		draining = false;
+		hearMetrics(own);
 		status();
 		if (info.again) cameBack();
 	});
 	own.on("disconnected", (info) => {
 		if (app.client !== own) return;
 		app.metrics.cut();
+		const before = subscription;
+		subscription = null;
+		before?.unsubscribe();
 		lost(info.reason || (info.code === 1006 || !info.code ? "the connection broke" : "closed with code " + info.code), info.code === 1012);
 	});
 	own.on("reconnecting", () => app.client === own && link !== "lost" && lost("no connection came about", draining));
@@ -127,18 +131,23 @@ async function start() {
 		lost(error.message, false);
 		tryLater();
 	});
-	subscription = own.subscribe("$sys:metrics", (event) => {
+	status();
+	route();
+}
+
+// Anew on each connection: snapshots that were missed are of no use, and nobody needs to look for them.
+function hearMetrics(own) {
+	const mine = own.subscribe("$sys:metrics", (event) => {
 		if (app.client !== own || event.event !== "snapshot") return;
 		if (app.metrics.take(event.data)) status();
 	});
-	subscription.ready.catch((error) => {
-		if (app.client !== own) return;
+	subscription = mine;
+	mine.ready.catch((error) => {
+		if (app.client !== own || subscription !== mine) return;
 		link = "refused";
 		reason = error.message || String(error.code);
 		status();
 	});
-	status();
-	route();
 }
 
 function lost(why, drains) {
