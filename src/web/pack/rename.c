@@ -9,18 +9,25 @@
 
 #define WORDS_MAX 4096
 
+#define REGIONS_MAX 1024
+
 struct word {
 	struct token token; /* where it stood first */
 	size_t uses;        /* where it would be renamed */
-	bool declared, kept, private;
+	bool declared, kept;
+	bool private;   /* #name */
+	bool field;     /* _name */
+	bool outermost; /* every region may mean it */
+	unsigned char regions[REGIONS_MAX / 8];
 	char name[8]; /* "": it stays as it is */
 };
 
 struct part {
 	struct token token;
-	int word;                /* index in words; -1: it is none */
-	int match;               /* of a bracket the other one; -1: it is none */
-	int outer;               /* the bracket in which it stands; -1: in none */
+	int word;  /* index in words; -1: it is none */
+	int match; /* of a bracket the other one; -1: it is none */
+	int outer; /* the bracket in which it stands; -1: in none */
+	int region;
 	bool class_body, object; /* what an opening brace begins; a block otherwise */
 };
 
@@ -139,6 +146,7 @@ static int word_of(struct code *c, const struct token *t, const char *path)
 	c->word[c->words] = (struct word){
 		.token = *t,
 		.private = t->kind == TOKEN_PRIVATE,
+		.field = t->kind == TOKEN_WORD && t->len > 1 && t->ptr[0] == '_',
 		.kept = ONE_OF(t, reserved),
 	};
 	return c->words++;
@@ -361,25 +369,76 @@ static void find_declarations(struct code *c)
 	}
 }
 
+/* ---- regions ------------------------------------------------------------------------------------ */
+
+/* Where the outermost statements stand: -1, or the brace of the function around a classic script. */
+static int outermost_brace(const struct code *c)
+{
+	for (int i = 0; i < c->count && is(c, 0, "globalThis"); i++) {
+		if (is(c, i, "{"))
+			return i;
+	}
+	return -1;
+}
+
+static void find_regions(struct code *c, const char *path)
+{
+	int all = outermost_brace(c), region = 0;
+
+	for (int i = 0; i < c->count; i++) {
+		struct part *p = &c->part[i];
+		p->region = region;
+		/* A bracket stands outside of what it opens or closes. */
+		bool ends = is(c, i, ";") || is(c, i, "}");
+		bool member = in_class(c, i) && c->part[p->outer].outer == all;
+		if ((ends && (p->outer == all || member)) || (p->outer == all && p->class_body))
+			region++;
+		if (region == REGIONS_MAX)
+			fail("%s: more than %d regions", path, REGIONS_MAX);
+		if (p->word < 0)
+			continue;
+		struct word *w = &c->word[p->word];
+		w->regions[p->region / 8] |= (unsigned char)(1u << p->region % 8);
+		w->outermost |= p->outer == all;
+	}
+}
+
+/* The two are never in sight of each other. */
+static bool apart(const struct word *a, const struct word *b)
+{
+	if (a->outermost && b->outermost)
+		return false;
+	for (size_t i = 0; i < sizeof(a->regions); i++) {
+		if (a->regions[i] & b->regions[i])
+			return false;
+	}
+	return true;
+}
+
 /* ---- names -------------------------------------------------------------------------------------- */
+
+static bool everywhere(const struct word *w)
+{
+	return w->private || w->field;
+}
 
 static bool renamed(const struct word *w)
 {
-	return w->private || (w->declared && !w->kept);
+	return everywhere(w) || (w->declared && !w->kept);
 }
 
-static void short_name(size_t n, bool private, char out[8])
+static void short_name(size_t n, struct word *w)
 {
-	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ$_";
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ$";
 	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	size_t at = 0, firsts = sizeof(first) - 1, rests = sizeof(rest) - 1;
 
-	if (private)
-		out[at++] = '#';
-	out[at++] = first[n % firsts];
+	if (everywhere(w))
+		w->name[at++] = w->private ? '#' : '_';
+	w->name[at++] = first[n % firsts];
 	for (n /= firsts; n; n = (n - 1) / rests)
-		out[at++] = rest[(n - 1) % rests];
-	out[at] = '\0';
+		w->name[at++] = rest[(n - 1) % rests];
+	w->name[at] = '\0';
 }
 
 static int by_uses(const void *a, const void *b)
@@ -391,15 +450,19 @@ static int by_uses(const void *a, const void *b)
 	return (int)((*x)->token.ptr > (*y)->token.ptr) - ((*x)->token.ptr < (*y)->token.ptr);
 }
 
-/* A word that stays as it is has it, or the language. */
-static bool taken(const struct code *c, const char *name)
+/* A word that stays as it is has it, or one that is in sight, or the language. */
+static bool taken(const struct code *c, const struct word *w)
 {
 	for (int i = 0; i < c->words; i++) {
-		if (!renamed(&c->word[i]) && token_is(&c->word[i].token, name))
+		const struct word *other = &c->word[i];
+		if (!renamed(other) && token_is(&other->token, w->name))
+			return true;
+		if (other != w && strcmp(other->name, w->name) == 0 &&
+			(everywhere(w) || !apart(other, w)))
 			return true;
 	}
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
-		if (strcmp(reserved[i], name) == 0)
+		if (strcmp(reserved[i], w->name) == 0)
 			return true;
 	}
 	return false;
@@ -409,7 +472,6 @@ static bool taken(const struct code *c, const char *name)
 static void name_all(struct code *c)
 {
 	static struct word *order[WORDS_MAX];
-	size_t next[2] = {0, 0};
 	int count = 0;
 
 	for (int i = 0; i < c->words; i++) {
@@ -418,10 +480,10 @@ static void name_all(struct code *c)
 	}
 	qsort(order, (size_t)count, sizeof(order[0]), by_uses);
 	for (int i = 0; i < count; i++) {
-		struct word *w = order[i];
+		size_t n = 0;
 		do
-			short_name(next[w->private]++, w->private, w->name);
-		while (!w->private && taken(c, w->name));
+			short_name(n++, order[i]);
+		while (taken(c, order[i]));
 	}
 }
 
@@ -430,13 +492,14 @@ static void add_part(const struct code *c, int i, struct text *out)
 	struct token t = c->part[i].token;
 	const struct word *w = c->part[i].word < 0 ? NULL : &c->word[c->part[i].word];
 
-	/* A private name stands behind a dot, too. */
-	if (!w || !w->name[0] || (!w->private && is_property(c, i))) {
+	if (!w || !w->name[0] || (!everywhere(w) && is_property(c, i))) {
 		script_add(out, &t);
 		return;
 	}
-	bool exported = !w->private && is_shorthand(c, i) && is(c, c->part[i].outer - 1, "export");
-	if (!w->private && is_shorthand(c, i) && !exported) {
+	/* Of a field the key is renamed, too. */
+	bool both = !everywhere(w) && is_shorthand(c, i);
+	bool exported = both && is(c, c->part[i].outer - 1, "export");
+	if (both && !exported) {
 		script_add(out, &t);
 		text_add_char(out, ':');
 	}
@@ -458,11 +521,12 @@ struct text rename_all(const struct text *source, const char *path)
 	read_all(&c, source, path);
 	find_objects(&c);
 	find_declarations(&c);
+	find_regions(&c, path);
 	for (int i = 0; i < c.count; i++) {
 		if (c.part[i].word < 0)
 			continue;
 		struct word *w = &c.word[c.part[i].word];
-		w->uses += w->private || !is_property(&c, i);
+		w->uses += everywhere(w) || !is_property(&c, i);
 		w->kept |= may_be_label(&c, i);
 	}
 	name_all(&c);
