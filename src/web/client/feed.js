@@ -23,7 +23,7 @@ export class Feed {
 	last = new Map();
 
 	// live: acknowledged by the gateway, and its events are wanted. was: it was so once. id: of the message that asked for it. asked: the `since` of
-	// that. begun: events may come for it. leaving: of the message that ended it; kept: `last` at that time. paused: 1 by a reader that is full, 2 and soon no more. alone: asked for by itself. bare: without `since`. hole: why there is a gap if
+	// that. begun: events may come for it. leaving: of the message that ended it. paused: 1 by a reader that is full, 2 and soon no more. alone: asked for by itself. bare: without `since`. hole: why there is a gap if
 	// nothing is recovered. over: it ended, and not by its users.
 	constructor(channel, wish, since) {
 		this.channel = channel;
