@@ -174,7 +174,6 @@ static void on_key(struct top *t, uint32_t key)
 	/* Goes on at once. */
 	if (paused && !t->ui.paused)
 		t->next_ns = 0;
-	draw(t);
 }
 
 static void on_input(struct top *t)
@@ -188,6 +187,15 @@ static void on_input(struct top *t)
 	}
 	for (ssize_t i = 0; i < n && !t->done; i++)
 		on_key(t, rc_top_keys_feed(&t->keys, bytes[i]));
+	/* One picture for all of them: a terminal that is stuck would make each take its time. */
+	draw(t);
+}
+
+/* Nothing came behind it. */
+static void on_escape(struct top *t)
+{
+	on_key(t, rc_top_keys_timeout(&t->keys));
+	draw(t);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -215,7 +223,7 @@ static void run(struct top *t)
 		if (!t->done && ready > 0 && fds[1].revents != 0)
 			on_input(t);
 		else if (!t->done && ready == 0 && rc_top_keys_waiting(&t->keys))
-			on_key(t, rc_top_keys_timeout(&t->keys));
+			on_escape(t);
 		if (!t->done)
 			tick(t);
 	}
