@@ -47,6 +47,14 @@ static uint64_t interval_ns(const struct top *t)
 	return (uint64_t)(t->args.interval_s * 1e9);
 }
 
+/* What was missed while the process was stopped is not made up for. */
+static void schedule(struct top *t, uint64_t now)
+{
+	t->next_ns += interval_ns(t);
+	if (t->next_ns <= now)
+		t->next_ns = now + interval_ns(t);
+}
+
 static void end(struct top *t, int status)
 {
 	t->done = true;
@@ -102,10 +110,7 @@ static void tick(struct top *t)
 	uint64_t now = rc_clock_mono_ns();
 	if (now < t->next_ns)
 		return;
-	/* What was missed while the process was stopped is not made up for. */
-	t->next_ns += interval_ns(t);
-	if (t->next_ns <= now)
-		t->next_ns = now + interval_ns(t);
+	schedule(t, now);
 	if (!t->ui.paused && !rc_top_source_step(&t->source)) {
 		out_of_memory(t);
 		return;
@@ -265,7 +270,7 @@ static void print(struct top *t)
 	t->next_ns = rc_clock_mono_ns();
 	(void)signal(SIGPIPE, SIG_IGN);
 	for (uint64_t n = 1; !t->done; n++) {
-		t->next_ns += interval_ns(t);
+		schedule(t, rc_clock_mono_ns());
 		struct timespec at = {.tv_sec = (time_t)(t->next_ns / 1000000000),
 			.tv_nsec = (long)(t->next_ns % 1000000000)};
 		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
