@@ -47,6 +47,14 @@ static uint64_t interval_ns(const struct top *t)
 	return (uint64_t)(t->args.interval_s * 1e9);
 }
 
+/* What was missed while the process was stopped is not made up for. */
+static void schedule(struct top *t, uint64_t now)
+{
+	t->next_ns += interval_ns(t);
+	if (t->next_ns <= now)
+		t->next_ns = now + interval_ns(t);
+}
+
 static void end(struct top *t, int status)
 {
 	t->done = true;
@@ -102,10 +110,7 @@ static void tick(struct top *t)
 	uint64_t now = rc_clock_mono_ns();
 	if (now < t->next_ns)
 		return;
-	/* What was missed while the process was stopped is not made up for. */
-	t->next_ns += interval_ns(t);
-	if (t->next_ns <= now)
-		t->next_ns = now + interval_ns(t);
+	schedule(t, now);
 	if (!t->ui.paused && !rc_top_source_step(&t->source)) {
 		out_of_memory(t);
 		return;
@@ -174,7 +179,6 @@ static void on_key(struct top *t, uint32_t key)
 	/* Goes on at once. */
 	if (paused && !t->ui.paused)
 		t->next_ns = 0;
-	draw(t);
 }
 
 static void on_input(struct top *t)
@@ -188,6 +192,15 @@ static void on_input(struct top *t)
 	}
 	for (ssize_t i = 0; i < n && !t->done; i++)
 		on_key(t, rc_top_keys_feed(&t->keys, bytes[i]));
+	/* One picture for all of them: a terminal that is stuck would make each take its time. */
+	draw(t);
+}
+
+/* Nothing came behind it. */
+static void on_escape(struct top *t)
+{
+	on_key(t, rc_top_keys_timeout(&t->keys));
+	draw(t);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -215,7 +228,7 @@ static void run(struct top *t)
 		if (!t->done && ready > 0 && fds[1].revents != 0)
 			on_input(t);
 		else if (!t->done && ready == 0 && rc_top_keys_waiting(&t->keys))
-			on_key(t, rc_top_keys_timeout(&t->keys));
+			on_escape(t);
 		if (!t->done)
 			tick(t);
 	}
@@ -257,7 +270,7 @@ static void print(struct top *t)
 	t->next_ns = rc_clock_mono_ns();
 	(void)signal(SIGPIPE, SIG_IGN);
 	for (uint64_t n = 1; !t->done; n++) {
-		t->next_ns += interval_ns(t);
+		schedule(t, rc_clock_mono_ns());
 		struct timespec at = {.tv_sec = (time_t)(t->next_ns / 1000000000),
 			.tv_nsec = (long)(t->next_ns % 1000000000)};
 		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)

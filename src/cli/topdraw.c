@@ -28,10 +28,10 @@ static void draw_state(const struct rc_top_picture *p, struct rc_top_flow *f)
 {
 	uint64_t age = heartbeat_age_ms(p);
 	if (!p->alive)
-		rc_top_flow_item(f, RC_TOP_BAD, "ENDED %.0f s ago",
-			(double)(since(p->wall_ms, p->seen_ms) / 1000));
+		rc_top_flow_item(f, RC_TOP_BAD, "ENDED %" PRIu64 " s ago",
+			since(p->wall_ms, p->seen_ms) / 1000);
 	else if (age > HEARTBEAT_LATE_MS)
-		rc_top_flow_item(f, RC_TOP_BAD, "LATE, heartbeat %.0f s ago", (double)(age / 1000));
+		rc_top_flow_item(f, RC_TOP_BAD, "LATE, heartbeat %" PRIu64 " s ago", age / 1000);
 	else
 		rc_top_flow_item(f, RC_TOP_GOOD, "alive, heartbeat %.1f s ago", (double)age / 1000);
 }

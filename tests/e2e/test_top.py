@@ -404,7 +404,7 @@ def test_blocks_for_scripts(gateway, connect, folder):
         assert BATCH_KEYS <= set(block), BATCH_KEYS - set(block)
         assert block["gateway.alive"] == "1" and block["clients"] == "3" and block["gateway.shards"] == str(g.stat()["shards"])
         assert block["gateway.file"] == f"{folder}/{g.pid}.counters"
-        assert 0.15 < float(block["interval_s"]) < 5 * SLOW
+        assert 0 < float(block["interval_s"]) < 5 * SLOW
         for key, value in block.items():
             assert key.startswith(("time", "gateway.")) or value == "-" or float(value) >= 0, (key, value)
     for c in clients:
@@ -426,6 +426,14 @@ def test_blocks_go_on_when_the_gateway_ends(gateway, folder):
         other = gateway()
         next(line for line in lines if line == f"gateway.pid {other.pid}\n")
         next(line for line in lines if line == "gateway.alive 1\n")
+        # Who was stopped for many intervals does not make up for them: those blocks would have no length.
+        p.send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        eventually(lambda: time.monotonic() - begin > 1, "ten intervals")
+        p.send_signal(signal.SIGCONT)
+        lengths = (float(line.split()[1]) for line in lines if line.startswith("interval_s "))
+        assert next(length for length in lengths if length > 0.9)
+        assert max(next(lengths) for _ in range(3)) > 0.05
         # Nobody reads any more: that is no failure.
         p.stdout.close()
         assert p.wait(30 * SLOW) == 0
@@ -533,37 +541,37 @@ def test_the_gateway_does_not_notice_and_it_costs_little(gateway, top):
     g = gateway({"heartbeat": "60s"})
 
     def seconds(count):
-        """Turns of the loop and CPU time in so many of its heartbeats."""
+        """Turns of the loop in so many of its heartbeats."""
         def beat():
             last = g.heartbeat()
             eventually(lambda: g.heartbeat() != last, "the heartbeat", every=0.005)
         beat()
-        turns, cpu = g.counter("turns"), g.cpu_seconds()
+        turns = g.counter("turns")
         for _ in range(count):
             beat()
-        return g.counter("turns") - turns, g.cpu_seconds() - cpu
+        return g.counter("turns") - turns
 
-    alone, _ = seconds(4)
+    def spent():
+        with open(f"/proc/{t.process.pid}/stat") as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    alone = seconds(4)
     t = top(g, "--interval=0.1", width=120, height=50)
     t.until("deliveries, ", "the picture")
-    with background(lambda: t.process.poll() is None and t.until(lambda s: "never shown" in s.text or len(done) > 0, "the end", 100)):
-        done = []
+    done = []
+    with background(lambda: t.until(lambda screen: done, "the end", 100)):
         try:
-            beside, _ = seconds(4)
-            with open(f"/proc/{t.process.pid}/stat") as f:
-                fields = f.read().rpartition(")")[2].split()
-            begin, cpu = time.monotonic(), int(fields[11]) + int(fields[12])
-            seconds(5)
-            with open(f"/proc/{t.process.pid}/stat") as f:
-                fields = f.read().rpartition(")")[2].split()
-            share = (int(fields[11]) + int(fields[12]) - cpu) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begin)
+            begin, cpu = time.monotonic(), spent()
+            beside = seconds(4)
+            share = (spent() - cpu) / (time.monotonic() - begin)
         finally:
             done.append(True)
+    print(json.dumps({"turns alone": alone, "beside": beside, "share of a CPU at ten pictures a second": round(share, 4)}))
     # Its own housekeeping wakes an idle gateway a few times a second; forty looks in the same time change nothing about that.
     assert beside <= alone + 8, (alone, beside)
-    # Ten pictures a second; by default it is one. AddressSanitizer makes it several times as dear.
-    assert share < 0.05 * (4 if rcgateway.SANITIZER_COST != (1, 0) else 1), share
-    print(json.dumps({"turns alone": alone, "beside": beside, "share of a CPU at ten pictures a second": round(share, 4)}))
+    # By default it is one picture a second. AddressSanitizer makes them several times as dear.
+    assert share < (0.05 if rcgateway.SANITIZER_COST == (1, 0) else 0.2), share
 
 
 @pytest.mark.one_shard

@@ -248,7 +248,7 @@ static void entries_of_the_wrong_kind_are_no_figures(void **state)
 static void trouble_is_what_moved_and_leaves_after_a_minute(void **state)
 {
 	struct rc_top_model m;
-	struct rc_top_row rows[4];
+	struct rc_top_row rows[4] = {0};
 	(void)state;
 	model_of(&m, USUAL, 1);
 	struct rc_top_snap *s = next_snap(&m, 0);
@@ -307,7 +307,7 @@ static void trouble_has_its_words(void **state)
 static void closes_are_those_that_happened_the_most_frequent_first(void **state)
 {
 	struct rc_top_model m;
-	struct rc_top_row rows[4];
+	struct rc_top_row rows[4] = {0};
 	(void)state;
 	model_of(&m, USUAL, 1);
 	next_snap(&m, 0);
