@@ -429,8 +429,9 @@ static bool renamed(const struct word *w)
 
 static void short_name(size_t n, struct word *w)
 {
-	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ$";
-	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	/* Those that code has most come first, which compresses a little better. */
+	static const char first[] = "etnsiraoclhdupmfgybvwkqxjzTENSIRAOCLHDUPMFGYBVWKQXJZ$";
+	static const char rest[] = "etnsiraoclhdupmfgybvwkqxjzTENSIRAOCLHDUPMFGYBVWKQXJZ0123456789";
 	size_t at = 0, firsts = sizeof(first) - 1, rests = sizeof(rest) - 1;
 
 	if (everywhere(w))
@@ -487,11 +488,28 @@ static void name_all(struct code *c)
 	}
 }
 
+/* What can be said with fewer letters. What was checked to be constant when it was written need not be so again. */
+static struct token shorter(const struct token *t)
+{
+	struct token out = *t;
+
+	if (token_is(t, "const"))
+		out.ptr = "let";
+	else if (token_is(t, "true"))
+		out.ptr = "!0";
+	else if (token_is(t, "false"))
+		out.ptr = "!1";
+	out.len = out.ptr == t->ptr ? t->len : strlen(out.ptr);
+	return out;
+}
+
 static void add_part(const struct code *c, int i, struct text *out)
 {
 	struct token t = c->part[i].token;
 	const struct word *w = c->part[i].word < 0 ? NULL : &c->word[c->part[i].word];
 
+	if (w && !is_property(c, i) && !is_shorthand(c, i))
+		t = shorter(&t);
 	if (!w || !w->name[0] || (!everywhere(w) && is_property(c, i))) {
 		script_add(out, &t);
 		return;
