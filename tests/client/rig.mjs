@@ -225,6 +225,7 @@ export async function tunnel(t, port) {
 		const pair = [near, far];
 		pairs.add(pair);
 		const end = () => {
+			if (it.swallow) return;
 			pairs.delete(pair);
 			near.destroy();
 			far.destroy();

@@ -259,7 +259,7 @@ export class Client {
 		this.#refused = refused;
 		// Such a code is the gateway's, so WebSocket works.
 		if (kind > 39) this.#worked = true;
-		this.#detour = this.#transport == "ws" && !this.#worked && ++this.#blocked > 1 && transports.includes("sse");
+		this.#detour = this.#link && this.#transport == "ws" && !this.#worked && ++this.#blocked > 1 && transports.includes("sse");
 		const again = (kind != 40 || renewed) && (this.#detour || this.#tries < maxTries);
 		this.#down(again && (this.#ever ? "reconnecting" : "connecting"));
 		for (const [id, ask] of this.#asks) {
@@ -557,21 +557,24 @@ export class Client {
 	/** Hands it on, unless that was done. */
 	#once(feed, event) {
 		const { offset, redelivered = 0 } = event;
-		const { done, channel } = feed;
+		const { done, channel, id } = feed;
 		const { timeout = 5000, retries = 3 } = feed.wish.ack;
-		const fate = done.get(offset);
+		const entry = done.get(offset) || {};
 		const settle = (fate) => {
-			if (done.has(offset)) done.set(offset, fate);
+			entry.fate = fate;
 			this.#acks.add(feed);
 			if (this.#link) this.#acking ??= this.#after(Math.max(0, this.#pace - now()), () => this.#acknowledge());
 		};
-		if (fate) {
+		// Only what was sent on this connection can be acknowledged on it.
+		entry.id = id;
+		if (entry.fate > 0) {
 			this.#counts.duplicates++;
-			if (fate > 1) settle(2);
+			if (entry.fate > 1) settle(2);
 			return;
 		}
+		entry.fate = 1;
 		if (done.size > 1023) done.delete(done.keys().next().value);
-		done.set(offset, 1);
+		done.set(offset, entry);
 		this.#counts.events++;
 		Promise.all([...feed.uses].map(async (use) => use(event))).then(
 			() => settle(2),
@@ -588,22 +591,23 @@ export class Client {
 		let count = 0;
 		this.#acking = undefined;
 		for (const feed of this.#acks) {
-			const { channel, done, epoch } = feed;
+			const { channel, epoch } = feed;
 			let all = true;
 			let low;
 			let tell;
 			if (!feed.live) continue;
-			for (const [offset, fate] of [...done].sort(([a], [b]) => a - b)) {
-				if (fate < 2 && -fate < now()) all &&= fate < 0;
-				if (fate < 2 && -fate > now()) all = false;
+			for (const [offset, entry] of [...feed.done].sort(([a], [b]) => a - b)) {
+				const { fate, id } = entry;
+				all &&= fate > 1 || (fate < 0 && fate > -now());
 				if (all) low = offset;
 				if (fate != 2) continue;
-				done.set(offset, 3);
-				if (all) tell = true;
+				entry.fate = 3;
+				if (id != feed.id) continue;
+				if (all) tell = offset;
 				else if (++count) this.#send({ type: "ack", channel, id: epoch + "@" + offset });
 			}
 			if (low) feed.position = epoch + "@" + low;
-			if (tell && ++count) this.#send({ type: "ack", channel, offset: low });
+			if (tell && ++count) this.#send({ type: "ack", channel, offset: tell });
 		}
 		this.#acks.clear();
 		this.#pace = now() + 20 * count;

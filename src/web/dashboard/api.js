@@ -44,7 +44,8 @@ export class Api {
 		const said = data?.error;
 		const error = new ApiError(answer.status, String(said?.code ?? answer.status), String(said?.message ?? (text.slice(0, 300) || answer.statusText)));
 		if (said?.field) error.message += " (" + said.field + ")";
-		if (answer.status === 401 && this.onrefused) this.onrefused(error);
+		// Who may look but not do is told so where he tried.
+		if ((answer.status === 401 || (answer.status === 403 && !options.method)) && this.onrefused) this.onrefused(error);
 		throw error;
 	}
 
@@ -69,7 +70,7 @@ export class Poll {
 	#over = false;
 	#seen = () => {
 		this.#failures = 0;
-		if (!document.hidden) this.now();
+		this.now();
 	};
 
 	constructor(every, work) {
@@ -82,7 +83,7 @@ export class Poll {
 
 	async now() {
 		clearTimeout(this.#timer);
-		if (this.#over) return;
+		if (this.#over || document.hidden) return;
 		if (this.#running) {
 			this.#again = true;
 			return;
@@ -99,7 +100,7 @@ export class Poll {
 		if (this.#again) {
 			this.#again = false;
 			this.now();
-		} else if (!document.hidden) {
+		} else {
 			this.#timer = setTimeout(() => this.now(), this.#every * 2 ** this.#failures);
 		}
 	}

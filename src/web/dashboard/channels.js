@@ -8,7 +8,7 @@ import { jsonFault } from "./jsonplace.js";
 import { channelHref, listOf, told } from "./overview.js";
 import { tail } from "./tail.js";
 
-const PAGE = 50;
+const CHANNELS_PAGE = 50;
 const HISTORY = 25;
 
 // Pages forwards by what the gateway calls `next`, backwards by what was asked before.
@@ -61,7 +61,7 @@ export function channelList(app, query) {
 	const pages = pager(() => poll.now());
 	const poll = new Poll(3000, () => told(error, async () => {
 		const named = prefix.value || sort.value === "name";
-		const ask = named ? "prefix=" + encodeURIComponent(prefix.value) + "&limit=" + PAGE + pages.after : "sort=" + sort.value + "&limit=" + PAGE;
+		const ask = named ? "prefix=" + encodeURIComponent(prefix.value) + "&limit=" + CHANNELS_PAGE + pages.after : "sort=" + sort.value + "&limit=" + CHANNELS_PAGE;
 		const data = await app.api.ask("api/channels?" + ask);
 		grid.set(listOf(data, "channels"));
 		pages.set(named ? data?.next : null);

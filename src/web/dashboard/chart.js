@@ -144,12 +144,12 @@ export class Plot {
 	timeAxis(ctx) {
 		const y = this.height - 3;
 		const minutes = this.span / 60000;
-		const every = minutes > 5 ? 2 : minutes > 2 ? 1 : minutes / 4;
+		const every = minutes > 5 ? 2 : minutes > 2 ? 1 : minutes > 1 ? 0.5 : 0.25;
 		ctx.fillStyle = paint().dim;
 		for (let m = 0; m <= minutes; m += every) {
 			const x = this.x(this.metrics.last.at - m * 60000);
 			ctx.textAlign = m === 0 ? "right" : m >= minutes ? "left" : "center";
-			ctx.fillText(m === 0 ? "now" : every < 1 ? "−" + m * 60 + " s" : "−" + m + " min", x, y);
+			ctx.fillText(m === 0 ? "now" : every < 1 && m < 1 ? "−" + m * 60 + " s" : "−" + m + " min", x, y);
 		}
 	}
 

@@ -31,10 +31,10 @@ function sessionTable(caption, empty, withLag) {
 	return table(caption, [
 		{ head: "Session", text: (s) => s.id, href: (s) => sessionHref(s.id) },
 		!withLag && { head: "User", text: (s) => s.user ?? "", href: (s) => s.user && userHref(s.user) },
-		{ head: "Over", text: (s) => TRANSPORTS[s.transport] || s.transport },
+		{ head: "Over", wide: true, text: (s) => TRANSPORTS[s.transport] || s.transport },
 		{ head: "Address", wide: true, text: (s) => s.address },
 		{ head: "Since", wide: true, text: since, sub: (s) => s.connectedAt },
-		{ head: "Subscriptions", num: true, text: (s) => whole(s.subscriptionCount) },
+		{ head: "Subscriptions", num: true, wide: withLag, text: (s) => whole(s.subscriptionCount) },
 		withLag && { head: "Behind", num: true, text: (s) => bytes(s.lag?.bytes) },
 		{ head: "Events out", num: true, wide: true, text: (s) => short(s.eventsOut) },
 		{ head: "Quality", text: quality },

@@ -93,64 +93,80 @@ function tryLater() {
 // Asks the API first: a browser does not tell a page why an upgrade was refused.
 async function start() {
 	clearTimeout(timer);
-	let text;
 	try {
-		text = await app.api.ask("metrics");
+		await app.api.ask("api/channels?limit=1");
+		await about();
 	} catch (error) {
 		refused(error);
 		return;
 	}
 	draining = false;
 	reason = "";
-	Object.assign(app, readMetrics(text));
 	askToken(null);
 	if (app.client) app.client.close();
 	if (link !== "open") link = "connecting";
 	const own = connect(BASE, { query: { scope: "read" }, token: () => app.api.token || undefined, transports: ["ws"], maxDelay: 5000, queue: 0 });
 	app.client = own;
 	own.on("connected", (info) => {
+		if (app.client !== own) return;
 		link = "open";
 		reason = "";
 		draining = false;
+		hearMetrics(own);
 		status();
 		if (info.again) cameBack();
 	});
 	own.on("disconnected", (info) => {
 		if (app.client !== own) return;
 		app.metrics.cut();
-		link = "lost";
-		draining = info.code === 1012;
-		reason = info.reason || (info.code === 1006 || !info.code ? "the connection broke" : "closed with code " + info.code);
-		status();
-		// Refused for good: what the API says tells why.
-		if (!info.again) tryLater();
+		const before = subscription;
+		subscription = null;
+		before?.unsubscribe();
+		lost(info.reason || (info.code === 1006 || !info.code ? "the connection broke" : "closed with code " + info.code), info.code === 1012);
 	});
-	own.on("error", (error) => {
-		if (app.client === own && error.code === "unauthorized") tryLater();
-	});
-	subscription = own.subscribe("$sys:metrics", (event) => {
-		if (app.client !== own || event.event !== "snapshot") return;
-		if (app.metrics.take(event.data)) status();
-	});
-	subscription.ready.catch((error) => {
+	own.on("reconnecting", () => app.client === own && link !== "lost" && lost("no connection came about", draining));
+	// Refused for good: what the API says tells why.
+	own.on("reconnect_failed", (error) => {
 		if (app.client !== own) return;
-		link = "refused";
-		reason = error.message || String(error.code);
-		status();
-		if (error.code === "unauthorized" || error.code === "forbidden") tryLater();
+		lost(error.message, false);
+		tryLater();
 	});
 	status();
 	route();
 }
 
+// Anew on each connection: snapshots that were missed are of no use, and nobody needs to look for them.
+function hearMetrics(own) {
+	const mine = own.subscribe("$sys:metrics", (event) => {
+		if (app.client !== own || event.event !== "snapshot") return;
+		if (app.metrics.take(event.data)) status();
+	});
+	subscription = mine;
+	mine.ready.catch((error) => {
+		if (app.client !== own || subscription !== mine) return;
+		link = "refused";
+		reason = error.message || String(error.code);
+		status();
+	});
+}
+
+function lost(why, drains) {
+	link = "lost";
+	reason = why;
+	draining = drains;
+	status();
+}
+
+async function about() {
+	Object.assign(app, readMetrics(await app.api.ask("metrics")));
+}
+
 // It may be another version with other settings.
-async function cameBack() {
+function cameBack() {
 	document.dispatchEvent(new Event(AGAIN));
-	try {
-		Object.assign(app, readMetrics(await app.api.ask("metrics")));
-	} catch {
+	about().catch(() => {
 		// What was known stays.
-	}
+	});
 }
 
 function refused(error) {
@@ -159,9 +175,7 @@ function refused(error) {
 		reason = error.message;
 		askToken(error);
 	} else {
-		link = "lost";
-		draining = error.status === 503;
-		reason = words(error);
+		lost(words(error), error.status === 503);
 		tryLater();
 	}
 	status();
@@ -258,9 +272,9 @@ function route() {
 	const [tab, made] = app.client ? makeView() : [TABS[0], null];
 	view = made;
 	for (const name of TABS) {
-		const link = byId("tab-" + name);
-		link.setAttribute("aria-selected", String(name === tab));
-		link.tabIndex = name === tab ? 0 : -1;
+		const one = byId("tab-" + name);
+		one.setAttribute("aria-selected", String(name === tab));
+		one.tabIndex = name === tab ? 0 : -1;
 	}
 	const panel = byId("view");
 	panel.setAttribute("aria-labelledby", "tab-" + tab);

@@ -166,7 +166,8 @@ function sample(now, before, past) {
 		clients: c.clients ?? 0,
 		sse: c.clients_sse ?? 0,
 		deliveries: per("deliveries"),
-		events: per("events_published"),
+		// Snapshots, and what else the gateway tells of itself, nobody has published.
+		events: before ? Math.max(0, per("events_published") - per("sys_events")) : null,
 		sent: per("send_bytes"),
 		received: per("recv_bytes"),
 		opened: per("clients_opened"),
