@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages in Chromium, a step after the other (`js/pages.mjs`), and a small site for them: files as they are or changed, and the JavaScript
-client's modules where the gateway under test does not serve them."""
+"""Pages in Chromium, a step after the other (`js/pages.mjs`), and a small site for them."""
 import http.server
 import json
 import os
 import subprocess
 import threading
 
-import rcapi
 import rcgateway
 import rcpage
 from conftest import npm_modules
 from deadline import SLOW
 
 ROOT = rcgateway.ROOT
-CLIENT = os.path.join(ROOT, "src/web/client")
 
 
 class Site:
@@ -26,15 +23,10 @@ class Site:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                path = self.path.partition("?")[0]
-                text, script = pages.get(path), os.path.join(CLIENT, os.path.basename(path))
-                if text is None and path.endswith(".js") and os.path.isfile(script):
-                    with open(script, encoding="utf-8") as f:
-                        text = f.read()
+                text = pages.get(self.path.partition("?")[0])
                 body = (text or "").encode()
                 self.send_response(404 if text is None else 200)
-                self.send_header("Content-Type", "text/javascript" if path.endswith(".js") else "text/html; charset=utf-8")
-                self.send_header("Access-Control-Allow-Origin", "*")
+                self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -53,10 +45,6 @@ class Site:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
-
-    def script(self, g):
-        """Where the client comes from: the gateway, if it serves it."""
-        return f"http://127.0.0.1:{g.plain_http[1]}/ringcast.js" if rcapi.get(g, "/ringcast.js").status == 200 else self.url + "/ringcast.js"
 
 
 class Pages:
