@@ -21,7 +21,8 @@ pytestmark = pytest.mark.deadline(150)
 # With two shards everything must be added up, or found on the other one.
 TWO_SHARDS = True
 
-SETTINGS = {"namespace.kept.history_size": "100", "namespace.room.presence": "yes", "namespace.room.history_size": "100"}
+SETTINGS = {"namespace.kept.history_size": "100", "namespace.room.presence": "yes", "namespace.room.history_size": "100",
+            "namespace.raw.raw": "yes", "namespace.raw.history_size": "20"}
 ADMIN = "the-token-of-the-operator"
 # As /api is open to the loopback without one.
 WITH_USERS = {**SETTINGS, "auth.hmac_secret": rctokens.SECRET, "auth.anonymous": "yes", "admin.open_on_loopback": "yes",
@@ -210,6 +211,10 @@ def test_channels_are_listed_sorted_searched_and_opened(page, hears):
     eventually(lambda: [r[0] for r in page.rows("Channels")] == ["kept:few"], "what begins so")
     page.fill("Name begins with", "nobody:has")
     page.until("No such channel")
+    # The tab means all of them again.
+    page.click("Channels", role="tab")
+    eventually(lambda: len(page.rows("Channels")) >= 2, "all channels")
+    assert page.run("() => [location.hash, document.querySelector('form input').value]") == ["#/channels", ""]
     page.fill("Name begins with", "kept:f")
     page.do("click", role="link", name="kept:few")
     page.until("Position", "main dl")
@@ -302,6 +307,20 @@ def test_the_live_tail_keeps_its_rate_and_tells_what_it_left_out(page, publisher
     text = page.until(lambda t: re.search(r"[\d,]+ shown, [\d,]+ left out", t) and page.rows(LIVE) and page.rows(LIVE)[0][3] == "399", ".live")
     shown, left = (int(n.replace(",", "")) for n in re.search(r"([\d,]+) shown, ([\d,]+) left out", text).groups())
     assert shown + left in (399, 400) and shown == len(page.rows(LIVE)) < 100, text
+
+
+def test_raw_channels_show_their_payloads_as_they_are(page):
+    for n in range(30):
+        publish(page.g, "raw:a", {"n": n})
+    page.go("channels/raw%3Aa")
+    eventually(lambda: [(r[1], r[3]) for r in page.rows("Events that are kept, the newest first")]
+               == [(str(n + 1), json.dumps({"n": n}).replace(" ", "")) for n in range(29, 9, -1)], "what is kept")
+    page.click("Start")
+    page.until("A raw channel", ".live")
+    publish(page.g, "raw:a", "just text")
+    publish(page.g, "raw:a", None)
+    eventually(lambda: [r[3] for r in page.rows(LIVE)] == ["null", "just text"], "what comes")
+    page.assert_quiet(expected=[400])
 
 
 def test_publishing_tells_the_position_the_place_of_an_error_and_the_gateways_words(page, hears):

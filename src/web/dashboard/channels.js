@@ -71,7 +71,7 @@ export function channelList(app, query) {
 		const kept = new URLSearchParams();
 		if (prefix.value) kept.set("prefix", prefix.value);
 		if (sort.value !== "rate") kept.set("sort", sort.value);
-		history.replaceState(null, "", "#/channels" + (kept.size ? "?" + kept : ""));
+		app.readdress("#/channels" + (kept.size ? "?" + kept : ""));
 		pages.reset();
 		poll.now();
 	}

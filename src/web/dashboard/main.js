@@ -26,6 +26,11 @@ const app = {
 	features: [],
 	help: {},
 	arenaLimit: 0,
+	// What is shown has another address now, and stays.
+	readdress(hash) {
+		history.replaceState(null, "", hash);
+		routed.hash = hash;
+	},
 };
 let view = null;
 let timer = 0;
@@ -262,13 +267,12 @@ function makeView() {
 let routed = null;
 
 function route() {
-	// Without a client there is nothing to show, and a view made for one that is gone is made anew.
-	const key = location.hash + (app.client ? "" : " none");
-	if (routed?.key === key && routed.client === app.client) return;
+	// A view made for a client that is gone is made anew.
+	if (routed?.hash === location.hash && routed.client === app.client) return;
 	const moved = routed && routed.hash !== location.hash;
 	if (view) view.stop();
 	app.metrics.cursor = null;
-	routed = { key, client: app.client, hash: location.hash };
+	routed = { client: app.client, hash: location.hash };
 	const [tab, made] = app.client ? makeView() : [TABS[0], null];
 	view = made;
 	for (const name of TABS) {

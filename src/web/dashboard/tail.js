@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes to one channel, as it comes: the newest on top, at most 500 rows, and at most so many a second. What is left out is counted, by
 // the offsets that are skipped; with a filter these are also the events that it leaves out.
+import { Poll, words } from "./api.js";
 import { button, el, field, say, show } from "./dom.js";
 import { eventRow, eventTable, isEnvelope } from "./event.js";
 import { plural, whole } from "./format.js";
@@ -28,8 +29,6 @@ export function tail(app, channel) {
 	let timer = 0;
 	let paused = false;
 	let last = null;
-	let limited = true;
-	let perSecond = { at: 0, count: 0 };
 	const count = { shown: 0, skipped: 0, paused: 0, gaps: 0 };
 
 	grid.node.hidden = true;
@@ -43,7 +42,6 @@ export function tail(app, channel) {
 
 	function begin() {
 		stop();
-		limited = true;
 		listen({ rate: Number(pace.value), filter: filter.value.trim() || undefined });
 	}
 
@@ -59,16 +57,37 @@ export function tail(app, channel) {
 			say(status, "Listening" + (options.filter ? " through the filter" : "") + ". What comes is not read aloud.");
 		}, (error) => {
 			if (subscription !== own) return;
-			// Raw namespaces have no rates: then the limit is kept here.
-			if (error.code === "unsupported" && options.rate) {
+			if (error.code === "unsupported" && !options.filter) {
 				own.unsubscribe();
-				limited = false;
-				listen(options.filter ? { filter: options.filter } : {});
+				follow();
 				return;
 			}
 			stop();
 			say(status, (error.message || "It was refused") + " (" + error.code + ")");
 		});
+	}
+
+	// Raw namespaces have no rates, and what comes of them live does not say which channel it is of. Their history does.
+	function follow() {
+		const path = "api/channels/" + encodeURIComponent(channel) + "/history?limit=";
+		let from = null;
+		const poll = new Poll(1000, async () => {
+			try {
+				const data = await app.api.ask(path + (from ? ROWS + "&since=" + encodeURIComponent(from) : 1));
+				if (subscription !== own) return;
+				const events = from && Array.isArray(data?.events) ? data.events : [];
+				for (const event of events.slice(-Number(pace.value))) take(event);
+				const [epoch, offset] = String(from ?? data.position).split("@");
+				count.skipped += Math.max(0, events.length - Number(pace.value));
+				from = data.more && String(data.position).startsWith(epoch + "@") ? epoch + "@" + (Number(offset) + events.length) : String(data.position);
+				say(status, "A raw channel: its history is looked at once a second.");
+			} catch (error) {
+				say(status, words(error));
+				throw error;
+			}
+		});
+		const own = { unsubscribe: () => poll.stop() };
+		subscription = own;
 	}
 
 	function stop() {
@@ -108,19 +127,11 @@ export function tail(app, channel) {
 		if (offset !== null) last = offset;
 		if (paused) {
 			count.paused++;
-		} else if (!limited && !fits()) {
-			count.skipped++;
 		} else {
 			waiting.push(event);
 			if (waiting.length > ROWS) waiting.shift();
 		}
 		tellLater();
-	}
-
-	function fits() {
-		const now = performance.now();
-		if (now - perSecond.at >= 1000) perSecond = { at: now, count: 0 };
-		return perSecond.count++ < Number(pace.value);
 	}
 
 	function tellLater() {
