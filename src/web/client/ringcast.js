@@ -155,6 +155,7 @@ export class Client {
 
 	/** Unless the connection, or the try for it, is over before. */
 	#after(ms, run) {
+		if (this.#over) return;
 		const timer = setTimeout(() => {
 			this.#timers.delete(timer);
 			run();
@@ -187,15 +188,19 @@ export class Client {
 			this.#ask(this.#feeds.keys());
 		};
 
-		this.#told = this.#bye = undefined;
-		this.#transport = ws ? "ws" : "sse";
+		this.#told = this.#bye = this.#transport = undefined;
+		this.#link = { close: noop };
 		this.#after(timeout, () => this.#up || lost(1006, "no answer in time"));
 		try {
 			token = await this.#token();
 			if (!mine()) return;
+			this.#transport = ws ? "ws" : "sse";
 			if (ws) {
 				const socket = new WebSocket(this.#base.replace("http", "ws") + "/ws?heartbeat=json&batch=1&" + this.#query, "ringcast.v1.json");
-				this.#link = { close: () => socket.close(1000) };
+				this.#link.close = () => {
+					socket.onclose = noop;
+					socket.close(1000);
+				};
 				socket.onopen = () => greet((text) => socket.send(text));
 				socket.onmessage = ({ data }) => hear(data);
 				socket.onerror = noop;
@@ -203,10 +208,10 @@ export class Client {
 				return;
 			}
 			const get = (path, init) => fetch(this.#base + path, { signal, ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
-			this.#link = { close: () => control.abort() };
+			this.#link.close = () => control.abort();
 			// Where the gateway can be reached by HTTP, it is WebSocket that is in the way.
 			if (!/^ok/.test(await (await fetch(this.#base + "/healthz", { signal })).text())) throw Error("no gateway");
-			if (mine() && !this.#fell) this.#emit("fallback", { transport: "sse", reason: "WebSocket is blocked" });
+			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "there is no WebSocket" });
 			this.#fell = true;
 			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
@@ -235,7 +240,7 @@ export class Client {
 		this.#refused = code == 4001;
 		// Such a code is the gateway's, so WebSocket works.
 		if (kind > 39) this.#blocked = NaN;
-		const detour = this.#link && this.#transport == "ws" && ++this.#blocked > 1 && transports.includes("sse");
+		const detour = this.#transport == "ws" && ++this.#blocked > 1 && transports.includes("sse");
 		// Here the gateway knows when it is time; that somebody comes back to the page says nothing.
 		this.#told = kind == 41 || code == 1013 ? 3000 : code == 1012 ? (this.#bye ?? 1000) : 0;
 		const again = (kind != 40 || renewed) && (detour || this.#tries < maxTries);
@@ -330,7 +335,7 @@ export class Client {
 			if (at - last > pause * 2 + 1000 || at - this.#heard > beat + Math.min(beat, 5000)) this.#probe();
 			if (!(at > this.#renewal)) return;
 			this.#renewal = at + 10000;
-			this.#token().then((token) => turn == this.#turn && this.#send({ type: "refresh", token }), noop);
+			this.#token().then((token) => token && turn == this.#turn && this.#send({ type: "refresh", token }), noop);
 		});
 	}
 
@@ -429,7 +434,7 @@ export class Client {
 				// Its channel is named by what follows.
 				if (code == "replaced") this.#replaced = code;
 				else if (this.#asks.has(id)) this.#refuse(id, code, message, m);
-				else if (!feeds.length) this.#error(code, message, { temporary });
+				else if (!feeds.length) this.#error(code, message, { temporary: !!temporary });
 				return;
 			default:
 				if (typeof type != "string" || ++this.#bad > 9) throw Error("unknown type");
@@ -507,7 +512,7 @@ export class Client {
 		if (feed.epoch && offset !== undefined) event.position ??= feed.epoch + "@" + offset;
 		if (feed.wish.ack) return this.#once(feed, event);
 		if (feed.pattern || !(offset <= feed.seen)) {
-			feed.seen = feed.pattern ? -1 : offset;
+			feed.seen = offset;
 			feed.position = event.position || feed.position;
 			// Values of a key come in the order of their turns, which is not that of their offsets.
 		} else if (!feed.wish.key) return this.#counts.duplicates++;
@@ -532,7 +537,9 @@ export class Client {
 		const entry = done.get(offset) || {};
 		const settle = (fate) => {
 			entry.fate = fate;
-			if (this.#link) this.#acking ??= this.#after(Math.max(0, this.#pace - now()), () => this.#acknowledge());
+			if (this.#acking || !this.#link) return;
+			this.#acking = true;
+			this.#after(this.#pace - now(), () => this.#acknowledge());
 		};
 		// Only what was sent on this connection can be acknowledged on it.
 		entry.id = id;
@@ -614,12 +621,12 @@ export class Client {
 			(groups[feed.kind + (feed.alone ? channel : "")] ??= []).push(feed);
 		}
 		this.#changed.clear();
-		if (off.length) this.#send({ type: "unsubscribe", id: leaving, channels: off });
+		while (off.length) this.#send({ type: "unsubscribe", id: leaving, channels: off.splice(0, 50) });
 		for (const group of Object.values(groups))
 			while (group.length) {
 				const id = fresh();
 				let since;
-				const part = group.splice(0, 100);
+				const part = group.splice(0, 50);
 				for (const feed of part) {
 					feed.asked = feed.bare || feed.wish.summary ? undefined : (feed.position ?? feed.since);
 					feed.id = id;
@@ -637,7 +644,7 @@ export class Client {
 		const { was, asked, hole = "transport" } = feed;
 		feed.moveTo(position, asked !== undefined);
 		feed.live = feed.begun = feed.was = true;
-		feed.hole = undefined;
+		feed.hole = feed.alone = undefined;
 		feed.tries = 0;
 		feed.accept(info);
 		// What came while it was paused comes again.
@@ -698,7 +705,11 @@ export class Client {
 	#request(message, { publish, idempotent: again, timeout = this.#options.timeout } = {}) {
 		const id = (message.id ??= fresh());
 		const late = () => this.#refuse(id, ask.sent ? "timeout" : "offline");
-		const ask = { publish, again, late: () => (ask.timer = setTimeout(late, timeout)) };
+		const ask = { publish, again };
+		ask.late = () => {
+			clearTimeout(ask.timer);
+			ask.timer = setTimeout(late, timeout);
+		};
 		const promise = new Promise((resolve, reject) => {
 			ask.settle = (value) => (value instanceof Error ? reject : resolve)(value);
 			ask.text = JSON.stringify(message);
