@@ -139,11 +139,13 @@ export class Gateway {
 		running.add(g);
 		g.log = "";
 		g.ended = once(g.process, "close");
+		g.ended.catch(() => {});
+		g.process.on("error", (e) => (g.log += `${e.message}\n`));
 		g.process.stderr.setEncoding("utf8").on("data", (text) => {
 			g.log += text;
 		});
 		await until(() => {
-			if (g.process.exitCode !== null) throw new Error(`the gateway ended with ${g.process.exitCode}:\n${g.log}`);
+			if (g.process.exitCode !== null || g.process.pid === undefined) throw new Error(`the gateway ended with ${g.process.exitCode}:\n${g.log}`);
 			return /\bready$/m.test(g.log);
 		}, () => `the gateway is ready\n${g.log}`, 60);
 		const [, host, port] = g.log.match(/\blistening http ([\d.]+):(\d+)$/m);
@@ -248,10 +250,12 @@ export class Way {
 				let left = after;
 				server.unpipe(client);
 				server.on("data", (bytes) => {
-					client.write(bytes.subarray(0, left));
+					if (left > 0) client.write(bytes.subarray(0, left));
 					left -= bytes.length;
-					if (left <= 0) client.end(() => server.destroy());
-				});
+					if (left > 0 || client.writableEnded) return;
+					client.end();
+					server.destroy();
+				}).resume();
 				continue;
 			}
 			this.pairs.delete(pair);
@@ -352,7 +356,7 @@ export class Seen {
 	 * published once more in another life, under the same number.
 	 */
 	constructor(name, { step = 1, disordered = false, lagging = false, again = false } = {}) {
-		Object.assign(this, { name, step, disordered, lagging, again, events: 0, gaps: 0, excused: 0, wrong: [] });
+		Object.assign(this, { name, step, disordered, lagging, again, events: 0, gaps: 0, excused: 0, lost: 0, wrong: [] });
 		this.at = new Map();
 	}
 
@@ -399,6 +403,8 @@ export class Seen {
 			}
 			const used = at.n && (n > want || life > at.life);
 			if (n > want && at.n) this.excused++;
+			// What this life of the gateway had, and has not given.
+			if (n > want && at.n && life === at.life) this.lost++;
 			[at.n, at.life, at.gap] = [n, life, at.gap && this.lagging && !used];
 		} else say("came late");
 		if (last) at.last = true;
