@@ -9,14 +9,14 @@ const [here, there] = ["10.77.0.1", "10.77.0.2"];
 const nobody = "02:00:00:00:00:99";
 const heartbeat = 1000;
 // How long after the last packet a client may think that all is well: it waits a heartbeat, asks, and waits for an answer. On a machine that has other things to do, some more.
-const margin = (2 * heartbeat + 2000) * 1 + 8000 * slow;
+const margin = 2 * heartbeat + 2000 + 8000 * slow;
 const admin = "the admin's token";
 
 execFileSync("ip", ["link", "set", "lo", "up"]);
 const puppet = await Puppet.start({ wrap: ["unshare", "-n"] });
 const ip = (...args) => execFileSync("ip", args);
 const ipThere = (...args) => puppet.ask("run", { command: ["ip", ...args] });
-ip("link", "add", "here", "type", "veth", "peer", "name", "there", "netns", String(puppet.process.pid));
+ip("link", "add", "name", "here", "type", "veth", "peer", "name", "there", "netns", String(puppet.process.pid));
 ip("addr", "add", `${here}/24`, "dev", "here");
 ip("link", "set", "here", "up");
 await ipThere("addr", "add", `${there}/24`, "dev", "there");
@@ -61,15 +61,15 @@ async function whole() {
 	assert.deepEqual(puppet.uncaught, []);
 }
 
-async function noticed(from, to, options) {
+async function noticed(from, to, options, { rounds = 2, longest = margin } = {}) {
 	await open(options);
-	for (let round = 1; round <= 2; round++) {
+	for (let round = 1; round <= rounds; round++) {
 		const begin = await lose(from, to);
 		await publish(5);
-		await puppet.heard("disconnected", round, 60);
+		await puppet.heard("disconnected", round, 90);
 		const took = performance.now() - begin;
 		console.log(`noticed after ${took.toFixed(0)} ms`);
-		assert.ok(took < margin, `noticed after ${took} ms`);
+		assert.ok(took < longest, `noticed after ${took} ms`);
 		await publish(5);
 		assert.notEqual((await puppet.ask("metrics")).state, "connected");
 		await mend();
@@ -82,7 +82,8 @@ const cases = {
 	"both ways": () => noticed(true, true),
 	"from the gateway": () => noticed(true, false),
 	"to the gateway": () => noticed(false, true),
-	"an event stream": () => noticed(true, true, { transports: ["sse"] }),
+	// A stream does not say how often it is to be heard of: the client takes it for the usual half minute.
+	"an event stream": () => noticed(true, true, { transports: ["sse"] }, { rounds: 1, longest: 45000 + 8000 * slow }),
 	"shorter than a heartbeat": async () => {
 		await open();
 		for (let round = 0; round < 3; round++) {

@@ -12,7 +12,7 @@ const names = ["both ways", "from the gateway", "to the gateway", "shorter than 
 /** Why it can't be done here, or undefined. */
 function missing() {
 	for (const tool of ["unshare", "ip"]) if (spawnSync(tool, ["--version"]).error && spawnSync(tool, ["-V"]).error) return `${tool} is not installed`;
-	const tried = spawnSync("unshare", ["-rn", "sh", "-c", "ip link set lo up && ip link add a type veth peer name b && unshare -n true"], { encoding: "utf8" });
+	const tried = spawnSync("unshare", ["-rn", "sh", "-c", "ip link set lo up && ip link add name one type veth peer name two && unshare -n true"], { encoding: "utf8" });
 	return tried.status === 0 ? undefined : `no network namespaces: ${tried.stderr.trim().split("\n")[0]}`;
 }
 
