@@ -35,7 +35,7 @@ export class Site {
 		try {
 			const body = this.extra[path] ?? await readFile(file);
 			// What scripts a page may have, beside its own: those that the gateway serves.
-			const policy = `default-src 'none'; script-src 'self' ${this.scripts ?? ""}; connect-src ${this.connect}; style-src 'unsafe-inline'`;
+			const policy = `default-src 'none'; script-src 'self' 'nonce-page' ${this.scripts ?? ""}; connect-src ${this.connect}; style-src 'unsafe-inline'`;
 			res.writeHead(200, { "Content-Type": kinds[extname(path)] ?? "application/octet-stream", "Content-Security-Policy": policy, "Cache-Control": "no-store" }).end(body);
 		} catch {
 			res.writeHead(404).end();
@@ -136,7 +136,7 @@ export class Stage {
 	}
 
 	/** A page with the client, connected to url by the options; `page.html` says how it is asked. */
-	async page(context, url, options = {}, { file = "client.html", prepare } = {}) {
+	async page(context, url, options = {}, { file = "client.html", prepare, more } = {}) {
 		const page = await context.newPage();
 		// What nobody caught, rejections too, and what the policy forbids.
 		page.on("pageerror", (e) => this.wrong.push(String(e.stack ?? e)));
@@ -145,8 +145,9 @@ export class Stage {
 			if (/Content.Security.Policy|Uncaught|hydrat|not wrapped in act|Warning:/i.test(m.text())) this.wrong.push(m.text());
 		});
 		await prepare?.(page);
-		const asked = new URLSearchParams({ client: this.client, url, options: JSON.stringify(options) });
+		const asked = new URLSearchParams({ client: this.client, url, options: JSON.stringify(options), ...more });
 		await page.goto(`${this.site.url}/${file}?${asked}`);
+		await page.waitForFunction(() => globalThis.ready);
 		return page;
 	}
 

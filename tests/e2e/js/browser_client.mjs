@@ -15,12 +15,11 @@ async function numbered(gateway, from, to, channel = "keep:a") {
 
 /** A gateway, a way to it that can be cut, and a page that follows keep:a. */
 async function followed(stage, options = quick, settings = {}, wish = {}) {
-	const gateway = await stage.gateway({ ...kept("keep"), ...settings });
+	const gateway = await stage.gateway({ ...kept("keep"), "namespace.allow_publish": "anyone", ...settings });
 	const way = stage.use(await Way.to(gateway));
 	stage.client = await clientOf(gateway, stage.site);
 	const context = await stage.context();
 	const page = await stage.page(context, way.http, options);
-	await page.waitForFunction(() => globalThis.ready);
 	await page.evaluate((w) => globalThis.follow("keep:a", w), wish);
 	return { gateway, way, context, page };
 }
@@ -199,7 +198,6 @@ const cases = {
 		const pages = [];
 		for (let i = 0; i < 2; i++) {
 			pages[i] = await stage.page(context, way.http, options);
-			await pages[i].waitForFunction(() => globalThis.ready);
 			await pages[i].evaluate(() => globalThis.follow("keep:a", { ack: true }));
 			await numbered(gateway, 2 * i + 1, 2 * i + 2);
 			await pages[i].waitForFunction((n) => globalThis.seen.some((e) => e.data.n === n), 2 * i + 2);
@@ -227,7 +225,6 @@ const cases = {
 		const way = stage.use(await NoWebSocket.to(gateway));
 		stage.client = await clientOf(gateway, stage.site);
 		const page = await stage.page(await stage.context(), way.http, quick);
-		await page.waitForFunction(() => globalThis.ready);
 		await page.evaluate(() => globalThis.follow("keep:a"));
 		assert.deepEqual((await told(page, "fallback")).map((f) => f.transport), ["sse"]);
 		assert.equal(await page.evaluate(() => globalThis.client.transport), "sse");
@@ -262,7 +259,6 @@ const cases = {
 				};
 			}),
 		});
-		await page.waitForFunction(() => globalThis.ready);
 		await page.evaluate(() => globalThis.follow("keep:a"));
 		await numbered(gateway, 1, 10);
 		await exactly(page, 10);
@@ -274,7 +270,6 @@ const cases = {
 		stage.client = await clientOf(gateway, stage.site);
 		const context = await stage.context();
 		const page = await stage.page(context, gateway.http, { ...quick, tokens: [token({ sub: "ann" }, 5), token({ sub: "ann" }, 3600)] });
-		await page.waitForFunction(() => globalThis.ready);
 		await page.evaluate(() => globalThis.follow("keep:a"));
 		assert.equal(await page.evaluate(() => globalThis.client.user), "ann");
 		let n = 0;
@@ -298,7 +293,6 @@ const cases = {
 		stage.site.extra["/ringcast.classic.js"] = classic.text;
 		stage.client = "none";
 		const page = await stage.page(await stage.context(), gateway.http, quick, { file: "client_classic.html" });
-		await page.waitForFunction(() => globalThis.ready);
 		assert.deepEqual(await page.evaluate(() => [typeof globalThis.ringcast.connect, typeof globalThis.ringcast.RingcastError, typeof globalThis.ringcast.version]), ["function", "function", "string"]);
 		await page.evaluate(() => globalThis.follow("keep:a"));
 		await numbered(gateway, 1, 5);
@@ -313,7 +307,6 @@ async function followedAsleep(stage) {
 	const way = stage.use(await Way.to(gateway));
 	stage.client = await clientOf(gateway, stage.site);
 	const page = await stage.page(await stage.context(), way.http, quick, { prepare: (p) => p.clock.install() });
-	await page.waitForFunction(() => globalThis.ready);
 	await page.evaluate(() => globalThis.follow("keep:a"));
 	return { gateway, way, page };
 }
