@@ -259,7 +259,7 @@ export class Client {
 		this.#refused = refused;
 		// Such a code is the gateway's, so WebSocket works.
 		if (kind > 39) this.#worked = true;
-		this.#detour = this.#transport == "ws" && !this.#worked && ++this.#blocked > 1 && transports.includes("sse");
+		this.#detour = this.#link && this.#transport == "ws" && !this.#worked && ++this.#blocked > 1 && transports.includes("sse");
 		const again = (kind != 40 || renewed) && (this.#detour || this.#tries < maxTries);
 		this.#down(again && (this.#ever ? "reconnecting" : "connecting"));
 		for (const [id, ask] of this.#asks) {

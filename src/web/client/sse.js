@@ -4,7 +4,7 @@
 
 /** get(path, init) is fetch; hear(message), lost(code, reason). */
 export function streams(get, search, hear, lost) {
-	/** Each: names, since where, what waits for its begin. Whoever has no place of his own in the past joins the first. */
+	/** Each: names, since where, what waits for its begin, and what for its next. Whoever has no place of his own in the past joins the first. */
 	let open = [];
 
 	const refuse = (id, code, message, more) => hear({ temporary: false, ...more, type: "error", id, code, message });
@@ -14,7 +14,7 @@ export function streams(get, search, hear, lost) {
 		try {
 			const answer = await get(path, init);
 			const { status } = answer;
-			const { error, ...data } = await answer.json();
+			const { error, ...data } = type == "pong" ? {} : await answer.json();
 			if (answer.ok) hear({ ...data, type, id });
 			else refuse(id, error.code, error.message, { field: error.field, temporary: status == 409 || status == 429 || status > 499 });
 		} catch (cause) {
@@ -30,7 +30,11 @@ export function streams(get, search, hear, lost) {
 		await 0;
 		stream.soon = false;
 		stream.stop?.();
-		if (!stream.names.size) {
+		// What was refused with others is asked for by itself.
+		if (!stream.waits.length) stream.waits = stream.queue.filter(({ id }) => id == stream.queue[0].id);
+		stream.queue = stream.queue.filter((wait) => !stream.waits.includes(wait));
+		const names = [...stream.names, ...stream.waits.map(({ name }) => name)];
+		if (!names.length) {
 			open = open.filter((other) => other != stream);
 			return;
 		}
@@ -57,7 +61,8 @@ export function streams(get, search, hear, lost) {
 			timer = setTimeout(end, 65000, 4201, "nothing comes any more");
 		};
 		const block = () => {
-			const message = data.length ? JSON.parse(data.join("\n")) : {};
+			const text = data.join("\n");
+			const message = text ? JSON.parse(text) : {};
 			const gap = message.type == "gap";
 			data = [];
 			stream.since = id ?? stream.since;
@@ -67,13 +72,15 @@ export function streams(get, search, hear, lost) {
 			const fresh = stream.waits.splice(0);
 			for (const { id, name, given, cut } of fresh) {
 				const recovered = given === undefined ? given : !gap && !cut;
+				stream.names.add(name);
 				hear({ type: "subscription-ack", id, data: { channels: [name], positions: { [name]: position }, recovered: { [name]: recovered }, reasons: { [name]: cut || message.reason } } });
 			}
 			stream.begun = true;
-			if (!gap) return message.type && hear({ ...message, position });
-			for (const channel of message.channel ? [message.channel] : stream.names) if (!fresh.some(({ name }) => name == channel)) hear({ ...message, channel, position });
+			if (gap) for (const channel of message.channel ? [message.channel] : stream.names) fresh.some(({ name }) => name == channel) || hear({ ...message, channel, position });
+			else if (text) hear({ ...message, position });
+			if (stream.queue.length) begin(stream);
 		};
-		for (const name of stream.names) query.append("channel", name);
+		for (const name of names) query.append("channel", name);
 		if (stream.since !== undefined) query.set(stream.begun ? "lastEventId" : "since", stream.since);
 		alive();
 		try {
@@ -81,10 +88,13 @@ export function streams(get, search, hear, lost) {
 			const { status, body } = answer;
 			if (status != 200) {
 				const text = await answer.text();
-				const [, code, why] = /^(\w+): ([^]*)/.exec(text) || [];
+				// To who was here before it says no more than that it can't be.
+				const [, code, why] = /^(\w+): ([^]*)/.exec(status == 204 ? "forbidden: not for this client" : text) || [];
 				if (signal.aborted) return;
 				if (status == 401 || !code || !stream.waits.length) return end(status == 401 ? 4001 : 1013, text.slice(0, 99));
-				for (const id of new Set(stream.waits.map(({ id, name }) => (stream.names.delete(name), id)))) refuse(id, code, why);
+				const ids = new Set(stream.waits.map(({ id }) => id));
+				if (ids.size > 1) stream.queue = [...stream.waits, ...stream.queue];
+				else for (const id of ids) refuse(id, code, why);
 				stream.waits = [];
 				return begin(stream);
 			}
@@ -119,12 +129,18 @@ export function streams(get, search, hear, lost) {
 		send(text) {
 			const { type, id, channel, event, data, channels, since, filter, rate, window, ack, ...rest } = JSON.parse(text);
 			const path = "/api/channels/" + encodeURIComponent(channel) + "/" + type;
-			if (type == "ping") call("pong", id, "/healthz", { headers: { Accept: "application/json" } });
+			if (type == "ping") call("pong", id, "/healthz");
 			else if (type == "publish") call("ack", id, "/api/publish", { method: "POST", body: JSON.stringify({ channel, event, data }), headers: { "Idempotency-Key": id } });
 			else if (type == "presence") call(type, id, path);
 			else if (type == "history") call(type, id, path + "?" + new URLSearchParams(since === undefined ? rest : { ...rest, since }));
 			else if (type == "unsubscribe") {
-				for (const stream of open) if (channels.filter((name) => stream.names.delete(name)).length) begin(stream);
+				for (const stream of open) {
+					const stays = ({ name }) => !channels.includes(name);
+					stream.waits = stream.waits.filter(stays);
+					stream.queue = stream.queue.filter(stays);
+					for (const name of channels) stream.names.delete(name);
+					begin(stream);
+				}
 				hear({ type: "unsubscription-ack", id });
 			} else if (type != "subscribe" || filter || rate || window || ack) type == "auth" || refuse(id, "unsupported", "not without WebSocket");
 			else
@@ -136,9 +152,9 @@ export function streams(get, search, hear, lost) {
 						stream = open[0];
 						cut = "transport";
 					}
-					if (!stream) open.push((stream = { names: new Set(), since: given, waits: [] }));
-					stream.names.add(name);
-					stream.waits.push({ id, name, given, cut });
+					if (!stream) open.push((stream = { names: new Set(), since: given, waits: [], queue: [] }));
+					// The position of a channel is for that channel alone: others come when the stream has one of its own.
+					stream[stream.since === given || stream.begun ? "waits" : "queue"].push({ id, name, given, cut });
 					begin(stream);
 				}
 		},
