@@ -75,6 +75,7 @@ export class Client {
 	#counts = { reconnects: 0, gaps: 0, duplicates: 0, events: 0 };
 	#unwatch = [];
 
+	/** Makes it and starts nothing, as what is made while React renders may be thrown away: reconnect() does. */
 	constructor(url, options) {
 		for (const name in options) if (options[name] !== undefined) this.#options[name] = options[name];
 		try {
@@ -87,14 +88,6 @@ export class Client {
 			throw new RingcastError("bad_argument", `'${url}' is no address of a gateway`);
 		}
 		for (const name in this.#options.query) this.#query.set(name, this.#options.query[name]);
-		const wake = () => document?.visibilityState != "hidden" && this.#wake();
-		const { document } = globalThis;
-		for (const name of ["online", "offline", "pageshow", "visibilitychange"]) {
-			const target = name[0] == "v" ? document : globalThis;
-			target?.addEventListener?.(name, wake);
-			this.#unwatch.push(() => target?.removeEventListener?.(name, wake));
-		}
-		queueMicrotask(() => this.#turn || this.#next(true));
 	}
 
 	get state() {
@@ -313,9 +306,20 @@ export class Client {
 		else if (!this.#link && this.#timers.size && !this.#told) this.reconnect();
 	}
 
+	/** To what the page says of itself and of the network. */
+	#attend() {
+		const { document } = globalThis;
+		const wake = () => document?.visibilityState != "hidden" && this.#wake();
+		for (const name of ["online", "offline", "pageshow", "visibilitychange"]) {
+			const target = name[0] == "v" ? document : globalThis;
+			target?.addEventListener?.(name, wake);
+			this.#unwatch.push(() => target?.removeEventListener?.(name, wake));
+		}
+	}
+
 	reconnect() {
 		if (this.#over || this.#up) return;
-		this.#turn++;
+		this.#turn++ || this.#attend();
 		this.#down(this.#ever ? "reconnecting" : "connecting");
 		this.#tries = 0;
 		this.#next(true);
@@ -890,5 +894,8 @@ export class Client {
 
 /** As in ringcast.d.ts. */
 export function connect(url, options) {
-	return new Client(url, options);
+	const client = new Client(url, options);
+	// Behind the listeners that whoever called this adds.
+	queueMicrotask(() => client.reconnect());
+	return client;
 }

@@ -131,7 +131,7 @@ export class Stage {
 			}));
 		}
 		const context = await this.browser.newContext();
-		context.setDefaultTimeout(40000 * slow);
+		context.setDefaultTimeout(20000 * slow);
 		return context;
 	}
 
