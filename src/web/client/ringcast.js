@@ -71,6 +71,7 @@ export class Client {
 	/** Its signal takes the listeners off. */
 	#life = new AbortController();
 
+	/** Makes it and starts nothing, as what is made while React renders may be thrown away: reconnect() does. */
 	constructor(url, options) {
 		for (const name in options) if (options[name] !== undefined) this.#options[name] = options[name];
 		try {
@@ -83,8 +84,6 @@ export class Client {
 			throw new RingcastError("bad_argument", `'${url}' is no address of a gateway`);
 		}
 		for (const name in this.#options.query) this.#query.set(name, this.#options.query[name]);
-		for (const name of ["online", "offline", "pageshow", "visibilitychange"]) globalThis.addEventListener?.(name, () => this.#wake(), this.#life);
-		queueMicrotask(() => this.#turn || this.#next(true));
 	}
 
 	get state() {
@@ -297,6 +296,8 @@ export class Client {
 
 	reconnect() {
 		if (this.#over || this.#up) return;
+		// What the page says of itself and of the network is heard from the first time on.
+		if (!this.#turn) for (const name of ["online", "offline", "pageshow", "visibilitychange"]) globalThis.addEventListener?.(name, () => this.#wake(), this.#life);
 		this.#down(true);
 		this.#tries = 0;
 		this.#next(true);
@@ -865,5 +866,8 @@ export class Client {
 
 /** As in ringcast.d.ts. */
 export function connect(url, options) {
-	return new Client(url, options);
+	const client = new Client(url, options);
+	// Behind the listeners that whoever called this adds.
+	queueMicrotask(() => client.reconnect());
+	return client;
 }
