@@ -90,8 +90,9 @@ test("one that comes back tries WebSocket again, and goes on where the stream wa
 	await until(() => seen.length == 10 && stars.length == 10);
 	for (let round = 1; round < 4; round++) {
 		blocked = round == 1;
+		// One that finds the way closed has a reason to try a stream.
+		way.open = !blocked;
 		way.cut();
-		way.open = false;
 		await until(() => c.state == "reconnecting");
 		await g.fill("a:b", 10, round * 10);
 		way.open = true;
@@ -173,6 +174,7 @@ test("what is not kept any more is a gap, right away and after a restart", async
 	way.cut();
 	await until(() => c.record.gap.length == 2);
 	assert.equal(c.record.gap[1].reason, "epoch");
+	assert.equal(c.metrics.gaps, 2);
 });
 
 test("a stream is read whatever its line ends and wherever it is cut", async (t) => {

@@ -23,7 +23,7 @@ export class Feed {
 	last = new Map();
 
 	// live: acknowledged by the gateway, and its events are wanted. was: it was so once. id: of the message that asked for it. asked: the `since` of
-	// that. begun: events may come for it. leaving: of the message that ended it; kept: `last` at that time. paused: 1 by a reader that is full, 2 and soon no more. alone: asked for by itself. bare: without `since`. hole: why there is a gap if
+	// that. begun: events may come for it. leaving: of the message that ended it. paused: 1 by a reader that is full, 2 and soon no more. alone: asked for by itself. bare: without `since`. hole: why there is a gap if
 	// nothing is recovered. over: it ended, and not by its users.
 	constructor(channel, wish, since) {
 		this.channel = channel;
@@ -31,17 +31,13 @@ export class Feed {
 		this.since = since;
 		this.kind = JSON.stringify(wish);
 		this.levels = channel.split(":");
-		this.pattern = this.levels.some((level) => /^\*\*?$/.test(level));
+		this.pattern = channel.includes("*");
 		this.view = wish.filter || wish.rate || wish.window;
 		this.ready = new Promise((resolve, reject) => {
 			this.accept = resolve;
 			this.reject = reject;
 		});
 		this.ready.catch(noop);
-	}
-
-	matches(channel) {
-		return this.channel == channel || (this.pattern && (channel[0] != "$" || this.channel[0] == "$") && meets(this.levels, channel.split(":")));
 	}
 
 	/** A position that the gateway told: what comes next is behind it. */

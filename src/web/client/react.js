@@ -76,6 +76,9 @@ function useClient(hook) {
 
 // ---- How the connection does
 
+// What a server shows, and the first render of a page that goes on with it, whatever the client is doing by then.
+const notYet = Object.freeze({ state: "connecting", transport: undefined, rtt: undefined, quality: "offline", reconnects: 0, gaps: 0, duplicates: 0, events: 0, queued: 0, connectedFor: 0 });
+
 // One for each client, whoever asks: what it shows is the same object until something has changed.
 const watches = new WeakMap();
 
@@ -88,7 +91,8 @@ class Watch {
 
 	constructor(client) {
 		this.#client = client;
-		this.#shown = this.#first = this.#look();
+		this.#shown = this.#look();
+		this.#first = { client, state: "connecting", transport: undefined, metrics: notYet };
 	}
 
 	#look() {
@@ -122,7 +126,6 @@ class Watch {
 		return this.#shown;
 	};
 
-	// What a server shows, and the first render of a page that goes on with it.
 	first = () => this.#first;
 }
 

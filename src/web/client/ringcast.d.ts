@@ -22,7 +22,7 @@ export interface Options {
 	maxTries?: number;
 	/** For one try to connect, and for an answer of the gateway, in milliseconds. 10000. */
 	timeout?: number;
-	/** What is published while there is no connection is kept up to so many events; 0 keeps none. 100. */
+	/** What is published while there is no connection is kept up to so many events; 0 keeps none. Then it is sent, however long that took. 100. */
 	queue?: number;
 	/** Which ways are tried, in this order. ["ws", "sse"]. */
 	transports?: Transport[];
@@ -30,9 +30,13 @@ export interface Options {
 	WebSocket?: unknown;
 	/** What stands in for the global of that name. */
 	fetch?: typeof fetch;
+	/** Node's entry alone: options of node:tls, as `ca`, `cert`, `key`, `servername`. */
+	tls?: object;
 }
 
+/** A subscription with filter, rate or window may not overlap another: of an event that both match nobody could tell whose copy is whose. */
 export interface SubscribeOptions {
+	/** Of the first subscription to a channel; whoever joins it hears what comes from then on. */
 	since?: Since;
 	filter?: string;
 	/** Events a second, the newest kept. */
@@ -45,7 +49,10 @@ export interface SubscribeOptions {
 	summary?: boolean;
 	/** Events are acknowledged when the handler has returned, or what it returned has resolved; one that throws is sent again. */
 	ack?: boolean | { timeout?: number; retries?: number; window?: number };
-	/** For `for await`: events kept for a reader that is slower than they come. Beyond it the gateway is asked to pause. 256. */
+	/**
+	 * For `for await`: events kept for a reader that is slower than they come. Beyond it the gateway is asked to pause, and goes on from there: what
+	 * it does not keep is a gap. Where others share the subscription they are not made to wait, and what has no room is a gap `overflow`. 1024.
+	 */
 	buffer?: number;
 }
 
@@ -56,7 +63,7 @@ export interface Event<T = any> {
 	data: T;
 	timestamp: string;
 	offset?: number;
-	/** Of the event, where it has one. */
+	/** Behind this event: of the channel, or through a pattern the stream's, where the gateway keeps history. */
 	position?: string;
 	user?: string;
 	/** The n-th time that it comes again. */
@@ -70,14 +77,17 @@ export interface Event<T = any> {
 export interface Subscribed {
 	channel: string;
 	position?: string;
-	/** Absent where there was nothing to recover. */
+	/** Absent where nothing was to be recovered. */
 	recovered?: boolean;
 	reason?: string;
 }
 
 export interface Gap {
 	channel: string;
-	/** slow, trimmed, forbidden: the gateway's; epoch, ahead, too_many, new: a recovery that was not possible; overflow, transport: the client's own. */
+	/**
+	 * slow, trimmed, forbidden: the gateway's; epoch, ahead, too_many, new: a recovery that was not possible; overflow: of a reader that was too slow;
+	 * transport: the way there can't say from where on, as with a pattern where no namespace keeps history.
+	 */
 	reason: string;
 	/** Absent where nobody knows. */
 	missed?: number;
@@ -85,7 +95,10 @@ export interface Gap {
 }
 
 export class RingcastError extends Error {
-	/** The gateway's, or one of: offline, closed, timeout, unknown (sent, and no answer), queue_full, bad_argument, handler. */
+	/**
+	 * The gateway's, or one of: offline, closed, timeout, unknown (sent, and no answer), queue_full, conflict (its id waits for an answer already),
+	 * too_large, bad_argument, handler, protocol (what came can't be understood), unsubscribed (by the gateway), replaced, unauthorized.
+	 */
 	code: string;
 	temporary: boolean;
 	/** Of invalid_data. */
@@ -98,16 +111,17 @@ export type Handler<T = any> = (event: Event<T>) => unknown;
 
 export interface Subscription<T = any> extends AsyncIterable<Event<T>> {
 	readonly channel: string;
-	/** Of the last event that was handled, or of the acknowledgement: give it as `since` to go on there. */
+	/** Of the last event that was handled (of a reader: when it asks for the next), or of the acknowledgement: give it as `since` to go on there. */
 	readonly position: string | undefined;
 	readonly state: "waiting" | "subscribed" | "closed";
-	/** Resolves with the first acknowledgement, rejects when the gateway refuses. */
+	/** Resolves with the first acknowledgement, rejects when the gateway refuses. What may pass is tried again meanwhile, and told by `error`. */
 	readonly ready: Promise<Subscribed>;
 	unsubscribe(): void;
 }
 
 export interface Connected {
-	session: string;
+	/** Absent on event streams. */
+	session?: string;
 	user?: string;
 	transport: Transport;
 	/** Not the first one. */
@@ -115,6 +129,7 @@ export interface Connected {
 }
 
 export interface Disconnected {
+	/** Of the close; 1006 without one, 1002 and 4201 also where it was given up here: for nonsense, for silence. */
 	code: number;
 	reason: string;
 	/** It will be tried again. */
@@ -129,7 +144,7 @@ export interface Events {
 	reconnect_failed: (error: RingcastError) => void;
 	subscribed: (info: Subscribed) => void;
 	gap: (gap: Gap) => void;
-	/** What nobody else is told: no promise carries it. Never thrown, also when nobody listens. */
+	/** What no promise carries, and each subscription that is refused or ended by the gateway. Never thrown, also when nobody listens. */
 	error: (error: RingcastError) => void;
 	/** WebSocket is blocked on the way; from here on it is another transport. */
 	fallback: (info: { transport: Transport; reason: string }) => void;
@@ -188,18 +203,21 @@ export class Client {
 	readonly transport: Transport | undefined;
 	/** A snapshot. */
 	readonly metrics: Metrics;
-	/** A channel or a pattern. Without a handler the subscription is read by `for await`. */
+	/**
+	 * A channel or a pattern. Without a handler the subscription is read by `for await`. Each handler is called once for each event, in order, also
+	 * where subscriptions overlap. Throws bad_argument where the channel is subscribed with other options.
+	 */
 	subscribe<T = any>(channel: string, handler: Handler<T>, options?: SubscribeOptions): Subscription<T>;
 	subscribe<T = any>(channel: string, options?: SubscribeOptions): Subscription<T>;
 	/** Returns what takes the listener off again. */
 	on<K extends keyof Events>(name: K, listener: Events[K]): () => void;
 	off<K extends keyof Events>(name: K, listener: Events[K]): void;
 	/** Resolves when the event has its place. Without a connection it waits in the queue. */
-	publish(channel: string, event: string, data: unknown, options?: { id?: string; echo?: boolean }): Promise<{ position: string }>;
-	/** {"type":"command"}: resolves with what the backend answers. */
+	publish(channel: string, event: string, data?: unknown, options?: { id?: string; echo?: boolean }): Promise<{ position: string }>;
+	/** {"type":"command"}: resolves with what the backend answers. Waits for a connection until its timeout; never said twice, unless idempotent. */
 	command<R = any>(action: unknown, options?: { timeout?: number; idempotent?: boolean }): Promise<R>;
 	/** A message of a type of your own. */
-	send<R = any>(type: string, payload: unknown, options?: { timeout?: number; idempotent?: boolean }): Promise<R>;
+	send<R = any>(type: string, payload?: unknown, options?: { timeout?: number; idempotent?: boolean }): Promise<R>;
 	presence(channel: string): Promise<Presence>;
 	history<T = any>(channel: string, options?: HistoryOptions): Promise<History<T>>;
 	/** Tries at once, also after reconnect_failed or a close that said not to. */

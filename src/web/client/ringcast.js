@@ -12,14 +12,14 @@ export const version = "0.1.0";
 
 const now = () => performance.now();
 
-/** Also where a page is not secure, and so has no randomUUID. */
-const fresh = () => crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
+/** An id. Not by randomUUID, which a page that is not secure has not. */
+const fresh = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 export class RingcastError extends Error {
 	name = "RingcastError";
 	temporary = false;
 
-	constructor(code, message, more) {
+	constructor(code, message = code, more) {
 		super(message);
 		Object.assign(this, more, { code });
 	}
@@ -34,12 +34,10 @@ export class Client {
 	#feeds = new Map();
 	#asked = new Map();
 	#changed = new Set();
-	#soon;
 	/** What events may come for: also what was ended, until the gateway has said so. */
 	#known = new Set();
-	/** By channel of an event: which of these it is for. Looked up anew when #age is another. */
+	/** By channel of an event: which of these it is for. Empty when these have changed. */
 	#routes = new Map();
-	#age = 0;
 	/** What waits for an answer, or for a connection, by id and in order. */
 	#asks = new Map();
 	#state = "connecting";
@@ -49,16 +47,14 @@ export class Client {
 	#transport;
 	#hello;
 	#timers = new Set();
-	#deadline;
-	/** Tries since the last connection, and since the last one that lasted; those of WebSocket while it has never worked. */
+	/** Tries since the last connection, and since the last one that lasted; those of WebSocket, unless it ever worked. */
 	#tries = 0;
 	#fails = 0;
 	#blocked = 0;
-	#worked;
-	#detour;
 	#fell;
 	#ever;
 	#over;
+	/** How long the gateway wants us to wait, and said. */
 	#told;
 	#refused;
 	#bye;
@@ -69,11 +65,11 @@ export class Client {
 	#rtt;
 	#renewal;
 	#replaced;
-	#acks = new Set();
 	#acking;
 	#pace = 0;
 	#counts = { reconnects: 0, gaps: 0, duplicates: 0, events: 0 };
-	#unwatch = [];
+	/** Its signal takes the listeners off. */
+	#life = new AbortController();
 
 	/** Makes it and starts nothing, as what is made while React renders may be thrown away: reconnect() does. */
 	constructor(url, options) {
@@ -158,27 +154,30 @@ export class Client {
 
 	/** Unless the connection, or the try for it, is over before. */
 	#after(ms, run) {
+		if (this.#over) return;
 		const timer = setTimeout(() => {
 			this.#timers.delete(timer);
 			run();
 		}, ms);
 		this.#timers.add(timer);
-		return timer;
 	}
 
 	// ---- the connection
 
-	async #open() {
+	async #open(detour) {
 		const { timeout, transports, fetch = globalThis.fetch, WebSocket = globalThis.WebSocket } = this.#options;
 		const turn = ++this.#turn;
 		const mine = () => turn == this.#turn;
 		const lost = (code, reason) => mine() && this.#lost(code, reason);
 		const hear = (data) => mine() && this.#hear(data);
 		const could = WebSocket && transports.includes("ws");
-		const ws = could && !this.#detour;
-		const greet = (send, close) => {
+		const ws = could && !detour;
+		const control = new AbortController();
+		const { signal } = control;
+		let token;
+		const greet = (send) => {
 			if (!mine()) return;
-			this.#link = { send, close };
+			this.#link.send = send;
 			this.#heard = now();
 			this.#bad = 0;
 			this.#hello = {};
@@ -187,42 +186,33 @@ export class Client {
 			this.#probe();
 			this.#ask(this.#feeds.keys());
 		};
-		let token;
 
-		this.#told = this.#bye = this.#detour = undefined;
-		this.#transport = ws ? "ws" : "sse";
-		// A network that swallows WebSocket gets less time to show that it has changed.
-		this.#deadline = this.#after(ws && this.#fell ? timeout / 4 : timeout, () => lost(1006, "no answer in time"));
+		this.#told = this.#bye = this.#transport = undefined;
+		this.#link = { close: noop };
+		this.#after(timeout, () => this.#up || lost(1006, "no answer in time"));
 		try {
 			token = await this.#token();
 			if (!mine()) return;
+			this.#transport = ws ? "ws" : "sse";
 			if (ws) {
-				const query = new URLSearchParams(this.#query);
-				query.set("heartbeat", "json");
-				query.set("batch", 1);
-				const socket = new WebSocket(this.#base.replace("http", "ws") + "/ws?" + query, "ringcast.v1.json");
-				const close = () => socket.close(1000);
-				this.#link = { close };
-				socket.binaryType = "arraybuffer";
-				socket.onopen = () => greet((text) => socket.send(text), close);
+				const socket = new WebSocket(this.#base.replace("http", "ws") + "/ws?heartbeat=json&batch=1&" + this.#query, "ringcast.v1.json");
+				this.#link.close = () => {
+					socket.onclose = noop;
+					socket.close(1000);
+				};
+				socket.onopen = () => greet((text) => socket.send(text));
 				socket.onmessage = ({ data }) => hear(data);
 				socket.onerror = noop;
 				socket.onclose = ({ code, reason }) => lost(code, reason);
 				return;
 			}
-			const control = new AbortController();
-			const get = (path, { headers, ...init } = {}) =>
-				fetch(this.#base + path, { signal: control.signal, ...init, headers: token ? { ...headers, Authorization: "Bearer " + token } : headers });
-			this.#link = { close: () => control.abort() };
+			const get = (path, init) => fetch(this.#base + path, { signal, ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
+			this.#link.close = () => control.abort();
 			// Where the gateway can be reached by HTTP, it is WebSocket that is in the way.
-			if (!/^ok/.test(await (await fetch(this.#base + "/healthz", control)).text())) throw new Error("no gateway");
-			const { send, close } = streams(get, this.#query, (message) => hear([message]), lost);
-			if (mine() && !this.#fell) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "there is no WebSocket" });
+			if (!/^ok/.test(await (await fetch(this.#base + "/healthz", { signal })).text())) throw Error("no gateway");
+			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "there is no WebSocket" });
 			this.#fell = true;
-			greet(send, () => {
-				close();
-				control.abort();
-			});
+			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
 			lost(1006, cause?.message);
 		}
@@ -241,40 +231,37 @@ export class Client {
 	/** The connection, or the try for one, is over. */
 	#lost(code, reason) {
 		const { maxDelay, minDelay, maxTries, token, transports } = this.#options;
-		const turn = ++this.#turn;
 		const was = this.#up;
 		const kind = Math.floor(code / 100);
-		const refused = code == 4001;
-		const renewed = refused && typeof token == "function" && !this.#refused;
-		const random = Math.random();
+		const renewed = code == 4001 && typeof token == "function" && !this.#refused;
 
 		if (was && now() - this.#begun > 5000) this.#fails = 0;
-		this.#refused = refused;
+		this.#refused = code == 4001;
 		// Such a code is the gateway's, so WebSocket works.
-		if (kind > 39) this.#worked = true;
-		this.#detour = this.#link && this.#transport == "ws" && !this.#worked && ++this.#blocked > 1 && transports.includes("sse");
-		const again = (kind != 40 || renewed) && (this.#detour || this.#tries < maxTries);
-		this.#down(again && (this.#ever ? "reconnecting" : "connecting"));
+		if (kind > 39) this.#blocked = NaN;
+		const detour = this.#transport == "ws" && ++this.#blocked > 1 && transports.includes("sse");
+		// Here the gateway knows when it is time; that somebody comes back to the page says nothing.
+		this.#told = kind == 41 || code == 1013 ? 3000 : code == 1012 ? (this.#bye ?? 1000) : 0;
+		const again = (kind != 40 || renewed) && (detour || this.#tries < maxTries);
+		const turn = this.#down(again);
 		for (const [id, ask] of this.#asks) {
 			if (!ask.sent) continue;
 			ask.sent = false;
 			if (ask.publish) clearTimeout(ask.timer);
-			if (code == 1009) this.#refuse(id, "too_large", "larger than the gateway takes");
-			else if (!ask.again && !ask.user) this.#refuse(id, "unknown", "the connection broke before the answer");
+			if (code == 1009) this.#refuse(id, "too_large");
+			else if (!ask.again && !ask.user) this.#refuse(id, "unknown");
 		}
 		if (was) this.#emit("disconnected", { code, reason, again });
 		if (turn != this.#turn) return;
-		if (!again) {
-			const why = kind != 40 ? "offline" : refused ? "unauthorized" : code == 4003 ? "replaced" : "closed";
-			return this.#emit("reconnect_failed", new RingcastError(why, `${code} ${reason || "no connection"}`));
+		if (!again) this.#emit("reconnect_failed", new RingcastError({ 4001: "unauthorized", 4003: "replaced" }[code] || (kind == 40 ? "closed" : "offline"), `${code} ${reason}`));
+		else if (detour) this.#open(detour);
+		else {
+			const most = (kind == 42 || renewed) && this.#fails < 3 ? 250 : Math.min(maxDelay, minDelay * 2 ** this.#fails);
+			const delay = Math.random() * most + this.#told;
+			this.#fails++;
+			this.#emit("reconnecting", { attempt: this.#tries + 1, delay });
+			if (turn == this.#turn) this.#after(delay, () => this.#next());
 		}
-		if (this.#detour) return this.#open();
-		let delay = random * Math.min(maxDelay, minDelay * 2 ** this.#fails++);
-		if ((kind == 42 || renewed) && this.#fails < 4) delay = random * 250;
-		// Here the gateway knows when it is time; that somebody comes back to the page says nothing.
-		else if ((this.#told = kind == 41 || code == 1012 || code == 1013)) delay += code == 1012 ? (this.#bye ?? 1000) : 3000;
-		this.#emit("reconnecting", { attempt: this.#tries + 1, delay });
-		if (turn == this.#turn) this.#after(delay, () => this.#next());
 	}
 
 	/** Where there is no network no try is wasted. But what says so may be wrong. */
@@ -284,57 +271,46 @@ export class Client {
 		this.#open();
 	}
 
-	#down(state) {
-		const link = this.#link;
-		this.#state = state || "closed";
+	#down(again) {
+		this.#link?.close();
 		for (const timer of this.#timers) clearTimeout(timer);
 		this.#timers.clear();
+		this.#state = !again ? "closed" : this.#ever ? "reconnecting" : "connecting";
 		this.#link = this.#ping = this.#acking = undefined;
-		link?.close();
 		this.#asked.clear();
 		this.#known.clear();
-		this.#age++;
+		this.#routes.clear();
 		for (const feed of this.#feeds.values()) {
 			feed.live = feed.begun = false;
 			if (feed.paused == 2) feed.paused = 0;
 		}
+		return ++this.#turn;
 	}
 
 	/** Something says that the connection may be dead, or could be had again. */
 	#wake() {
+		if (globalThis.document?.visibilityState == "hidden") return;
 		if (this.#up) this.#probe();
-		else if (!this.#link && this.#timers.size && !this.#told) this.reconnect();
-	}
-
-	/** To what the page says of itself and of the network. */
-	#attend() {
-		const { document } = globalThis;
-		const wake = () => document?.visibilityState != "hidden" && this.#wake();
-		for (const name of ["online", "offline", "pageshow", "visibilitychange"]) {
-			const target = name[0] == "v" ? document : globalThis;
-			target?.addEventListener?.(name, wake);
-			this.#unwatch.push(() => target?.removeEventListener?.(name, wake));
-		}
+		else if (!this.#link && !this.#told && this.#state != "closed") this.reconnect();
 	}
 
 	reconnect() {
 		if (this.#over || this.#up) return;
-		this.#turn++ || this.#attend();
-		this.#down(this.#ever ? "reconnecting" : "connecting");
+		// To what the page says of itself and of the network.
+		if (!this.#turn) for (const name of ["online", "offline", "pageshow", "visibilitychange"]) globalThis.addEventListener?.(name, () => this.#wake(), this.#life);
+		this.#down(true);
 		this.#tries = 0;
 		this.#next(true);
 	}
 
 	close() {
 		const was = this.#up;
-		const error = new RingcastError("closed", "the client was closed");
 		if (this.#over) return;
-		this.#over = true;
-		this.#turn++;
+		this.#over = new RingcastError("closed");
+		this.#life.abort();
 		this.#down();
-		for (const unwatch of this.#unwatch) unwatch();
-		for (const id of this.#asks.keys()) this.#answer(id, error);
-		for (const feed of this.#feeds.values()) this.#end(feed, error);
+		for (const id of this.#asks.keys()) this.#answer(id, this.#over);
+		for (const feed of this.#feeds.values()) this.#end(feed, this.#over);
 		if (was) this.#emit("disconnected", { code: 1000, reason: "", again: false });
 		this.#listeners = {};
 	}
@@ -342,8 +318,9 @@ export class Client {
 	#probe() {
 		if (this.#ping || !this.#link?.send) return;
 		const id = fresh();
+		this.#ping = { id, at: now() };
 		// The first one has the time of the try.
-		this.#ping = { id, at: now(), timer: this.#up && this.#after(3000, () => this.#lost(4201, "no answer to a ping")) };
+		this.#after(3000, () => this.#up && this.#ping?.id == id && this.#lost(4201, "no answer to a ping"));
 		this.#send({ type: "ping", id });
 	}
 
@@ -359,7 +336,7 @@ export class Client {
 			if (at - last > pause * 2 + 1000 || at - this.#heard > beat + Math.min(beat, 5000)) this.#probe();
 			if (!(at > this.#renewal)) return;
 			this.#renewal = at + 10000;
-			this.#token().then((token) => turn == this.#turn && this.#send({ type: "refresh", token }), noop);
+			this.#token().then((token) => token && turn == this.#turn && this.#send({ type: "refresh", token }), noop);
 		});
 	}
 
@@ -393,107 +370,103 @@ export class Client {
 		}
 	}
 
-	#take(message) {
-		const { type, id, data, channel, code, temporary } = message;
+	#take(m) {
+		const { type, id, data, channel, code, message, temporary } = m;
 		const feed = this.#feeds.get(channel);
 		switch (type) {
 			case "event":
 			case "join":
 			case "leave":
-				return this.#event(message);
+				return this.#event(m);
 			case "events":
-				for (const event of message.events) this.#give(feed, event);
-				return;
+				return m.events.forEach((event) => this.#give(feed, event));
 			case "summary":
-				return this.#give(feed, { ...message, event: type, data: message.counts, timestamp: message.to });
+				return this.#give(feed, { ...m, event: type, data: m.counts, timestamp: m.to });
 			case "presence":
-				return message.offset === undefined ? this.#answer(id, message) : this.#event(message);
+				return m.offset ? this.#event(m) : this.#answer(id, m);
 			case "ack":
 			case "history":
-				return this.#answer(id, message);
+				return this.#answer(id, m);
 			case "reply":
 				return this.#answer(id, data);
 			case "gap":
-				return this.#gap(feed, message);
+				return this.#gap(feed, m);
 			case "positions":
-				for (const name in message.positions) {
+				for (const name in m.positions) {
 					const feed = this.#feeds.get(name);
-					if (feed?.live) feed.position = message.positions[name];
+					if (feed?.live) feed.position = m.positions[name];
 				}
 				return;
 			case "subscription-ack":
-				for (const name of data.channels) {
-					const feed = this.#asked.get(name);
-					const [position, recovered, reason] = [data.positions, data.recovered, data.reasons].map((all) => all?.[name]);
-					const info = { channel: name, position, recovered, reason };
+				for (const channel of data.channels) {
+					const feed = this.#asked.get(channel);
+					const [position, recovered, reason] = [data.positions, data.recovered, data.reasons].map((all) => all?.[channel]);
+					const info = { channel, position, recovered, reason };
 					if (!id) this.#emit("subscribed", info);
 					else if (feed?.id == id) this.#begin(feed, info);
 				}
 				return;
 			case "unsubscription-ack":
-				this.#age++;
+				this.#routes.clear();
 				for (const feed of this.#known) {
-					if (id) feed.leaving == id && this.#known.delete(feed);
-					else if (data.channels.includes(feed.channel)) {
-						// Not asked for: taken away.
-						const { code = "unsubscribed", message = "the gateway ended this subscription" } = this.#replaced || {};
-						this.#end(feed, new RingcastError(code, message, { channel: feed.channel }));
-					}
+					const { channel } = feed;
+					// Without an id it was not asked for: taken away.
+					if (!id && data.channels.includes(channel)) this.#end(feed, new RingcastError(this.#replaced || "unsubscribed", "by the gateway", { channel }));
+					if (id && feed.leaving == id) this.#known.delete(feed);
 				}
 				this.#replaced = undefined;
 				return;
 			case "connected":
-				this.#hello = message;
+				this.#hello = m;
 				return;
 			case "pong":
-				return this.#pong(message);
+				return this.#pong(m);
 			case "refreshed":
-				return this.#renew(message, message);
+				return this.#renew(m, m);
 			case "ping":
 				return this.#probe();
 			case "bye":
-				this.#bye = Math.min(+message.reconnect?.after || 0, 6e5);
+				this.#bye = Math.min(m.reconnect.after, 6e5) || 0;
 				return;
 			case "error":
-				if (id == "auth" && code == "unauthorized") return this.#lost(4001, message.message);
-				// Its channel is named by what follows.
-				if (code == "replaced") return (this.#replaced = message);
-				if (this.#asks.has(id)) return this.#refuse(id, code, message.message, message);
+				if (id == "auth" && code == "unauthorized") return this.#lost(4001, message);
 				const feeds = [...this.#asked.values()].filter((feed) => id && feed.id == id && !feed.live);
-				if (!feeds.length) return this.#error(code, message.message, { temporary });
-				for (const feed of feeds) this.#declined(feed, message, feeds.length > 1);
+				for (const feed of feeds) this.#declined(feed, m, feeds.length > 1);
+				// Its channel is named by what follows.
+				if (code == "replaced") this.#replaced = code;
+				else if (this.#asks.has(id)) this.#refuse(id, code, message, m);
+				else if (!feeds.length) this.#error(code, message, { temporary: !!temporary });
 				return;
 			default:
-				if (typeof type != "string" || ++this.#bad > 9) throw new TypeError("unknown type");
+				if (typeof type != "string" || ++this.#bad > 9) throw Error("unknown type");
 				this.#error("protocol", `unknown type '${type}'`);
 		}
 	}
 
 	#pong({ id, timestamp }) {
-		const { at, timer } = this.#ping || {};
-		if (id != this.#ping?.id) return;
-		const rtt = now() - at;
-		clearTimeout(timer);
+		const ping = this.#ping;
+		if (id != ping?.id) return;
+		const rtt = now() - ping.at;
 		this.#ping = undefined;
 		this.#rtt = this.#rtt ? this.#rtt + (rtt - this.#rtt) / 4 : rtt;
 		if (this.#up) return;
 		const again = !!this.#ever;
 		const turn = this.#turn;
+		const transport = this.#transport;
 		const { session, user } = this.#hello;
-		clearTimeout(this.#deadline);
 		this.#state = "connected";
 		this.#ever = true;
 		this.#begun = now();
 		this.#tries = 0;
 		this.#refused = false;
-		if (this.#transport == "ws") {
-			this.#worked = true;
+		if (transport == "ws") {
+			this.#blocked = NaN;
 			this.#fell = false;
 		}
 		if (again) this.#counts.reconnects++;
 		this.#renew(this.#hello, { timestamp });
 		this.#watch();
-		this.#emit("connected", { session, user, transport: this.#transport, again });
+		this.#emit("connected", { session, user, transport, again });
 		for (const id of this.#asks.keys()) if (turn == this.#turn) this.#post(id);
 	}
 
@@ -502,34 +475,33 @@ export class Client {
 		const { channel, offset, position } = event;
 		if (event.direct) return this.#emit("direct", event);
 		if (typeof channel != "string" || (offset !== undefined && typeof offset != "number")) throw new TypeError("no event");
-		let feeds = this.#routes.get(channel);
-		if (feeds?.age != this.#age) feeds = this.#route(channel);
-		if (feeds.length == 1) return this.#give(feeds[0], event);
-		if (!feeds.length) return channel == "$all" && this.#emit("broadcast", event);
+		const feeds = this.#routes.get(channel) || this.#route(channel);
+		let best = feeds[0];
+		if (!best) return channel == "$all" && this.#emit("broadcast", event);
 		// A stream sends an event once for all of them.
 		if (this.#transport == "sse") return feeds.forEach((feed) => this.#give(feed, event));
 		// A WebSocket sends a copy for each, and does not say which is whose. Those of patterns have a position, where any namespace keeps
 		// history. Of the feeds that it may be for it goes to the one that is furthest, but not as far as this: so each gets all, in order. Those
 		// with a filter, who do not get all, overlap nobody. Where none is behind this event, the channel's offsets began anew.
-		let best;
-		const last = (feed) => feed?.last.get(channel) ?? -1;
-		const choose = () => {
-			for (const feed of feeds) if (feed.begun && !position == !(feed.pattern && feed.position) && last(feed) < offset && !(best && last(feed) <= last(best))) best = feed;
-		};
-		choose();
-		if (!best) {
-			for (const feed of feeds) feed.last.delete(channel);
-			choose();
+		if (feeds[1]) {
+			const last = (feed) => (feed.pattern ? (feed.last.get(channel) ?? -1) : feed.seen);
+			let may = feeds.filter((feed) => feed.begun && !position == !(feed.pattern && feed.position));
+			const behind = may.filter((feed) => last(feed) < offset);
+			if (behind[0]) may = behind;
+			else for (const feed of may) feed.last.delete(channel);
+			best = may.reduce((a, b) => (last(b) > last(a) ? b : a), may[0]);
+			if (!best) return;
 		}
-		if (!best) return;
-		if (best.last.size > 4095) best.last.clear();
-		best.last.set(channel, offset);
+		if (best.pattern) {
+			if (best.last.size > 4095) best.last.clear();
+			best.last.set(channel, offset);
+		}
 		this.#give(best, event);
 	}
 
 	#route(channel) {
-		const feeds = [...this.#known].filter((feed) => feed.matches(channel)).sort((a, b) => b.pattern - a.pattern);
-		feeds.age = this.#age;
+		const levels = channel.split(":");
+		const feeds = [...this.#known].filter((feed) => (channel[0] != "$" || feed.channel[0] == "$") && meets(feed.levels, levels)).sort((a, b) => b.pattern - a.pattern);
 		if (this.#routes.size > 4095) this.#routes.clear();
 		this.#routes.set(channel, feeds);
 		return feeds;
@@ -541,7 +513,7 @@ export class Client {
 		if (feed.epoch && offset !== undefined) event.position ??= feed.epoch + "@" + offset;
 		if (feed.wish.ack) return this.#once(feed, event);
 		if (feed.pattern || !(offset <= feed.seen)) {
-			feed.seen = feed.pattern ? -1 : offset;
+			feed.seen = offset;
 			feed.position = event.position || feed.position;
 			// Values of a key come in the order of their turns, which is not that of their offsets.
 		} else if (!feed.wish.key) return this.#counts.duplicates++;
@@ -566,8 +538,9 @@ export class Client {
 		const entry = done.get(offset) || {};
 		const settle = (fate) => {
 			entry.fate = fate;
-			this.#acks.add(feed);
-			if (this.#link) this.#acking ??= this.#after(Math.max(0, this.#pace - now()), () => this.#acknowledge());
+			if (this.#acking || !this.#link) return;
+			this.#acking = true;
+			this.#after(this.#pace - now(), () => this.#acknowledge());
 		};
 		// Only what was sent on this connection can be acknowledged on it.
 		entry.id = id;
@@ -594,12 +567,12 @@ export class Client {
 	#acknowledge() {
 		let count = 0;
 		this.#acking = undefined;
-		for (const feed of this.#acks) {
+		for (const feed of this.#known) {
 			const { channel, epoch } = feed;
 			let all = true;
 			let low;
 			let tell;
-			if (!feed.live) continue;
+			if (!feed.live || !feed.wish.ack) continue;
 			for (const [offset, entry] of [...feed.done].sort(([a], [b]) => a - b)) {
 				const { fate, id } = entry;
 				all &&= fate > 1 || (fate < 0 && fate > -now());
@@ -613,16 +586,14 @@ export class Client {
 			if (low) feed.position = epoch + "@" + low;
 			if (tell && ++count) this.#send({ type: "ack", channel, offset: tell });
 		}
-		this.#acks.clear();
 		this.#pace = now() + 20 * count;
 	}
 
 	// ---- what is asked of it
 
 	#change(channel) {
+		if (!this.#changed.size) queueMicrotask(() => this.#ask());
 		this.#changed.add(channel);
-		if (!this.#soon) queueMicrotask(() => this.#ask());
-		this.#soon = true;
 	}
 
 	/** Subscriptions that were begun or ended in one moment go in as few messages as can be. */
@@ -631,7 +602,6 @@ export class Client {
 		const leaving = fresh();
 		const off = [];
 		const groups = {};
-		this.#soon = false;
 		for (const channel of channels) {
 			const asked = this.#asked.get(channel);
 			let feed = this.#feeds.get(channel);
@@ -645,7 +615,6 @@ export class Client {
 				off.push(channel);
 				asked.live = false;
 				asked.leaving = leaving;
-				asked.kept = new Map(asked.last);
 				this.#asked.delete(channel);
 			}
 			if (!feed || !ready) continue;
@@ -653,12 +622,12 @@ export class Client {
 			(groups[feed.kind + (feed.alone ? channel : "")] ??= []).push(feed);
 		}
 		this.#changed.clear();
-		if (off.length) this.#send({ type: "unsubscribe", id: leaving, channels: off });
+		while (off.length) this.#send({ type: "unsubscribe", id: leaving, channels: off.splice(0, 50) });
 		for (const group of Object.values(groups))
 			while (group.length) {
 				const id = fresh();
 				let since;
-				const part = group.splice(0, 100);
+				const part = group.splice(0, 50);
 				for (const feed of part) {
 					feed.asked = feed.bare || feed.wish.summary ? undefined : (feed.position ?? feed.since);
 					feed.id = id;
@@ -668,26 +637,27 @@ export class Client {
 				}
 				this.#send({ ...part[0].wish, type: "subscribe", id, channels: part.map(({ channel }) => channel), since });
 			}
-		this.#age++;
+		this.#routes.clear();
 	}
 
 	#begin(feed, info) {
 		const { channel, position, recovered } = info;
-		const { was, asked, kept, hole = "transport" } = feed;
+		const { was, asked, hole = "transport" } = feed;
 		feed.moveTo(position, asked !== undefined);
-		feed.last = kept || feed.last;
 		feed.live = feed.begun = feed.was = true;
-		feed.kept = feed.hole = undefined;
+		feed.hole = feed.alone = undefined;
 		feed.tries = 0;
 		feed.accept(info);
-		if (hole != "overflow") this.#emit("subscribed", info);
+		// What came while it was paused comes again.
+		if (hole == "overflow") feed.last.clear();
+		else this.#emit("subscribed", info);
 		if (recovered === false ? was || asked !== undefined : was && !recovered) this.#gap(feed, { reason: info.reason || hole, position });
 	}
 
 	/** some: others were asked for with it, and any of them may be what is wrong. */
 	#declined(feed, { code, message, temporary, field }, some) {
 		const { channel } = feed;
-		const error = new RingcastError(code, message, { temporary, field, channel });
+		const error = new RingcastError(code, message, { temporary: !!temporary, field, channel });
 		this.#asked.delete(channel);
 		this.#known.delete(feed);
 		if (temporary) {
@@ -710,7 +680,7 @@ export class Client {
 		if (this.#feeds.get(feed.channel) != feed) return;
 		this.#feeds.delete(feed.channel);
 		this.#asked.delete(feed.channel);
-		this.#age++;
+		this.#routes.clear();
 		feed.over = true;
 		feed.live = false;
 		feed.reject(error);
@@ -730,32 +700,33 @@ export class Client {
 		const ask = this.#asks.get(id);
 		clearTimeout(ask?.timer);
 		this.#asks.delete(id);
-		ask?.[value instanceof RingcastError ? "reject" : "resolve"](value);
+		ask?.settle(value);
 	}
 
 	#request(message, { publish, idempotent: again, timeout = this.#options.timeout } = {}) {
 		const id = (message.id ??= fresh());
+		const late = () => this.#refuse(id, ask.sent ? "timeout" : "offline");
+		const ask = { publish, again };
+		ask.late = () => {
+			clearTimeout(ask.timer);
+			ask.timer = setTimeout(late, timeout);
+		};
 		const promise = new Promise((resolve, reject) => {
-			const fail = (code, text) => reject(new RingcastError(code, text));
-			const ask = { resolve, reject, publish, again };
-			try {
-				ask.text = JSON.stringify(message);
-			} catch (cause) {
-				return fail("bad_argument", cause.message);
-			}
-			if (this.#over) fail("closed", "the client was closed");
-			else if (!publish && this.#state == "closed") fail("offline", "no connection");
-			else if (publish && !this.#up && this.#queued >= this.#options.queue) fail("queue_full", "too much waits for a connection");
-			else if (this.#asks.has(id)) fail("conflict", "another one has this id");
-			else {
-				ask.late = () => {
-					clearTimeout(ask.timer);
-					ask.timer = setTimeout(() => this.#refuse(id, ask.sent ? "timeout" : "offline", "no answer in time"), timeout);
-				};
-				if (!publish) ask.late();
-				this.#asks.set(id, ask);
-				this.#post(id);
-			}
+			ask.settle = (value) => (value instanceof Error ? reject : resolve)(value);
+			ask.text = JSON.stringify(message);
+			const code = this.#over
+				? "closed"
+				: !publish && this.#state == "closed"
+					? "offline"
+					: publish && !this.#up && this.#queued >= this.#options.queue
+						? "queue_full"
+						: this.#asks.has(id) && "conflict";
+			if (code) return reject(new RingcastError(code));
+			if (!publish) ask.late();
+			this.#asks.set(id, ask);
+			this.#post(id);
+		}).catch((cause) => {
+			throw cause.code ? cause : new RingcastError("bad_argument", cause.message);
 		});
 		promise.catch(noop);
 		return promise;
@@ -766,7 +737,8 @@ export class Client {
 		if (!this.#up || !ask || ask.sent) return;
 		if (ask.publish) {
 			const { user } = this.#hello;
-			if (ask.user && ask.user != user) return this.#refuse(id, "unknown", "sent by another user, and no answer");
+			// Only for the same user it is the same event.
+			if (ask.user && ask.user != user) return this.#refuse(id, "unknown");
 			ask.user = user;
 			ask.late();
 		}
@@ -798,7 +770,7 @@ export class Client {
 	subscribe(channel, handler, options) {
 		if (typeof handler != "function") [handler, options] = [undefined, handler];
 		const { since, filter, rate, key, window, summary, ack, buffer = 1024 } = options || {};
-		const fresh = new Feed(`${channel}`, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack ? this.#options.clientId : undefined }, since);
+		const fresh = new Feed("" + channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
 		const bad = (text) => {
 			throw new RingcastError("bad_argument", `'${channel}' ${text}`);
 		};
@@ -814,22 +786,26 @@ export class Client {
 		if (feed?.kind != fresh.kind) {
 			if (feed?.uses.size) bad("is subscribed with other options");
 			for (const other of this.#feeds.values())
-				if ((fresh.view || other.view) && other.uses.size && meets(other.levels, fresh.levels)) bad(`overlaps '${other.channel}', and one of them asks for less`);
-			feed = fresh;
-			this.#feeds.set(channel, feed);
+				if ((fresh.view || other.view) && other.uses.size && meets(other.levels, fresh.levels)) bad(`overlaps '${other.channel}', which can't be with a filter, a rate or a window`);
+			this.#feeds.set(channel, (feed = fresh));
 		}
-		const leave = () => {
+		const change = (paused) => {
+			feed.paused = paused;
+			this.#change(channel);
+		};
+		const end = (why) => {
 			over = true;
-			events.length = 0;
+			error = why;
 			wake();
+		};
+		const leave = () => {
+			events.length = 0;
+			end();
 			if (feed.uses.delete(use) && !feed.over) this.#change(channel);
 		};
 		const use = (event, why) => {
-			if (why) {
-				over = true;
-				error = this.#over ? undefined : why;
-				wake();
-			} else if (handler) return ack ? handler(event) : this.#call(handler, event, channel);
+			if (why) end(this.#over ? undefined : why);
+			else if (handler) return ack ? handler(event) : this.#call(handler, event, channel);
 			else if (!ack && (missed || events.length >= buffer)) missed++;
 			else {
 				const read = new Promise((resolve) => events.push([event, resolve]));
@@ -837,16 +813,12 @@ export class Client {
 				if (ack) return read;
 				if (events.length < buffer || feed.uses.size > 1) return;
 				// Nobody else would miss it: the gateway keeps it.
-				feed.paused = 1;
 				feed.hole = "overflow";
 				feed.live = false;
-				this.#change(channel);
+				change(1);
 			}
 		};
-		const resume = () => {
-			feed.paused = 0;
-			this.#change(channel);
-		};
+		const client = this;
 		async function* read() {
 			try {
 				for (;;) {
@@ -856,7 +828,15 @@ export class Client {
 						await new Promise((resolve) => (wake = resolve));
 					}
 					const [event, done] = events.shift();
-					if (events.length <= buffer / 2) half();
+					if (events.length <= buffer / 2) {
+						if (missed) client.#gap(feed, { reason: "overflow", missed, position: feed.position });
+						missed = 0;
+						if (feed.paused == 1) {
+							// Not at once, or a slow reader would ask more often than it may.
+							feed.paused = 2;
+							client.#after(50, () => change(0));
+						}
+					}
 					yield event;
 					at = event.position;
 					done();
@@ -865,18 +845,10 @@ export class Client {
 				leave();
 			}
 		}
-		const half = () => {
-			if (missed) this.#gap(feed, { reason: "overflow", missed, position: feed.position });
-			missed = 0;
-			if (feed.paused != 1) return;
-			// Not at once, or a slow reader would ask more often than it may.
-			feed.paused = 2;
-			this.#after(50, resume);
-		};
 		feed.uses.add(use);
 		feed.ready.then(({ position }) => (at ??= position), noop);
-		if (this.#over) this.#end(feed, new RingcastError("closed", "the client was closed"));
-		else resume();
+		if (this.#over) this.#end(feed, this.#over);
+		else change(0);
 		return {
 			channel,
 			ready: feed.ready,

@@ -2,12 +2,24 @@
 // Where WebSocket is blocked: the messages of the protocol over event streams and HTTP. The client says the same as on a WebSocket and hears the same;
 // what can't be had this way is answered by an error `unsupported`.
 
-/** get(path, init) is fetch; hear(message), lost(code, reason). */
-export function streams(get, search, hear, lost) {
-	/** Each: names, since where, what waits for its begin, and what for its next. Whoever has no place of his own in the past joins the first. */
+/** get(path, init) is fetch; hear(message), lost(code, reason); signal: of its end. Returns what sends a message. */
+export function streams(get, search, hear, lost, signal) {
+	/** Each: names, since where, stop(). Whoever has no place of his own in the past is in the first. */
 	let open = [];
+	/** Streams are opened one after the other, behind the first ping: so whoever is refused knows that he is meant. */
+	let start;
+	let chain = new Promise((resolve) => (start = resolve));
 
-	const refuse = (id, code, message, more) => hear({ temporary: false, ...more, type: "error", id, code, message });
+	const all = (names, value) => Object.fromEntries(names.map((name) => [name, value]));
+	const refuse = (id, code, message) => hear({ type: "error", id, code, message, temporary: false });
+
+	signal.onabort = () => {
+		for (const s of open) {
+			// What a stream has come to, all that is in it has come to.
+			hear({ type: "positions", positions: all([...s.names], s.since) });
+			s.stop();
+		}
+	};
 
 	/** A request and its answer, as if it had been said on a WebSocket. */
 	const call = async (type, id, path, init) => {
@@ -15,148 +27,114 @@ export function streams(get, search, hear, lost) {
 			const answer = await get(path, init);
 			const { status } = answer;
 			const { error, ...data } = type == "pong" ? {} : await answer.json();
-			if (answer.ok) hear({ ...data, type, id });
-			else refuse(id, error.code, error.message, { field: error.field, temporary: status == 409 || status == 429 || status > 499 });
+			hear(answer.ok ? { ...data, type, id } : { temporary: status > 428 || status == 409, ...error, type: "error", id });
 		} catch (cause) {
 			// A ping without an answer is noticed by its time.
 			if (type != "pong") refuse(id, "unknown", cause.message);
 		}
 	};
 
-	/** Opens it anew, once for all that changes in one moment. */
-	const begin = async (stream) => {
-		if (stream.soon) return;
-		stream.soon = true;
-		await 0;
-		stream.soon = false;
-		stream.stop?.();
-		// What was refused with others is asked for by itself.
-		if (!stream.waits.length) stream.waits = stream.queue.filter(({ id }) => id == stream.queue[0].id);
-		stream.queue = stream.queue.filter((wait) => !stream.waits.includes(wait));
-		const names = [...stream.names, ...stream.waits.map(({ name }) => name)];
-		if (!names.length) {
-			open = open.filter((other) => other != stream);
-			return;
-		}
-		const control = new AbortController();
-		const { signal } = control;
-		const query = new URLSearchParams(search);
-		let timer;
-		let rest = "";
-		let data = [];
-		let id;
-		stream.stop = () => {
-			clearTimeout(timer);
-			control.abort();
-		};
-		const end = (code, reason) => {
-			if (signal.aborted) return;
-			// What a stream has come to, all that is in it has come to.
-			for (const { names, begun, since } of open) if (begun) hear({ type: "positions", positions: Object.fromEntries([...names].map((name) => [name, since])) });
-			lost(code, reason);
-		};
-		// A heartbeat comes every 30 seconds, unless the operator said otherwise.
-		const alive = () => {
-			clearTimeout(timer);
-			timer = setTimeout(end, 65000, 4201, "nothing comes any more");
-		};
-		const block = () => {
-			const text = data.join("\n");
-			const message = text ? JSON.parse(text) : {};
-			const gap = message.type == "gap";
-			data = [];
-			stream.since = id ?? stream.since;
-			// The first block has no id where a gap follows, which has it.
-			if (!id && !gap) return;
-			const position = stream.since;
-			const fresh = stream.waits.splice(0);
-			for (const { id, name, given, cut } of fresh) {
-				const recovered = given === undefined ? given : !gap && !cut;
-				stream.names.add(name);
-				hear({ type: "subscription-ack", id, data: { channels: [name], positions: { [name]: position }, recovered: { [name]: recovered }, reasons: { [name]: cut || message.reason } } });
+	/** Opens a stream anew, with more names: the client's message `ask` wants them from `given` on; cut: why they don't get that. */
+	const begin = (s, ask, names = [], given, cut) =>
+		new Promise(async (known) => {
+			const control = new AbortController();
+			const query = new URLSearchParams(search);
+			const end = (code, reason) => control.signal.aborted || lost(code, reason);
+			let rest = "";
+			let data = [];
+			let id;
+			let timer;
+			// A heartbeat comes every 30 seconds, unless the operator said otherwise.
+			const alive = () => {
+				clearTimeout(timer);
+				timer = setTimeout(end, 65000, 4201, "silence");
+			};
+			const block = () => {
+				const text = data.join("\n");
+				const m = text ? JSON.parse(text) : {};
+				const gap = m.type == "gap";
+				data = [];
+				// The first block has no id where a gap follows, which has it.
+				if (!id && !gap) return;
+				const position = (s.since = id || s.since);
+				const old = [...s.names];
+				id = "";
+				for (const name of names) s.names.add(name);
+				if (names.length) hear({ type: "subscription-ack", id: ask, data: { channels: names, positions: all(names, position), recovered: all(names, given === undefined ? given : !gap && !cut), reasons: all(names, cut || m.reason) } });
+				names = [];
+				s.begun = true;
+				known();
+				if (gap) for (const channel of old.filter((name) => name == (m.channel ?? name))) hear({ ...m, channel, position });
+				else if (text) hear({ ...m, position });
+			};
+			s.stop?.();
+			s.stop = () => {
+				clearTimeout(timer);
+				control.abort();
+				known();
+			};
+			for (const name of [...s.names, ...names]) query.append("channel", name);
+			if (s.since !== undefined) query.set(s.begun ? "lastEventId" : "since", s.since);
+			if (!s.names.size && !names.length) {
+				open = open.filter((other) => other != s);
+				return known();
 			}
-			stream.begun = true;
-			if (gap) for (const channel of message.channel ? [message.channel] : stream.names) fresh.some(({ name }) => name == channel) || hear({ ...message, channel, position });
-			else if (text) hear({ ...message, position });
-			if (stream.queue.length) begin(stream);
-		};
-		for (const name of names) query.append("channel", name);
-		if (stream.since !== undefined) query.set(stream.begun ? "lastEventId" : "since", stream.since);
-		alive();
-		try {
-			const answer = await get("/events?" + query, { signal, headers: { Accept: "text/event-stream" } });
-			const { status, body } = answer;
-			if (status != 200) {
-				const text = await answer.text();
-				// To who was here before it says no more than that it can't be.
-				const [, code, why] = /^(\w+): ([^]*)/.exec(status == 204 ? "forbidden: not for this client" : text) || [];
-				if (signal.aborted) return;
-				if (status == 401 || !code || !stream.waits.length) return end(status == 401 ? 4001 : 1013, text.slice(0, 99));
-				const ids = new Set(stream.waits.map(({ id }) => id));
-				if (ids.size > 1) stream.queue = [...stream.waits, ...stream.queue];
-				else for (const id of ids) refuse(id, code, why);
-				stream.waits = [];
-				return begin(stream);
-			}
-			const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-			for (;;) {
-				const { value, done } = await reader.read();
-				if (signal.aborted) return;
-				if (done) return end(1006, "the stream ended");
-				alive();
-				// A CR at the end may be half of a line end.
-				const lines = (rest + value).split(/\r\n|\n|\r(?=[^])/);
-				rest = lines.pop();
-				if (rest.length > 1e7) throw new TypeError("a line without an end");
-				for (const line of lines) {
-					const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
-					if (field == "data") data.push(text);
-					else if (field == "id") id = text;
-					else if (!line) {
-						block();
-						id = undefined;
-					}
-					if (signal.aborted) return;
+			alive();
+			try {
+				const answer = await get("/events?" + query, { signal: control.signal });
+				const { status, body } = answer;
+				if (status != 200) {
+					// To who was here before it says no more than that it can't be.
+					const [text, code, why] = /^(\w+): ([^]*)|[^]*/.exec(status == 204 ? "forbidden: not for this client" : await answer.text());
+					if (control.signal.aborted) return;
+					if (!code || !names.length) return end(status == 401 ? 4001 : 1013, text.slice(0, 99));
+					refuse(ask, code, why);
+					return begin(s).then(known);
 				}
+				const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+				for (;;) {
+					const { value, done } = await reader.read();
+					if (done) return end(1006, "the stream ended");
+					alive();
+					// A CR at the end may be half of a line end.
+					const lines = (rest + value).split(/\r\n|\n|\r(?=[^])/);
+					rest = lines.pop();
+					if (rest[1e7]) throw Error("no line ends");
+					for (const line of lines) {
+						const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
+						if (control.signal.aborted) return;
+						if (field == "data") data.push(text);
+						else if (field == "id") id = text;
+						else if (!line) block();
+					}
+				}
+			} catch (cause) {
+				end(1006, cause.message);
 			}
-		} catch (cause) {
-			end(1006, cause.message);
-		}
-	};
+		});
 
-	return {
-		close: () => open.forEach((stream) => stream.stop?.()),
-		send(text) {
-			const { type, id, channel, event, data, channels, since, filter, rate, window, ack, ...rest } = JSON.parse(text);
-			const path = "/api/channels/" + encodeURIComponent(channel) + "/" + type;
-			if (type == "ping") call("pong", id, "/healthz");
-			else if (type == "publish") call("ack", id, "/api/publish", { method: "POST", body: JSON.stringify({ channel, event, data }), headers: { "Idempotency-Key": id } });
-			else if (type == "presence") call(type, id, path);
-			else if (type == "history") call(type, id, path + "?" + new URLSearchParams(since === undefined ? rest : { ...rest, since }));
-			else if (type == "unsubscribe") {
-				for (const stream of open) {
-					const stays = ({ name }) => !channels.includes(name);
-					stream.waits = stream.waits.filter(stays);
-					stream.queue = stream.queue.filter(stays);
-					for (const name of channels) stream.names.delete(name);
-					begin(stream);
-				}
-				hear({ type: "unsubscription-ack", id });
-			} else if (type != "subscribe" || filter || rate || window || ack) type == "auth" || refuse(id, "unsupported", "not without WebSocket");
-			else
-				for (const name of channels) {
-					const given = since?.[name];
+	return (text) => {
+		const { type, id, channel, event, data, channels, since, filter, rate, window, ack, ...rest } = JSON.parse(text);
+		const path = "/api/channels/" + encodeURIComponent(channel) + "/" + type;
+		if (type == "ping") call("pong", id, "/healthz").then(start);
+		else if (type == "publish") call("ack", id, "/api/publish", { method: "POST", body: JSON.stringify({ channel, event, data }), headers: { "Idempotency-Key": id } });
+		else if (type == "presence") call(type, id, path);
+		else if (type == "history") call(type, id, path + "?" + new URLSearchParams(since ? { ...rest, since } : rest));
+		else if (type == "unsubscribe") {
+			hear({ type: "unsubscription-ack", id });
+			chain = chain.then(async () => {
+				for (const s of open) if (channels.filter((name) => s.names.delete(name)).length) await begin(s);
+			});
+		} else if (type != "subscribe" || filter || rate || window || ack) type == "auth" || refuse(id, "unsupported", "not without WebSocket");
+		else
+			chain = chain.then(async () => {
+				for (const at of new Set(channels.map((name) => since?.[name]))) {
 					let cut;
-					let stream = given === undefined ? open[0] : open.find(({ since }) => since === given);
-					if (!stream && open.length > 3) {
-						stream = open[0];
-						cut = "transport";
-					}
-					if (!stream) open.push((stream = { names: new Set(), since: given, waits: [], queue: [] }));
-					// The position of a channel is for that channel alone: others come when the stream has one of its own.
-					stream[stream.since === given || stream.begun ? "waits" : "queue"].push({ id, name, given, cut });
-					begin(stream);
+					let s = at === undefined ? open[0] : open.find((s) => s.since === at);
+					if (!s && open.length > 3) [s, cut] = [open[0], "transport"];
+					if (!s) open.push((s = { names: new Set(), since: at }));
+					await begin(s, id, channels.filter((name) => since?.[name] === at), at, cut);
 				}
-		},
+			});
 	};
 }
