@@ -151,6 +151,9 @@ const empty = Object.freeze([]);
 const atFirst = Object.freeze({ events: empty, last: undefined, state: "waiting", gap: undefined, error: undefined });
 const skipped = Object.freeze({ ...atFirst, state: "closed" });
 
+// Feeds that nobody shows any more, until the microtask that ends them. Of each client's.
+const leaving = new WeakMap();
+
 // What one component has of one channel. `latest` has its newest options: keep and onEvent may change without a new subscription.
 class Feed {
 	#client;
@@ -199,6 +202,8 @@ class Feed {
 
 	#start() {
 		this.#error = undefined;
+		// A client has a channel in one way at a time: what goes makes room for what comes in the same render.
+		for (const feed of [...(leaving.get(this.#client) ?? [])]) feed.#leave();
 		const mine = ({ channel }) => channel === this.#channel;
 		const fail = (error) => {
 			this.#error = error;
@@ -231,13 +236,20 @@ class Feed {
 		this.#subscription = undefined;
 	}
 
+	#leave() {
+		leaving.get(this.#client)?.delete(this);
+		if (this.#listeners.size === 0 && this.#stops.length) this.#stop();
+	}
+
 	subscribe = (listener) => {
 		const own = () => listener();
 		this.#listeners.add(own);
 		if (this.#stops.length === 0) this.#start();
 		return () => {
 			this.#listeners.delete(own);
-			queueMicrotask(() => this.#listeners.size === 0 && this.#stops.length && this.#stop());
+			if (!leaving.has(this.#client)) leaving.set(this.#client, new Set());
+			leaving.get(this.#client).add(this);
+			queueMicrotask(() => this.#leave());
 		};
 	};
 
