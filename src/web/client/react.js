@@ -76,6 +76,9 @@ function useClient(hook) {
 
 // ---- How the connection does
 
+// What a server shows, and the first render of a page that goes on with it, whatever the client is doing by then.
+const notYet = Object.freeze({ state: "connecting", transport: undefined, rtt: undefined, quality: "offline", reconnects: 0, gaps: 0, duplicates: 0, events: 0, queued: 0, connectedFor: 0 });
+
 // One for each client, whoever asks: what it shows is the same object until something has changed.
 const watches = new WeakMap();
 
@@ -88,7 +91,8 @@ class Watch {
 
 	constructor(client) {
 		this.#client = client;
-		this.#shown = this.#first = this.#look();
+		this.#shown = this.#look();
+		this.#first = { client, state: "connecting", transport: undefined, metrics: notYet };
 	}
 
 	#look() {
@@ -122,7 +126,6 @@ class Watch {
 		return this.#shown;
 	};
 
-	// What a server shows, and the first render of a page that goes on with it.
 	first = () => this.#first;
 }
 
@@ -147,6 +150,9 @@ function channelKey(channel, o) {
 const empty = Object.freeze([]);
 const atFirst = Object.freeze({ events: empty, last: undefined, state: "waiting", gap: undefined, error: undefined });
 const skipped = Object.freeze({ ...atFirst, state: "closed" });
+
+// Feeds that nobody shows any more, until the microtask that ends them. Of each client's.
+const leaving = new WeakMap();
 
 // What one component has of one channel. `latest` has its newest options: keep and onEvent may change without a new subscription.
 class Feed {
@@ -196,6 +202,8 @@ class Feed {
 
 	#start() {
 		this.#error = undefined;
+		// A client has a channel in one way at a time: what goes makes room for what comes in the same render.
+		for (const feed of [...(leaving.get(this.#client) ?? [])]) feed.#leave();
 		const mine = ({ channel }) => channel === this.#channel;
 		const fail = (error) => {
 			this.#error = error;
@@ -228,13 +236,20 @@ class Feed {
 		this.#subscription = undefined;
 	}
 
+	#leave() {
+		leaving.get(this.#client)?.delete(this);
+		if (this.#listeners.size === 0 && this.#stops.length) this.#stop();
+	}
+
 	subscribe = (listener) => {
 		const own = () => listener();
 		this.#listeners.add(own);
 		if (this.#stops.length === 0) this.#start();
 		return () => {
 			this.#listeners.delete(own);
-			queueMicrotask(() => this.#listeners.size === 0 && this.#stops.length && this.#stop());
+			if (!leaving.has(this.#client)) leaving.set(this.#client, new Set());
+			leaving.get(this.#client).add(this);
+			queueMicrotask(() => this.#leave());
 		};
 	};
 

@@ -46,7 +46,7 @@ const cases = {
 		assert.match(refused[1], /^(forbidden|no_backend)$/);
 		const read = await page.evaluate(async () => {
 			const got = [];
-			for await (const event of globalThis.client.subscribe("keep:a", { since: "beginning" })) {
+			for await (const event of globalThis.client.subscribe("keep:**", { since: "beginning" })) {
 				got.push(event.data.n);
 				if (got.length === 6) break;
 			}
