@@ -113,7 +113,7 @@ LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test test-vm test-attacks check debug asan tsan bench bench-instructions compare fuzz install clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test test-vm test-attacks check debug asan tsan bench bench-instructions compare fuzz docs install npm clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO) $(EXAMPLES)
@@ -173,9 +173,24 @@ compare: deps
 fuzz: deps
 	@scripts/fuzz
 
-## install  install program, library, header, example configuration, unit (PREFIX, DESTDIR)
+## docs     make the references anew (src/*/REFERENCE.md) from the tables of the program
+docs: all
+	@for what in config:config counters:ops http:serve; do \
+		$(PROGRAM) docs $${what%:*} >$(BUILD)/reference.md || exit; \
+		cmp -s $(BUILD)/reference.md src/$${what#*:}/REFERENCE.md || cp $(BUILD)/reference.md src/$${what#*:}/REFERENCE.md || exit; \
+	done
+
+## install  install program, library, header, example configuration, unit, man pages (PREFIX, DESTDIR)
 install: all
 	@scripts/install "$(DESTDIR)" "$(PREFIX)" "$(BUILD)"
+
+## npm      the JavaScript client as a package of npm, in build/package
+npm: $(BUILD)/web/assets.c
+	@rm -rf build/package
+	@mkdir -p build/package
+	@cp $(BUILD)/web/ringcast.js $(BUILD)/web/ringcast.classic.js src/web/client/package.json src/web/client/README.md \
+		src/web/client/node.js src/web/client/react.js src/web/client/ringcast.d.ts src/web/client/react.d.ts LICENSE build/package
+	$(SAY) "  NPM  build/package"
 
 ## clean    remove build/
 clean:

@@ -197,6 +197,7 @@ export class NodeWebSocket {
 	}
 
 	#closed(payload) {
+		if (this.#told.code != 1006) return;
 		const { length } = payload;
 		const code = length > 1 ? payload.readUInt16BE(0) : 1005;
 		const reason = payload.subarray(2);

@@ -1,200 +1,139 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where WebSocket is blocked: the messages of the protocol over event streams and HTTP. The client says the same as on a WebSocket, and hears the
-// same; what can't be had this way is answered by an error `unsupported`.
+// Where WebSocket is blocked: the messages of the protocol over event streams and HTTP. The client says the same as on a WebSocket and hears the same;
+// what can't be had this way is answered by an error `unsupported`.
 
-export class Streams {
-	#base;
-	#query;
-	#fetch;
-	#token;
-	#hear;
-	#gone;
-	/** The first is shared by all that has no place of its own in the past, or the same. Each: names, since where, and what waits for its begin. */
-	#streams = [];
-	#control = new AbortController();
+/** get(path, init) is fetch; hear(message), lost(code, reason); signal: of its end. Returns what sends a message. */
+export function streams(get, search, hear, lost, signal) {
+	/** Each: names, since where, stop(). Whoever has no place of his own in the past is in the first. */
+	let open = [];
+	/** Streams are opened one after the other: so whoever is refused knows that he is meant. */
+	let chain = Promise.resolve();
 
-	constructor(base, query, fetch, token, hear, gone) {
-		this.#base = base;
-		this.#query = query;
-		this.#fetch = fetch;
-		this.#token = token;
-		this.#hear = hear;
-		this.#gone = gone;
-	}
+	const all = (names, value) => Object.fromEntries(names.map((name) => [name, value]));
+	const refuse = (id, code, message) => hear({ type: "error", id, code, message, temporary: false });
 
-	close() {
-		this.#control.abort();
-		for (const stream of this.#streams) stream.control?.abort();
-	}
-
-	send(text) {
-		const { type, id, channel, event, data, channels, since, ...rest } = JSON.parse(text);
-		const path = `/api/channels/${encodeURIComponent(channel)}/`;
-		if (type == "ping") this.#call(id, "/healthz", "pong");
-		else if (type == "subscribe" && !rest.filter && !rest.rate && !rest.window && !rest.ack) this.#subscribe(id, channels, since);
-		else if (type == "unsubscribe") this.#leave(channels);
-		else if (type == "publish") this.#call(id, "/api/publish", "ack", { method: "POST", body: JSON.stringify({ channel, event, data }), headers: { "Idempotency-Key": id } });
-		else if (type == "presence") this.#call(id, path + type, type);
-		else if (type == "history") this.#call(id, `${path}history?${new URLSearchParams(JSON.parse(JSON.stringify({ since, ...rest })))}`, type);
-		else if (type != "auth") this.#refuse(id, "unsupported", "not without WebSocket");
-	}
-
-	#refuse(id, code, message, more) {
-		this.#hear({ temporary: false, ...more, type: "error", id, code, message });
-	}
-
-	#get(path, { headers, ...init } = {}) {
-		const bearer = this.#token && { Authorization: "Bearer " + this.#token };
-		return (0, this.#fetch)(this.#base + path, { signal: this.#control.signal, ...init, headers: { ...bearer, ...headers } });
-	}
+	signal.onabort = () => {
+		for (const s of open) {
+			// What a stream has come to, all that is in it has come to.
+			hear({ type: "positions", positions: all([...s.names], s.since) });
+			s.stop();
+		}
+	};
 
 	/** A request and its answer, as if it had been said on a WebSocket. */
-	async #call(id, path, type, init) {
+	const call = async (type, id, path, init) => {
 		try {
-			const answer = await this.#get(path, init);
-			const data = type == "pong" ? {} : await answer.json();
-			if (answer.ok) return this.#hear({ ...data, type, id });
-			const { code = "unknown", message, field } = data.error || {};
-			this.#refuse(id, code, message, { field, temporary: answer.status == 409 || answer.status == 429 || answer.status > 499 });
-		} catch (cause) {
-			// What does not even answer a ping is gone; that is noticed by its time.
-			if (type != "pong" && !this.#control.signal.aborted) this.#refuse(id, "unknown", cause.message, { temporary: true });
-		}
-	}
-
-	// ---- streams
-
-	#subscribe(id, channels, since) {
-		const streams = this.#streams;
-		const touched = new Map();
-		for (const name of channels) {
-			const at = since[name];
-			let stream = at === undefined ? streams[0] : streams.find((stream) => stream.since === at);
-			let cut;
-			if (!stream) {
-				cut = streams.length > 3;
-				stream = cut ? streams[0] : { names: new Set(), since: at, waits: [] };
-				if (!cut) streams.push(stream);
-			}
-			stream.names.add(name);
-			if (!touched.has(stream)) stream.waits.push(touched.set(stream, { id, channels: [], given: at, cut: [] }).get(stream));
-			touched.get(stream).channels.push(name);
-			if (cut) touched.get(stream).cut.push(name);
-		}
-		for (const stream of touched.keys()) this.#soon(stream);
-	}
-
-	#leave(channels) {
-		for (const stream of [...this.#streams]) {
-			const before = stream.names.size;
-			for (const name of channels) stream.names.delete(name);
-			if (stream.names.size < before) this.#soon(stream);
-		}
-	}
-
-	/** Once for all that changes in one moment. */
-	#soon(stream) {
-		if (!stream.soon) queueMicrotask(() => this.#open(stream));
-		stream.soon = true;
-	}
-
-	async #open(stream) {
-		const control = new AbortController();
-		const query = new URLSearchParams(this.#query);
-		const lost = (code, reason) => {
-			clearTimeout(stream.timer);
-			if (control.signal.aborted) return;
-			// What they share they have all come to.
-			for (const { names, begun, since } of this.#streams)
-				if (begun) this.#hear({ type: "positions", positions: Object.fromEntries([...names].map((name) => [name, since])) });
-			this.#gone(code, reason);
-		};
-		// A heartbeat comes every 30 seconds, unless the operator said otherwise.
-		const alive = () => {
-			clearTimeout(stream.timer);
-			stream.timer = setTimeout(() => lost(4201, "nothing comes any more"), 65000);
-		};
-		stream.soon = false;
-		stream.control?.abort();
-		clearTimeout(stream.timer);
-		stream.control = control;
-		control.signal.onabort = () => clearTimeout(stream.timer);
-		if (!stream.names.size) {
-			this.#streams = this.#streams.filter((other) => other != stream);
-			return;
-		}
-		for (const name of stream.names) query.append("channel", name);
-		if (stream.since !== undefined) query.set(stream.begun ? "lastEventId" : "since", stream.since);
-		alive();
-		try {
-			const answer = await this.#get("/events?" + query, { signal: control.signal, headers: { Accept: "text/event-stream" } });
+			const answer = await get(path, init);
 			const { status } = answer;
-			if (status != 200 || !/^text\/event-stream/.test(answer.headers.get("content-type"))) {
-				const text = await answer.text();
-				if (control.signal.aborted) return;
-				const wait = stream.waits.splice(0);
-				if (status == 401) return lost(4001, text);
-				if (!wait.length || status > 428 || status == 200) return lost(1013, text.slice(0, 99));
-				const [, code = "unsupported", why] = /^(\w+): ([^]*)/.exec(text) || [];
-				for (const { id, channels } of wait) {
-					for (const name of channels) stream.names.delete(name);
-					this.#refuse(id, code, why || `status ${status}`);
-				}
-				return this.#soon(stream);
-			}
-			const reader = answer.body.getReader();
-			const decoder = new TextDecoder();
-			const block = { data: [] };
-			let rest = "";
-			for (;;) {
-				const { value, done } = await reader.read();
-				if (control.signal.aborted) return;
-				if (done) return lost(1006, "the stream ended");
-				alive();
-				// A CR at the end may be half of a line end.
-				const lines = (rest + decoder.decode(value, { stream: true })).split(/\r\n|\n|\r(?=[^])/);
-				rest = lines.pop();
-				if (rest.length > 1e7) throw new TypeError("a line without an end");
-				for (const line of lines) {
-					if (line) {
-						const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
-						if (field == "data") block.data.push(text);
-						else if (field == "id") block.id = text;
-					} else this.#block(stream, block);
-					if (control.signal.aborted) return;
-				}
-			}
+			const { error, ...data } = type == "pong" ? {} : await answer.json();
+			hear(answer.ok ? { ...data, type, id } : { temporary: status > 428 || status == 409, ...error, type: "error", id });
 		} catch (cause) {
-			lost(1006, cause.message);
+			// A ping without an answer is noticed by its time.
+			if (type != "pong") refuse(id, "unknown", cause.message);
 		}
-	}
+	};
 
-	#block(stream, block) {
-		const { data, id } = block;
-		const message = data.length ? JSON.parse(data.join("\n")) : {};
-		const gap = message.type == "gap" && message;
-		block.data = [];
-		block.id = undefined;
-		// The first block has no id where a gap follows, which has it.
-		if (id === undefined && !gap) return;
-		if (id !== undefined) stream.since = id;
-		const fresh = new Set();
-		for (const { id: ask, channels, given, cut } of stream.waits.splice(0)) {
-			const recovered = {};
-			const reasons = {};
-			const positions = {};
-			for (const name of channels) {
-				fresh.add(name);
-				positions[name] = stream.since;
-				if (given === undefined) continue;
-				recovered[name] = !gap && !cut.includes(name);
-				if (!recovered[name]) reasons[name] = gap ? gap.reason : "transport";
+	/** Opens a stream anew, with more names: the client's message `ask` wants them from `given` on; cut: why they don't get that. */
+	const begin = (s, ask, names = [], given, cut) =>
+		new Promise(async (known) => {
+			const control = new AbortController();
+			const query = new URLSearchParams(search);
+			const end = (code, reason) => control.signal.aborted || lost(code, reason);
+			let rest = "";
+			let data = [];
+			let id;
+			let timer;
+			// A heartbeat comes every 30 seconds, unless the operator said otherwise.
+			const alive = () => {
+				clearTimeout(timer);
+				timer = setTimeout(end, 65000, 4201, "silence");
+			};
+			const block = () => {
+				const text = data.join("\n");
+				const m = text ? JSON.parse(text) : {};
+				const gap = m.type == "gap";
+				data = [];
+				// The first block has no id where a gap follows, which has it.
+				if (!id && !gap) return;
+				const position = (s.since = id || s.since);
+				const old = [...s.names];
+				id = "";
+				for (const name of names) s.names.add(name);
+				if (names.length) hear({ type: "subscription-ack", id: ask, data: { channels: names, positions: all(names, position), recovered: all(names, given === undefined ? given : !gap && !cut), reasons: all(names, cut || m.reason) } });
+				names = [];
+				s.begun = true;
+				known();
+				if (gap) for (const channel of m.channel ? [m.channel] : old) hear({ ...m, channel, position });
+				else if (text) hear({ ...m, position });
+			};
+			s.stop?.();
+			s.stop = () => {
+				clearTimeout(timer);
+				control.abort();
+				known();
+			};
+			for (const name of [...s.names, ...names]) query.append("channel", name);
+			if (s.since !== undefined) query.set(s.begun ? "lastEventId" : "since", s.since);
+			if (!s.names.size && !names.length) {
+				open = open.filter((other) => other != s);
+				return known();
 			}
-			this.#hear({ type: "subscription-ack", id: ask, data: { channels, positions, recovered, reasons } });
-		}
-		stream.begun = true;
-		if (gap) {
-			for (const channel of gap.channel ? [gap.channel] : stream.names) if (!fresh.has(channel)) this.#hear({ ...gap, channel, position: stream.since });
-		} else if (message.type) this.#hear({ position: stream.since, ...message });
-	}
+			alive();
+			try {
+				const answer = await get("/events?" + query, { signal: control.signal, headers: { Accept: "text/event-stream" } });
+				const { status, body } = answer;
+				if (status != 200) {
+					// To who was here before it says no more than that it can't be.
+					const [text, code, why] = /^(\w+): ([^]*)|[^]*/.exec(status == 204 ? "forbidden: not for this client" : await answer.text());
+					if (control.signal.aborted) return;
+					if (!code || !names.length) return end(status == 401 ? 4001 : 1013, text.slice(0, 99));
+					refuse(ask, code, why);
+					return begin(s).then(known);
+				}
+				const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+				for (;;) {
+					const { value, done } = await reader.read();
+					if (done) return end(1006, "the stream ended");
+					alive();
+					// A CR at the end may be half of a line end.
+					const lines = (rest + value).split(/\r\n|\n|\r(?=[^])/);
+					rest = lines.pop();
+					if (rest.length > 1e7) throw new TypeError("a line without an end");
+					for (const line of lines) {
+						const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
+						if (control.signal.aborted) return;
+						if (field == "data") data.push(text);
+						else if (field == "id") id = text;
+						else if (!line) block();
+					}
+				}
+			} catch (cause) {
+				end(1006, cause.message);
+			}
+		});
+
+	return (text) => {
+		const { type, id, channel, event, data, channels, since, filter, rate, window, ack, ...rest } = JSON.parse(text);
+		const path = "/api/channels/" + encodeURIComponent(channel) + "/" + type;
+		if (type == "ping") call("pong", id, "/healthz");
+		else if (type == "publish") call("ack", id, "/api/publish", { method: "POST", body: JSON.stringify({ channel, event, data }), headers: { "Idempotency-Key": id } });
+		else if (type == "presence") call(type, id, path);
+		else if (type == "history") call(type, id, path + "?" + new URLSearchParams(since ? { ...rest, since } : rest));
+		else if (type == "unsubscribe") {
+			hear({ type: "unsubscription-ack", id });
+			chain = chain.then(async () => {
+				for (const s of open) if (channels.filter((name) => s.names.delete(name)).length) await begin(s);
+			});
+		} else if (type != "subscribe" || filter || rate || window || ack) type == "auth" || refuse(id, "unsupported", "not without WebSocket");
+		else
+			chain = chain.then(async () => {
+				for (const at of new Set(channels.map((name) => since?.[name]))) {
+					let cut;
+					let s = at === undefined ? open[0] : open.find((s) => s.since === at);
+					if (!s && open.length > 3) [s, cut] = [open[0], "transport"];
+					if (!s) open.push((s = { names: new Set(), since: at }));
+					await begin(s, id, channels.filter((name) => since?.[name] === at), at, cut);
+				}
+			});
+	};
 }

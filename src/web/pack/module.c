@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rename.h"
 #include "script.h"
 
 #define MODULES_MAX 64
@@ -187,75 +188,6 @@ struct text module_strip(const char *path)
 	return out;
 }
 
-/* ---- private names ------------------------------------------------------------------------------ */
-
-struct private
-{
-	char name[64];
-	size_t uses;
-};
-
-static int by_uses(const void *a, const void *b)
-{
-	const struct private *x = a, *y = b;
-
-	if (x->uses != y->uses)
-		return x->uses < y->uses ? 1 : -1;
-	return strcmp(x->name, y->name);
-}
-
-static int private_of(struct private *all, int *count, const struct token *t, const char *path)
-{
-	for (int i = 0; i < *count; i++) {
-		if (token_is(t, all[i].name))
-			return i;
-	}
-	if (*count == 26 * 27 || t->len >= sizeof(all[0].name))
-		fail("%s: too many private names, or one that is too long", path);
-	(void)snprintf(all[*count].name, sizeof(all[0].name), "%.*s", (int)t->len, t->ptr);
-	return (*count)++;
-}
-
-static void short_name(int i, char out[4])
-{
-	int n = 0;
-
-	out[n++] = '#';
-	if (i >= 26)
-		out[n++] = (char)('a' + i / 26 - 1);
-	out[n++] = (char)('a' + i % 26);
-	out[n] = '\0';
-}
-
-/* Those that are used most get the shortest. A name that means two things in two classes means two things still. */
-static struct text rename_private(const struct text *code, const char *path)
-{
-	static struct private all[26 * 27];
-	struct text out = {0};
-	struct lexer l;
-	int count = 0;
-
-	memset(all, 0, sizeof(all));
-	lexer_open(&l, path, code);
-	for (struct token t = lexer_next(&l); t.kind != TOKEN_END; t = lexer_next(&l)) {
-		if (t.kind == TOKEN_PRIVATE)
-			all[private_of(all, &count, &t, path)].uses++;
-	}
-	qsort(all, (size_t)count, sizeof(all[0]), by_uses);
-	lexer_open(&l, path, code);
-	for (struct token t = lexer_next(&l); t.kind != TOKEN_END; t = lexer_next(&l)) {
-		char name[4];
-		if (t.kind == TOKEN_PRIVATE) {
-			short_name(private_of(all, &count, &t, path), name);
-			t.ptr = name;
-			t.len = strlen(name);
-		}
-		script_add(&out, &t);
-	}
-	text_add_char(&out, '\n');
-	return out;
-}
-
 /* ---- all together ------------------------------------------------------------------------------- */
 
 static void add_exports(struct text *out, const struct names *exports)
@@ -285,5 +217,5 @@ struct text bundle_make(const char *entry, enum bundle_form form, const char *gl
 		add_exports(&code, &m->exports);
 		text_add_str(&code, "};");
 	}
-	return rename_private(&code, entry);
+	return rename_all(&code, entry);
 }

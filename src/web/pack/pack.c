@@ -20,7 +20,7 @@
 #include "text.h"
 
 /* What a page waits for before it hears its first event. */
-#define CLIENT_BYTES_MAX 12288u
+#define CLIENT_BYTES_MAX 8192u
 #define PAGE_BYTES_MAX   (150u << 10)
 
 static const char *sources, *output;

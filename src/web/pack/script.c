@@ -226,7 +226,12 @@ void script_add(struct text *out, const struct token *t)
 	/* A part of a template that follows an expression. */
 	bool closes = t->kind == TOKEN_TEMPLATE && first == '}';
 
-	if (t->line_before && before != '\n' && !opens(before) && !goes_on(first) && !closes)
+	/* A statement that ends in a brace needs no more, and others have their semicolons. */
+	bool begins = before == '}' && (of_word(first) || first == '#' || first == '"');
+
+	if (begins && t->line_before)
+		;
+	else if (t->line_before && before != '\n' && !opens(before) && !goes_on(first) && !closes)
 		text_add_char(out, '\n');
 	else if (t->blank_before && runs_together(before, first))
 		text_add_char(out, ' ');

@@ -6,7 +6,7 @@
  *
  *   - semicolons stand at the ends of statements
  *   - modules are joined by `import { a, b } from "./file.js";` and `export const / function / class`
- *   - `#name` is the one thing that is renamed: what it means can't depend on where it stands
+ *   - what is renamed, and what for that must not be done, is said in rename.h
  */
 #ifndef RC_WEB_PACK_SCRIPT_H
 #define RC_WEB_PACK_SCRIPT_H

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where WebSocket is blocked: the same over event streams and HTTP.
+import assert from "node:assert/strict";
+import http from "node:http";
+import { test } from "node:test";
+import { KEPT, KEYS, OPEN, NodeWebSocket, client, gateway, scripted, soon, token, tunnel, until } from "./rig.mjs";
+
+const numbers = (count, from = 0) => Array.from({ length: count }, (_, i) => from + i);
+
+/** A WebSocket that a proxy swallows. */
+class Blocked {
+	static tries = 0;
+	constructor() {
+		Blocked.tries++;
+		setTimeout(() => this.onclose({ code: 1006, reason: "" }), 1);
+	}
+	close() {}
+}
+
+test("two tries in a row, and it is a stream; it says so once", async (t) => {
+	const g = await gateway(t);
+	Blocked.tries = 0;
+	const c = client(t, g.url, { WebSocket: Blocked });
+	const seen = [];
+	const s = c.subscribe("news", (e) => seen.push(e));
+	await soon(s.ready);
+	assert.deepEqual(c.record.fallback, [{ transport: "sse", reason: "WebSocket is blocked" }]);
+	assert.deepEqual([c.transport, c.state, Blocked.tries], ["sse", "connected", 2]);
+	await g.fill("news", 300);
+	await until(() => seen.length == 300);
+	assert.deepEqual(seen.map((e) => e.data), numbers(300));
+	assert.match(s.position, /~/);
+	// Another subscription opens the stream anew, and none is lost.
+	let sent = 300;
+	for (let n = 0; n < 5; n++) {
+		const more = [];
+		const one = c.subscribe(`more:${n}`, (e) => more.push(e.data));
+		await g.fill("news", 50, sent);
+		sent += 50;
+		await soon(one.ready);
+		await g.publish(`more:${n}`, "n", n);
+		await until(() => more.length);
+		if (n % 2) one.unsubscribe();
+	}
+	await until(() => seen.length == sent);
+	assert.deepEqual(seen.map((e) => e.data), numbers(sent));
+	assert.deepEqual(c.record.gap, []);
+	assert.deepEqual(c.record.error, []);
+});
+
+test("where WebSocket works nothing else is tried, and where nothing works neither is", async (t) => {
+	const g = await gateway(t);
+	const asked = [];
+	const fetch = (...all) => (asked.push(all[0]), globalThis.fetch(...all));
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url, { fetch });
+	await until(() => c.state == "connected");
+	way.open = false;
+	way.cut();
+	await until(() => c.record.reconnecting.length > 4);
+	assert.deepEqual(asked, []);
+	// One whose gateway is away from the beginning has nothing to fall back to.
+	const none = client(t, "http://127.0.0.1:1", { fetch });
+	await until(() => none.record.reconnecting.length > 5);
+	assert.equal(none.record.fallback.length, 0);
+	// A page that answers everything is no gateway.
+	const page = http.createServer((_, response) => response.end("<html>welcome</html>"));
+	await new Promise((done) => page.listen(0, "127.0.0.1", done));
+	t.after(() => (page.closeAllConnections(), page.close()));
+	const captive = client(t, `http://127.0.0.1:${page.address().port}`);
+	await until(() => captive.record.reconnecting.length > 5);
+	assert.equal(captive.record.fallback.length, 0);
+	assert.equal(captive.state, "connecting");
+});
+
+test("one that comes back tries WebSocket again, and goes on where the stream was", async (t) => {
+	const g = await gateway(t);
+	const way = await tunnel(t, g.port);
+	let blocked = true;
+	class Sometimes {
+		constructor(...all) {
+			return blocked ? new Blocked() : new NodeWebSocket(...all);
+		}
+	}
+	const c = client(t, way.url, { WebSocket: Sometimes });
+	const seen = [];
+	const stars = [];
+	await soon(Promise.all([c.subscribe("a:b", (e) => seen.push(e.data)).ready, c.subscribe("a:*", (e) => stars.push(e.data)).ready]));
+	await g.fill("a:b", 10);
+	await until(() => seen.length == 10 && stars.length == 10);
+	for (let round = 1; round < 4; round++) {
+		blocked = round == 1;
+		// One that finds the way closed has a reason to try a stream.
+		way.open = !blocked;
+		way.cut();
+		await until(() => c.state == "reconnecting");
+		await g.fill("a:b", 10, round * 10);
+		way.open = true;
+		await until(() => seen.length == round * 10 + 10 && stars.length == seen.length);
+		assert.equal(c.transport, blocked ? "sse" : "ws");
+	}
+	assert.deepEqual(seen, numbers(40));
+	assert.deepEqual(stars, numbers(40));
+	assert.deepEqual(c.record.gap, []);
+	assert.equal(c.record.fallback.length, 1);
+});
+
+test("publishing, history and presence go by HTTP, what can't is refused", async (t) => {
+	const g = await gateway(t, { ...KEPT, "namespace.room.presence": "yes", "namespace.closed.events": "other" });
+	const c = client(t, g.url, { transports: ["sse"] });
+	assert.match((await soon(c.publish("news", "n", { a: 1 }))).position, /@1$/);
+	await soon(c.publish("news", "n", { a: 2 }));
+	const past = await soon(c.history("news", { limit: 1 }));
+	assert.deepEqual([past.events[0].data, past.more], [{ a: 2 }, true]);
+	assert.deepEqual((await soon(c.history("news", { since: "beginning" }))).events.length, 2);
+	assert.equal((await soon(c.presence("room:1"))).count, 0);
+	await assert.rejects(soon(c.publish("a**", "n", 1)), { code: "bad_channel", temporary: false });
+	await assert.rejects(soon(c.publish("closed:a", "n", 1)), { code: "invalid_data" });
+	await assert.rejects(soon(c.command(1)), { code: "unsupported" });
+	await assert.rejects(soon(c.send("chat:send", 1)), { code: "unsupported" });
+	for (const options of [{ filter: "has data.a" }, { rate: 1 }, { window: 5 }, { ack: true }]) await assert.rejects(soon(c.subscribe("x", () => {}, options).ready), { code: "unsupported" });
+	assert.equal(c.state, "connected");
+	assert.ok(c.metrics.rtt > 0);
+});
+
+test("who is refused is told, the others hear on", async (t) => {
+	const g = await gateway(t, { ...KEYS, "namespace.open.allow_subscribe": "anyone" });
+	const c = client(t, g.url, { transports: ["sse"], token: token({ sub: "ann", channels: ["news"] }) });
+	const seen = [];
+	const good = c.subscribe("news", (e) => seen.push(e.data));
+	const bad = c.subscribe("secret", () => {});
+	const none = c.subscribe("a**", () => {});
+	await assert.rejects(soon(bad.ready), { code: "forbidden" });
+	await assert.rejects(soon(none.ready), { code: "forbidden" });
+	await soon(good.ready);
+	await assert.rejects(soon(c.subscribe("secret", () => {}).ready), { code: "forbidden" });
+	await soon(c.subscribe("open:a", () => {}).ready);
+	const wrong = client(t, g.url, { transports: ["sse"], token: "x.y.z" });
+	wrong.subscribe("news", () => {});
+	await until(() => wrong.record.reconnect_failed[0]?.code == "unauthorized");
+});
+
+test("channels from different places of the past have streams of their own, as far as there are", async (t) => {
+	const g = await gateway(t);
+	const positions = [];
+	for (const n of numbers(6)) {
+		await g.fill(`c:${n}`, 5);
+		positions.push((await g.get(`/api/channels/c:${n}`)).position.replace("@5", "@3"));
+	}
+	const c = client(t, g.url, { transports: ["sse"] });
+	const seen = numbers(6).map(() => []);
+	const subs = numbers(6).map((n) => c.subscribe(`c:${n}`, (e) => seen[n].push(e.data), { since: positions[n] }));
+	await soon(Promise.all(subs.map((s) => s.ready)));
+	assert.deepEqual(c.record.gap.map((gap) => [gap.channel, gap.reason]), [["c:4", "transport"], ["c:5", "transport"]]);
+	await Promise.all(numbers(6).map((n) => g.publish(`c:${n}`, "n", 5)));
+	await until(() => seen.every((list) => list.at(-1) == 5));
+	assert.deepEqual(seen.slice(0, 4), numbers(4).map(() => [3, 4, 5]));
+});
+
+test("what is not kept any more is a gap, right away and after a restart", async (t) => {
+	const g = await gateway(t, OPEN);
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url, { transports: ["sse"] });
+	const s = c.subscribe("news", () => {});
+	await soon(s.ready);
+	way.open = false;
+	way.cut();
+	await g.publish("news", "n", 1);
+	way.open = true;
+	await until(() => c.record.gap.length);
+	assert.deepEqual([c.record.gap[0].channel, c.record.gap[0].reason], ["news", "trimmed"]);
+	await g.stop();
+	way.target = (await gateway(t, OPEN)).port;
+	way.cut();
+	await until(() => c.record.gap.length == 2);
+	assert.equal(c.record.gap[1].reason, "epoch");
+});
+
+test("a stream is read whatever its line ends and wherever it is cut", async (t) => {
+	const event = (offset, data) => `{"type":"event","channel":"a","event":"x","offset":${offset},"timestamp":"2026-01-15T10:15:00.000Z","data":${data}}`;
+	for (const end of ["\n", "\r", "\r\n"])
+		for (const size of [1, 2, 3, 7, 1000]) {
+			const text = ["\ufeffretry: 1000", "id: e~1", "", ":", "id:e~2", "", "event: x", `data: ${event(1, '"häß €😀"').replace(',"data"', '\ndata:,"data"')}`, "id: e~3", "", `data:${event(2, "[1,", )}`, "data: 2]}", "id: e~4", "", "event: gap", 'data: {"type":"gap","reason":"slow","missed":3}', "id: e~5", "", ""]
+				.join("\n")
+				.replace("[1,}", "[1,")
+				.replaceAll("\n", end);
+			const bytes = Buffer.from(text);
+			const server = http.createServer(async (request, response) => {
+				if (request.url == "/healthz") return response.end("ok");
+				response.writeHead(200, { "Content-Type": "text/event-stream" });
+				for (let at = 0; at < bytes.length; at += size) {
+					response.write(bytes.subarray(at, at + size));
+					if (size < 1000) await new Promise((done) => setImmediate(done));
+				}
+				if (end == "\r") response.write(":");
+			});
+			await new Promise((done) => server.listen(0, "127.0.0.1", done));
+			const c = client(t, `http://127.0.0.1:${server.address().port}`, { transports: ["sse"] });
+			const seen = [];
+			const s = c.subscribe("a", (e) => seen.push(e.data));
+			await until(() => c.record.gap.length, JSON.stringify([end, size]));
+			assert.deepEqual(seen, ["häß €😀", [1, 2]]);
+			assert.equal(s.position, "e~5");
+			assert.deepEqual(c.record.error, []);
+			c.close();
+			server.closeAllConnections();
+			server.close();
+		}
+});
+
+test("a stream that says nonsense is given up and opened again", async (t) => {
+	for (const nonsense of ["data: {\n\n", "data: 5\nid: x\n\n", 'data: {"type":"event"}\nid: x\n\n', "data: " + "x".repeat(11e6)]) {
+		let count = 0;
+		const server = http.createServer((request, response) => {
+			if (request.url == "/healthz") return response.end("ok");
+			count++;
+			response.writeHead(200, { "Content-Type": "text/event-stream" });
+			response.write("id: e~1\n\n" + nonsense);
+		});
+		await new Promise((done) => server.listen(0, "127.0.0.1", done));
+		const c = client(t, `http://127.0.0.1:${server.address().port}`, { transports: ["sse"] });
+		c.subscribe("a", () => {});
+		await until(() => count > 2);
+		c.close();
+		server.closeAllConnections();
+		server.close();
+	}
+});
+
+test("a server whose WebSocket is refused while it is healthy is one to fall back from", async (t) => {
+	const server = await scripted(t, undefined, { upgrade: false, healthy: true });
+	const c = client(t, server.url);
+	await until(() => c.record.fallback.length && c.state == "connected");
+	assert.equal(c.transport, "sse");
+});

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subscriptions against a gateway: what comes, what comes back after a cut, and who gets which copy.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { KEPT, OPEN, RingcastError, client, gateway, scripted, soon, tunnel, until } from "./rig.mjs";
+
+const numbers = (count, from = 0) => Array.from({ length: count }, (_, i) => from + i);
+
+test("events of a channel come once, in order, and the subscription knows where it stands", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const seen = [];
+	const s = c.subscribe("news", (event) => seen.push(event));
+	assert.equal(s.state, "waiting");
+	const info = await soon(s.ready);
+	assert.equal(info.channel, "news");
+	assert.equal(s.state, "subscribed");
+	await g.fill("news", 1200);
+	await until(() => seen.length == 1200);
+	assert.deepEqual(seen.map((event) => event.data), numbers(1200));
+	const { type, channel, event, offset, position } = seen[41];
+	assert.deepEqual([type, channel, event, offset], ["event", "news", "n", 42]);
+	assert.equal(position, info.position.replace("@0", "@42"));
+	assert.equal(s.position, info.position.replace("@0", "@1200"));
+	s.unsubscribe();
+	assert.equal(s.state, "closed");
+	await g.publish("news", "n", 0);
+	await until(async () => (await g.get("/api/channels/news")).subscribers == 0);
+	assert.equal(seen.length, 1200);
+	assert.deepEqual(c.record.error, []);
+});
+
+test("what was published while the connection was cut comes when it is back, for channels and patterns", async (t) => {
+	const g = await gateway(t);
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url);
+	const seen = { a: [], b: [], p: [] };
+	const subs = [c.subscribe("room:a", (e) => seen.a.push(e.data)), c.subscribe("room:b", (e) => seen.b.push(e.data)), c.subscribe("room:*", (e) => seen.p.push([e.channel, e.data]))];
+	await soon(Promise.all(subs.map((s) => s.ready)));
+	let sent = 0;
+	for (let round = 0; round < 5; round++) {
+		await g.fill("room:a", 20, sent);
+		await g.fill("room:b", 20, sent);
+		way.open = false;
+		way.cut();
+		await until(() => c.state == "reconnecting");
+		await g.fill("room:a", 30, sent + 20);
+		await g.fill("room:b", 30, sent + 20);
+		sent += 50;
+		way.open = true;
+		await until(() => seen.a.length == sent && seen.b.length == sent && seen.p.length == 2 * sent, "all of it");
+	}
+	assert.deepEqual(seen.a, numbers(sent));
+	assert.deepEqual(seen.b, numbers(sent));
+	for (const name of ["room:a", "room:b"]) assert.deepEqual(seen.p.filter(([channel]) => channel == name).map(([, n]) => n), numbers(sent));
+	assert.deepEqual(c.record.gap, []);
+	assert.equal(c.metrics.reconnects, 5);
+	assert.equal(c.record.connected.filter((info) => info.again).length, 5);
+});
+
+test("a gap is told where nothing is kept, and after a restart of the gateway", async (t) => {
+	const g = await gateway(t, { ...OPEN, "namespace.kept.history_size": 100 });
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url);
+	const s = c.subscribe("news", () => {});
+	await soon(s.ready);
+	way.open = false;
+	way.cut();
+	await until(() => c.state == "reconnecting");
+	await g.publish("news", "n", 1);
+	way.open = true;
+	const gap = await until(() => c.record.gap[0]);
+	assert.deepEqual([gap.channel, gap.reason], ["news", "trimmed"]);
+	assert.match(gap.position, /@1$/);
+	assert.equal(s.position, gap.position);
+	await g.stop("SIGKILL");
+	const other = await gateway(t, OPEN);
+	way.target = other.port;
+	way.cut();
+	await until(() => c.record.gap.length == 2);
+	assert.equal(c.record.gap[1].reason, "epoch");
+	assert.equal(c.metrics.gaps, 2);
+});
+
+test("where no namespace keeps history a pattern that comes back says that it may lack something", async (t) => {
+	const g = await gateway(t, OPEN);
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url);
+	await soon(c.subscribe("room:*", () => {}).ready);
+	way.cut();
+	const gap = await until(() => c.record.gap[0]);
+	assert.deepEqual([gap.channel, gap.reason], ["room:*", "transport"]);
+});
+
+for (const [what, settings] of [["with history", KEPT], ["without history", OPEN]])
+	test(`of an event that several subscriptions match each handler sees one copy (${what})`, async (t) => {
+		const g = await gateway(t, settings);
+		const c = client(t, g.url);
+		const seen = { exact: [], star: [], deep: [], odd: [] };
+		const keep = (list) => (event) => list.push(event.data);
+		const subs = [
+			c.subscribe("a:b", keep(seen.exact)),
+			c.subscribe("a:*", keep(seen.star)),
+			c.subscribe("a:**", keep(seen.deep)),
+			c.subscribe("other", keep(seen.odd), { filter: "event = 'odd'" }),
+		];
+		await soon(Promise.all(subs.map((s) => s.ready)));
+		const events = numbers(400).map((n) => ({ channel: "a:b", event: n % 2 ? "odd" : "even", data: n }));
+		await g.publish(events);
+		await until(() => seen.exact.length + seen.star.length + seen.deep.length >= 1200, "1200 calls");
+		assert.deepEqual(seen.exact, numbers(400));
+		assert.deepEqual(seen.star, numbers(400));
+		assert.deepEqual(seen.deep, numbers(400));
+		// One that leaves takes its copies along.
+		subs[1].unsubscribe();
+		await g.publish(events);
+		await until(() => seen.exact.length >= 800 && seen.deep.length >= 800);
+		for (const list of [seen.exact, seen.deep]) assert.deepEqual(list, [...numbers(400), ...numbers(400)]);
+		assert.equal(seen.star.length, 400);
+		assert.equal(seen.odd.length, 0);
+	});
+
+test("a pattern that joins late and asks for the past does not disturb one that is live", async (t) => {
+	const g = await gateway(t, { ...KEPT, "namespace.history_size": 10000 });
+	const c = client(t, g.url);
+	const live = [];
+	const late = [];
+	await soon(c.subscribe("a:*", (e) => live.push(e.data)).ready);
+	await g.fill("a:b", 900);
+	c.subscribe("**", (e) => late.push(e.data), { since: "beginning" });
+	await g.fill("a:b", 900, 900);
+	await until(() => live.length >= 1800 && late.length >= 1800);
+	assert.deepEqual(live, numbers(1800));
+	assert.deepEqual(late, numbers(1800));
+	assert.deepEqual(c.record.gap, []);
+});
+
+test("the same channel with the same options is subscribed once, with others it is an error", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	let [one, two] = [0, 0];
+	const first = c.subscribe("news", () => one++);
+	const second = c.subscribe("news", () => two++);
+	await soon(Promise.all([first.ready, second.ready]));
+	assert.throws(() => c.subscribe("news", () => {}, { filter: "event = 'x'" }), (e) => e instanceof RingcastError && e.code == "bad_argument");
+	assert.throws(() => c.subscribe("**", { filter: "has data.x" }) && c.subscribe("n:*", { rate: 1 }), { code: "bad_argument" });
+	assert.equal((await g.get("/api/channels/news")).subscribers, 1);
+	await g.publish("news", "n", 1);
+	await until(() => one && two);
+	first.unsubscribe();
+	first.unsubscribe();
+	await g.publish("news", "n", 2);
+	await until(() => two == 2);
+	assert.equal(one, 1);
+	// Ended and begun again in one moment, as a component that is mounted twice does: nothing is lost.
+	second.unsubscribe();
+	const third = c.subscribe("news", () => one++);
+	await g.publish("news", "n", 3);
+	await until(() => one == 2);
+	assert.equal(third.state, "subscribed");
+	assert.equal(c.record.subscribed.filter((info) => info.channel == "news").length, 1);
+});
+
+test("two hundred subscriptions of one moment go in few messages, and each handler may end its own", async (t) => {
+	const server = await scripted(t);
+	const c = client(t, server.url);
+	const subs = numbers(200).map((n) => c.subscribe(`c:${n}`, () => subs[n].unsubscribe()));
+	await soon(Promise.all(subs.map((s) => s.ready)));
+	assert.ok(server.connections[0].got.filter((m) => m.type == "subscribe").length <= 3);
+	let calls = 0;
+	const s = c.subscribe("x", () => {
+		calls++;
+		s.unsubscribe();
+	});
+	await soon(s.ready);
+	server.connections[0].say(...numbers(3).map((n) => ({ type: "event", channel: "x", event: "e", offset: n + 1, timestamp: "2026-01-15T10:15:00.000Z", data: n })));
+	await until(() => calls);
+	await soon(c.subscribe("y", () => {}).ready);
+	assert.equal(calls, 1);
+});
+
+test("one that is refused is told of it, the others of its message live", async (t) => {
+	const g = await gateway(t, { ...KEPT, "namespace.secret.allow_subscribe": "nobody" });
+	const c = client(t, g.url);
+	const good = c.subscribe("good", () => {});
+	const bad = c.subscribe("secret:x", () => {});
+	const none = c.subscribe("a**", () => {});
+	await assert.rejects(soon(bad.ready), { code: "forbidden", channel: "secret:x", temporary: false });
+	await assert.rejects(soon(none.ready), { code: "bad_channel" });
+	await soon(good.ready);
+	assert.equal(bad.state, "closed");
+	assert.deepEqual(c.record.error.map((e) => e.code).sort(), ["bad_channel", "forbidden"]);
+	await assert.rejects(
+		(async () => {
+			for await (const _ of c.subscribe("secret:y"));
+		})(),
+		{ code: "forbidden" },
+	);
+});
+
+test("where the past is for nobody a subscription comes back without it, and says so", async (t) => {
+	const g = await gateway(t, { ...KEPT, "namespace.now.allow_history": "nobody" });
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url);
+	const seen = [];
+	await soon(Promise.all([c.subscribe("now:a", (e) => seen.push(e.data)).ready, c.subscribe("kept", () => {}).ready]));
+	for (let round = 1; round < 3; round++) {
+		way.cut();
+		const gap = await until(() => c.record.gap[round - 1]);
+		assert.deepEqual([gap.channel, gap.reason], ["now:a", round == 1 ? "forbidden" : "transport"]);
+	}
+	await g.publish("now:a", "n", 7);
+	await until(() => seen.length);
+	assert.deepEqual(c.record.error, []);
+});
+
+test("filter, rate, window and summary are passed on", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const seen = { filter: [], rate: [], window: [], summary: [] };
+	const wishes = { filter: { filter: "data.n >= 50" }, rate: { rate: 1000 }, window: { window: 20 }, summary: { window: 20, summary: true } };
+	const subs = Object.entries(wishes).map(([name, wish]) => c.subscribe(name, (e) => seen[name].push(e), wish));
+	await soon(Promise.all(subs.map((s) => s.ready)));
+	for (const name in wishes) await g.publish(numbers(100).map((n) => ({ channel: name, event: "n", data: { n } })));
+	await until(() => seen.filter.length == 50 && seen.rate.at(-1)?.data.n == 99 && seen.window.length == 100 && seen.summary.reduce((sum, e) => sum + e.counts.n, 0) == 100);
+	assert.deepEqual(seen.filter.map((e) => e.data.n), numbers(50, 50));
+	assert.deepEqual(seen.window.map((e) => e.data.n), numbers(100));
+	assert.equal(subs[0].position, seen.filter.at(-1).position);
+	assert.equal(seen.summary[0].type, "summary");
+});
+
+test("what the gateway keeps for newcomers comes, and does not count as a duplicate", async (t) => {
+	const g = await gateway(t, { ...KEPT, "namespace.on_subscribe": "latest" });
+	await g.fill("news", 3);
+	const c = client(t, g.url);
+	const seen = [];
+	c.subscribe("news", (e) => seen.push(e.data));
+	await until(() => seen.length);
+	await g.fill("news", 2, 3);
+	await until(() => seen.length == 3);
+	assert.deepEqual(seen, [2, 3, 4]);
+	assert.equal(c.metrics.duplicates, 0);
+});
+
+test("duplicates are removed by offset, data with line ends is read, and copies that are late find nobody", async (t) => {
+	const server = await scripted(t);
+	const c = client(t, server.url);
+	const seen = [];
+	await soon(c.subscribe("a", (e) => seen.push(e.data)).ready);
+	const text = (offset, data) => `{"type":"event","channel":"a","event":"e","offset":${offset},"timestamp":"2026-01-15T10:15:00.000Z","data":${data}}`;
+	const [connection] = server.connections;
+	connection.say(text(1, '{\n"x":[\n{"type":"event"},\n{}\n]\n}'), text(1, "0"), text(2, '"}\\n{"'));
+	connection.say(text(2, "0"));
+	connection.say(text(3, "\n3\n"));
+	await until(() => seen.length == 3);
+	assert.deepEqual(seen, [{ x: [{ type: "event" }, {}] }, "}\n{", 3]);
+	assert.equal(c.metrics.duplicates, 2);
+	assert.deepEqual(c.record.error, []);
+});
+
+test("a channel may have the name of anything", async (t) => {
+	const g = await gateway(t);
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url);
+	const names = ["__proto__", "constructor", "toString", "hasOwnProperty", "valueOf"];
+	const seen = {};
+	const subs = names.map((name) => c.subscribe(name, (e) => (seen[`#${name}`] = e.data)));
+	for (const s of subs) assert.match((await soon(s.ready)).position, /@0$/);
+	way.cut();
+	await until(() => c.record.connected.length == 2);
+	await Promise.all(names.map((name) => g.publish(name, "n", name)));
+	await until(() => Object.keys(seen).length == names.length);
+	assert.deepEqual(c.record.gap, []);
+});
+
+test("what a handler throws, at once or later, is an error event and nothing else", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const seen = [];
+	c.on("subscribed", () => {
+		throw new Error("a listener");
+	});
+	c.on("error", () => {
+		throw new Error("a listener of errors");
+	});
+	c.subscribe("a", () => {
+		throw undefined;
+	});
+	c.subscribe("a", async () => {
+		throw new TypeError("later");
+	});
+	await soon(c.subscribe("a", (e) => seen.push(e.data)).ready);
+	await g.fill("a", 3);
+	await until(() => seen.length == 3 && c.record.error.length >= 7);
+	assert.ok(c.record.error.every((e) => e.code == "handler"));
+	assert.equal(c.state, "connected");
+});
+
+test("a reader that is slower than its events loses none, and nobody else waits for it", async (t) => {
+	const g = await gateway(t, { ...KEPT, "namespace.history_size": 10000 });
+	const c = client(t, g.url);
+	const other = [];
+	await soon(c.subscribe("other", (e) => other.push(e.data)).ready);
+	const reader = c.subscribe("fast", { buffer: 50 });
+	await soon(reader.ready);
+	await g.fill("fast", 700);
+	await until(() => c.metrics.events >= 50);
+	await until(async () => (await g.get("/api/channels/fast")).subscribers == 0, "a pause");
+	await g.fill("other", 100);
+	await until(() => other.length == 100);
+	let n = 0;
+	for await (const event of reader) {
+		assert.equal(event.data, n++);
+		if (n == 300) await new Promise((done) => setTimeout(done, 30));
+		if (n == 700) break;
+	}
+	assert.equal(reader.state, "closed");
+	assert.deepEqual(c.record.gap, []);
+	await until(async () => (await g.get("/api/channels/fast")).subscribers == 0);
+});
+
+test("a reader that is too slow for the history is told of a gap, one that shares its channel of an overflow", async (t) => {
+	const g = await gateway(t, { ...KEPT, "namespace.history_size": 100 });
+	const c = client(t, g.url);
+	const read = async (reader, last) => {
+		const seen = [];
+		for await (const event of reader) {
+			seen.push(event.data);
+			if (event.data == last) return seen;
+		}
+	};
+	const alone = c.subscribe("alone", { buffer: 10 });
+	await soon(alone.ready);
+	await g.fill("alone", 1000);
+	const reading = read(alone, 1005);
+	await until(() => c.record.gap.length);
+	await g.fill("alone", 6, 1000);
+	const seen = await soon(reading);
+	assert.deepEqual(seen.slice(0, 10), numbers(10));
+	assert.equal(c.record.gap[0].reason, "trimmed");
+	assert.ok(seen.every((n, i) => i == 0 || n > seen[i - 1]));
+
+	const both = [];
+	const shared = c.subscribe("shared", { buffer: 10 });
+	await soon(c.subscribe("shared", (e) => both.push(e.data)).ready);
+	await g.fill("shared", 100);
+	await until(() => both.length == 100);
+	const rest = read(shared, 100);
+	const gap = await until(() => c.record.gap.find((gap) => gap.channel == "shared"));
+	assert.deepEqual([gap.reason, gap.missed], ["overflow", 90]);
+	await g.publish("shared", "n", 100);
+	assert.deepEqual(await soon(rest), [...numbers(10), 100]);
+});
+
+test("readers end when they are unsubscribed, and with the client", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const drain = async (reader) => {
+		let count = 0;
+		for await (const _ of reader) count++;
+		return count;
+	};
+	const one = c.subscribe("one");
+	const two = c.subscribe("two");
+	const ends = [drain(one), drain(two)];
+	await soon(Promise.all([one.ready, two.ready]));
+	await g.fill("two", 2);
+	one.unsubscribe();
+	assert.equal(await soon(ends[0]), 0);
+	await until(() => c.metrics.events == 2);
+	c.close();
+	assert.equal(await soon(ends[1]), 2);
+	assert.equal(two.state, "closed");
+	assert.throws(() => c.subscribe("three", () => {})[Symbol.asyncIterator](), { code: "bad_argument" });
+	await assert.rejects(c.subscribe("four").ready, { code: "closed" });
+});
