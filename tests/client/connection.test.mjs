@@ -22,7 +22,7 @@ test("an address may have any scheme, a path, /ws at its end, and else is refuse
 	const server = await scripted(t);
 	const c = client(t, `${server.url}/base/path/?a=b`, { query: { scope: "read" } });
 	await until(() => c.state == "connected");
-	assert.equal(server.connections[0].request.url, "/base/path/ws?a=b&scope=read&heartbeat=json&batch=1");
+	assert.equal(server.connections[0].request.url, "/base/path/ws?heartbeat=json&batch=1&a=b&scope=read");
 	for (const url of ["", undefined, "nonsense", "ftp://x", "http://", "//", {}]) assert.throws(() => connect(url), (e) => e instanceof RingcastError && e.code == "bad_argument" && e instanceof Error);
 	assert.match(version, /^\d+\.\d+\.\d+$/);
 });

@@ -174,6 +174,7 @@ test("what is not kept any more is a gap, right away and after a restart", async
 	way.cut();
 	await until(() => c.record.gap.length == 2);
 	assert.equal(c.record.gap[1].reason, "epoch");
+	assert.equal(c.metrics.gaps, 2);
 });
 
 test("a stream is read whatever its line ends and wherever it is cut", async (t) => {

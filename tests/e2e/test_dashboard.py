@@ -13,7 +13,7 @@ import rctokens
 from conftest import npm_modules
 from deadline import eventually
 from rcapi import get_json
-from rcbrowser import Browser
+from rcdash import Browser
 from rchttp import Http
 from rcws import Closed, JsonClient
 

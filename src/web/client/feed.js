@@ -31,17 +31,13 @@ export class Feed {
 		this.since = since;
 		this.kind = JSON.stringify(wish);
 		this.levels = channel.split(":");
-		this.pattern = this.levels.some((level) => /^\*\*?$/.test(level));
+		this.pattern = channel.includes("*");
 		this.view = wish.filter || wish.rate || wish.window;
 		this.ready = new Promise((resolve, reject) => {
 			this.accept = resolve;
 			this.reject = reject;
 		});
 		this.ready.catch(noop);
-	}
-
-	matches(channel) {
-		return this.channel == channel || (this.pattern && (channel[0] != "$" || this.channel[0] == "$") && meets(this.levels, channel.split(":")));
 	}
 
 	/** A position that the gateway told: what comes next is behind it. */

@@ -12,8 +12,8 @@ export const version = "0.1.0";
 
 const now = () => performance.now();
 
-/** Also where a page is not secure, and so has no randomUUID. */
-const fresh = () => crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
+/** An id. Not by randomUUID, which a page that is not secure has not. */
+const fresh = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 export class RingcastError extends Error {
 	name = "RingcastError";
@@ -34,12 +34,10 @@ export class Client {
 	#feeds = new Map();
 	#asked = new Map();
 	#changed = new Set();
-	#soon;
 	/** What events may come for: also what was ended, until the gateway has said so. */
 	#known = new Set();
-	/** By channel of an event: which of these it is for. Looked up anew when #age is another. */
+	/** By channel of an event: which of these it is for. Empty when these have changed. */
 	#routes = new Map();
-	#age = 0;
 	/** What waits for an answer, or for a connection, by id and in order. */
 	#asks = new Map();
 	#state = "connecting";
@@ -49,15 +47,14 @@ export class Client {
 	#transport;
 	#hello;
 	#timers = new Set();
-	/** Tries since the last connection, and since the last one that lasted; those of WebSocket while it has never worked. */
+	/** Tries since the last connection, and since the last one that lasted; those of WebSocket, unless it ever worked. */
 	#tries = 0;
 	#fails = 0;
 	#blocked = 0;
-	#worked;
-	#detour;
 	#fell;
 	#ever;
 	#over;
+	/** How long the gateway wants us to wait, and said. */
 	#told;
 	#refused;
 	#bye;
@@ -68,13 +65,13 @@ export class Client {
 	#rtt;
 	#renewal;
 	#replaced;
-	#acks = new Set();
 	#acking;
 	#pace = 0;
 	#counts = { reconnects: 0, gaps: 0, duplicates: 0, events: 0 };
 	/** Its signal takes the listeners off. */
 	#life = new AbortController();
 
+	/** Makes it and starts nothing, as what is made while React renders may be thrown away: reconnect() does. */
 	constructor(url, options) {
 		for (const name in options) if (options[name] !== undefined) this.#options[name] = options[name];
 		try {
@@ -87,8 +84,6 @@ export class Client {
 			throw new RingcastError("bad_argument", `'${url}' is no address of a gateway`);
 		}
 		for (const name in this.#options.query) this.#query.set(name, this.#options.query[name]);
-		for (const name of ["online", "offline", "pageshow", "visibilitychange"]) globalThis.addEventListener?.(name, () => this.#wake(), this.#life);
-		queueMicrotask(() => this.#turn || this.#next(true));
 	}
 
 	get state() {
@@ -159,6 +154,7 @@ export class Client {
 
 	/** Unless the connection, or the try for it, is over before. */
 	#after(ms, run) {
+		if (this.#over) return;
 		const timer = setTimeout(() => {
 			this.#timers.delete(timer);
 			run();
@@ -168,15 +164,14 @@ export class Client {
 
 	// ---- the connection
 
-	async #open() {
+	async #open(detour) {
 		const { timeout, transports, fetch = globalThis.fetch, WebSocket = globalThis.WebSocket } = this.#options;
 		const turn = ++this.#turn;
 		const mine = () => turn == this.#turn;
 		const lost = (code, reason) => mine() && this.#lost(code, reason);
 		const hear = (data) => mine() && this.#hear(data);
 		const could = WebSocket && transports.includes("ws");
-		const ws = could && !this.#detour;
-		const query = new URLSearchParams(this.#query);
+		const ws = could && !detour;
 		const control = new AbortController();
 		const { signal } = control;
 		let token;
@@ -192,18 +187,19 @@ export class Client {
 			this.#ask(this.#feeds.keys());
 		};
 
-		this.#told = this.#bye = this.#detour = undefined;
-		this.#transport = ws ? "ws" : "sse";
+		this.#told = this.#bye = this.#transport = undefined;
+		this.#link = { close: noop };
 		this.#after(timeout, () => this.#up || lost(1006, "no answer in time"));
 		try {
 			token = await this.#token();
 			if (!mine()) return;
+			this.#transport = ws ? "ws" : "sse";
 			if (ws) {
-				query.set("heartbeat", "json");
-				query.set("batch", 1);
-				const socket = new WebSocket(this.#base.replace("http", "ws") + "/ws?" + query, "ringcast.v1.json");
-				this.#link = { close: () => socket.close(1000) };
-				socket.binaryType = "arraybuffer";
+				const socket = new WebSocket(this.#base.replace("http", "ws") + "/ws?heartbeat=json&batch=1&" + this.#query, "ringcast.v1.json");
+				this.#link.close = () => {
+					socket.onclose = noop;
+					socket.close(1000);
+				};
 				socket.onopen = () => greet((text) => socket.send(text));
 				socket.onmessage = ({ data }) => hear(data);
 				socket.onerror = noop;
@@ -211,12 +207,12 @@ export class Client {
 				return;
 			}
 			const get = (path, init) => fetch(this.#base + path, { signal, ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
-			this.#link = { close: () => control.abort() };
+			this.#link.close = () => control.abort();
 			// Where the gateway can be reached by HTTP, it is WebSocket that is in the way.
 			if (!/^ok/.test(await (await fetch(this.#base + "/healthz", { signal })).text())) throw Error("no gateway");
-			if (mine() && !this.#fell) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "no WebSocket" });
+			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "there is no WebSocket" });
 			this.#fell = true;
-			greet(streams(get, query, (message) => hear([message]), lost, signal));
+			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
 			lost(1006, cause?.message);
 		}
@@ -242,11 +238,11 @@ export class Client {
 		if (was && now() - this.#begun > 5000) this.#fails = 0;
 		this.#refused = code == 4001;
 		// Such a code is the gateway's, so WebSocket works.
-		if (kind > 39) this.#worked = true;
-		this.#detour = this.#link && this.#transport == "ws" && !this.#worked && ++this.#blocked > 1 && transports.includes("sse");
+		if (kind > 39) this.#blocked = NaN;
+		const detour = this.#transport == "ws" && ++this.#blocked > 1 && transports.includes("sse");
 		// Here the gateway knows when it is time; that somebody comes back to the page says nothing.
 		this.#told = kind == 41 || code == 1013 ? 3000 : code == 1012 ? (this.#bye ?? 1000) : 0;
-		const again = (kind != 40 || renewed) && (this.#detour || this.#tries < maxTries);
+		const again = (kind != 40 || renewed) && (detour || this.#tries < maxTries);
 		const turn = this.#down(again);
 		for (const [id, ask] of this.#asks) {
 			if (!ask.sent) continue;
@@ -258,7 +254,7 @@ export class Client {
 		if (was) this.#emit("disconnected", { code, reason, again });
 		if (turn != this.#turn) return;
 		if (!again) this.#emit("reconnect_failed", new RingcastError({ 4001: "unauthorized", 4003: "replaced" }[code] || (kind == 40 ? "closed" : "offline"), `${code} ${reason}`));
-		else if (this.#detour) this.#open();
+		else if (detour) this.#open(detour);
 		else {
 			const most = (kind == 42 || renewed) && this.#fails < 3 ? 250 : Math.min(maxDelay, minDelay * 2 ** this.#fails);
 			const delay = Math.random() * most + this.#told;
@@ -283,7 +279,7 @@ export class Client {
 		this.#link = this.#ping = this.#acking = undefined;
 		this.#asked.clear();
 		this.#known.clear();
-		this.#age++;
+		this.#routes.clear();
 		for (const feed of this.#feeds.values()) {
 			feed.live = feed.begun = false;
 			if (feed.paused == 2) feed.paused = 0;
@@ -300,6 +296,8 @@ export class Client {
 
 	reconnect() {
 		if (this.#over || this.#up) return;
+		// What the page says of itself and of the network is heard from the first time on.
+		if (!this.#turn) for (const name of ["online", "offline", "pageshow", "visibilitychange"]) globalThis.addEventListener?.(name, () => this.#wake(), this.#life);
 		this.#down(true);
 		this.#tries = 0;
 		this.#next(true);
@@ -338,7 +336,7 @@ export class Client {
 			if (at - last > pause * 2 + 1000 || at - this.#heard > beat + Math.min(beat, 5000)) this.#probe();
 			if (!(at > this.#renewal)) return;
 			this.#renewal = at + 10000;
-			this.#token().then((token) => turn == this.#turn && this.#send({ type: "refresh", token }), noop);
+			this.#token().then((token) => token && turn == this.#turn && this.#send({ type: "refresh", token }), noop);
 		});
 	}
 
@@ -373,7 +371,7 @@ export class Client {
 	}
 
 	#take(m) {
-		const { type, id, data, channel, code, message, temporary, reconnect } = m;
+		const { type, id, data, channel, code, message, temporary } = m;
 		const feed = this.#feeds.get(channel);
 		switch (type) {
 			case "event":
@@ -409,7 +407,7 @@ export class Client {
 				}
 				return;
 			case "unsubscription-ack":
-				this.#age++;
+				this.#routes.clear();
 				for (const feed of this.#known) {
 					const { channel } = feed;
 					// Without an id it was not asked for: taken away.
@@ -428,7 +426,7 @@ export class Client {
 			case "ping":
 				return this.#probe();
 			case "bye":
-				this.#bye = Math.min(+reconnect?.after || 0, 6e5);
+				this.#bye = Math.min(m.reconnect.after, 6e5) || 0;
 				return;
 			case "error":
 				if (id == "auth" && code == "unauthorized") return this.#lost(4001, message);
@@ -437,7 +435,7 @@ export class Client {
 				// Its channel is named by what follows.
 				if (code == "replaced") this.#replaced = code;
 				else if (this.#asks.has(id)) this.#refuse(id, code, message, m);
-				else if (!feeds.length) this.#error(code, message, { temporary });
+				else if (!feeds.length) this.#error(code, message, { temporary: !!temporary });
 				return;
 			default:
 				if (typeof type != "string" || ++this.#bad > 9) throw Error("unknown type");
@@ -462,7 +460,7 @@ export class Client {
 		this.#tries = 0;
 		this.#refused = false;
 		if (transport == "ws") {
-			this.#worked = true;
+			this.#blocked = NaN;
 			this.#fell = false;
 		}
 		if (again) this.#counts.reconnects++;
@@ -477,8 +475,7 @@ export class Client {
 		const { channel, offset, position } = event;
 		if (event.direct) return this.#emit("direct", event);
 		if (typeof channel != "string" || (offset !== undefined && typeof offset != "number")) throw new TypeError("no event");
-		let feeds = this.#routes.get(channel);
-		if (feeds?.age != this.#age) feeds = this.#route(channel);
+		const feeds = this.#routes.get(channel) || this.#route(channel);
 		let best = feeds[0];
 		if (!best) return channel == "$all" && this.#emit("broadcast", event);
 		// A stream sends an event once for all of them.
@@ -503,8 +500,8 @@ export class Client {
 	}
 
 	#route(channel) {
-		const feeds = [...this.#known].filter((feed) => feed.matches(channel)).sort((a, b) => b.pattern - a.pattern);
-		feeds.age = this.#age;
+		const levels = channel.split(":");
+		const feeds = [...this.#known].filter((feed) => (channel[0] != "$" || feed.channel[0] == "$") && meets(feed.levels, levels)).sort((a, b) => b.pattern - a.pattern);
 		if (this.#routes.size > 4095) this.#routes.clear();
 		this.#routes.set(channel, feeds);
 		return feeds;
@@ -516,7 +513,7 @@ export class Client {
 		if (feed.epoch && offset !== undefined) event.position ??= feed.epoch + "@" + offset;
 		if (feed.wish.ack) return this.#once(feed, event);
 		if (feed.pattern || !(offset <= feed.seen)) {
-			feed.seen = feed.pattern ? -1 : offset;
+			feed.seen = offset;
 			feed.position = event.position || feed.position;
 			// Values of a key come in the order of their turns, which is not that of their offsets.
 		} else if (!feed.wish.key) return this.#counts.duplicates++;
@@ -541,8 +538,9 @@ export class Client {
 		const entry = done.get(offset) || {};
 		const settle = (fate) => {
 			entry.fate = fate;
-			this.#acks.add(feed);
-			if (this.#link) this.#acking ??= this.#after(Math.max(0, this.#pace - now()), () => this.#acknowledge());
+			if (this.#acking || !this.#link) return;
+			this.#acking = true;
+			this.#after(this.#pace - now(), () => this.#acknowledge());
 		};
 		// Only what was sent on this connection can be acknowledged on it.
 		entry.id = id;
@@ -569,12 +567,12 @@ export class Client {
 	#acknowledge() {
 		let count = 0;
 		this.#acking = undefined;
-		for (const feed of this.#acks) {
+		for (const feed of this.#known) {
 			const { channel, epoch } = feed;
 			let all = true;
 			let low;
 			let tell;
-			if (!feed.live) continue;
+			if (!feed.live || !feed.wish.ack) continue;
 			for (const [offset, entry] of [...feed.done].sort(([a], [b]) => a - b)) {
 				const { fate, id } = entry;
 				all &&= fate > 1 || (fate < 0 && fate > -now());
@@ -588,16 +586,14 @@ export class Client {
 			if (low) feed.position = epoch + "@" + low;
 			if (tell && ++count) this.#send({ type: "ack", channel, offset: tell });
 		}
-		this.#acks.clear();
 		this.#pace = now() + 20 * count;
 	}
 
 	// ---- what is asked of it
 
 	#change(channel) {
+		if (!this.#changed.size) queueMicrotask(() => this.#ask());
 		this.#changed.add(channel);
-		if (!this.#soon) queueMicrotask(() => this.#ask());
-		this.#soon = true;
 	}
 
 	/** Subscriptions that were begun or ended in one moment go in as few messages as can be. */
@@ -606,7 +602,6 @@ export class Client {
 		const leaving = fresh();
 		const off = [];
 		const groups = {};
-		this.#soon = false;
 		for (const channel of channels) {
 			const asked = this.#asked.get(channel);
 			let feed = this.#feeds.get(channel);
@@ -627,12 +622,12 @@ export class Client {
 			(groups[feed.kind + (feed.alone ? channel : "")] ??= []).push(feed);
 		}
 		this.#changed.clear();
-		if (off.length) this.#send({ type: "unsubscribe", id: leaving, channels: off });
+		while (off.length) this.#send({ type: "unsubscribe", id: leaving, channels: off.splice(0, 50) });
 		for (const group of Object.values(groups))
 			while (group.length) {
 				const id = fresh();
 				let since;
-				const part = group.splice(0, 100);
+				const part = group.splice(0, 50);
 				for (const feed of part) {
 					feed.asked = feed.bare || feed.wish.summary ? undefined : (feed.position ?? feed.since);
 					feed.id = id;
@@ -642,7 +637,7 @@ export class Client {
 				}
 				this.#send({ ...part[0].wish, type: "subscribe", id, channels: part.map(({ channel }) => channel), since });
 			}
-		this.#age++;
+		this.#routes.clear();
 	}
 
 	#begin(feed, info) {
@@ -650,7 +645,7 @@ export class Client {
 		const { was, asked, hole = "transport" } = feed;
 		feed.moveTo(position, asked !== undefined);
 		feed.live = feed.begun = feed.was = true;
-		feed.hole = undefined;
+		feed.hole = feed.alone = undefined;
 		feed.tries = 0;
 		feed.accept(info);
 		// What came while it was paused comes again.
@@ -685,7 +680,7 @@ export class Client {
 		if (this.#feeds.get(feed.channel) != feed) return;
 		this.#feeds.delete(feed.channel);
 		this.#asked.delete(feed.channel);
-		this.#age++;
+		this.#routes.clear();
 		feed.over = true;
 		feed.live = false;
 		feed.reject(error);
@@ -711,7 +706,11 @@ export class Client {
 	#request(message, { publish, idempotent: again, timeout = this.#options.timeout } = {}) {
 		const id = (message.id ??= fresh());
 		const late = () => this.#refuse(id, ask.sent ? "timeout" : "offline");
-		const ask = { publish, again, late: () => (ask.timer = setTimeout(late, timeout)) };
+		const ask = { publish, again };
+		ask.late = () => {
+			clearTimeout(ask.timer);
+			ask.timer = setTimeout(late, timeout);
+		};
 		const promise = new Promise((resolve, reject) => {
 			ask.settle = (value) => (value instanceof Error ? reject : resolve)(value);
 			ask.text = JSON.stringify(message);
@@ -867,5 +866,8 @@ export class Client {
 
 /** As in ringcast.d.ts. */
 export function connect(url, options) {
-	return new Client(url, options);
+	const client = new Client(url, options);
+	// Behind the listeners that whoever called this adds.
+	queueMicrotask(() => client.reconnect());
+	return client;
 }

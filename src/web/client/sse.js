@@ -6,8 +6,9 @@
 export function streams(get, search, hear, lost, signal) {
 	/** Each: names, since where, stop(). Whoever has no place of his own in the past is in the first. */
 	let open = [];
-	/** Streams are opened one after the other: so whoever is refused knows that he is meant. */
-	let chain = Promise.resolve();
+	/** Streams are opened one after the other, behind the first ping: so whoever is refused knows that he is meant. */
+	let start;
+	let chain = new Promise((resolve) => (start = resolve));
 
 	const all = (names, value) => Object.fromEntries(names.map((name) => [name, value]));
 	const refuse = (id, code, message) => hear({ type: "error", id, code, message, temporary: false });
@@ -63,7 +64,7 @@ export function streams(get, search, hear, lost, signal) {
 				names = [];
 				s.begun = true;
 				known();
-				if (gap) for (const channel of m.channel ? [m.channel] : old) hear({ ...m, channel, position });
+				if (gap) for (const channel of old.filter((name) => name == (m.channel ?? name))) hear({ ...m, channel, position });
 				else if (text) hear({ ...m, position });
 			};
 			s.stop?.();
@@ -80,7 +81,7 @@ export function streams(get, search, hear, lost, signal) {
 			}
 			alive();
 			try {
-				const answer = await get("/events?" + query, { signal: control.signal, headers: { Accept: "text/event-stream" } });
+				const answer = await get("/events?" + query, { signal: control.signal });
 				const { status, body } = answer;
 				if (status != 200) {
 					// To who was here before it says no more than that it can't be.
@@ -98,7 +99,7 @@ export function streams(get, search, hear, lost, signal) {
 					// A CR at the end may be half of a line end.
 					const lines = (rest + value).split(/\r\n|\n|\r(?=[^])/);
 					rest = lines.pop();
-					if (rest.length > 1e7) throw new TypeError("a line without an end");
+					if (rest[1e7]) throw Error("no line ends");
 					for (const line of lines) {
 						const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
 						if (control.signal.aborted) return;
@@ -115,7 +116,7 @@ export function streams(get, search, hear, lost, signal) {
 	return (text) => {
 		const { type, id, channel, event, data, channels, since, filter, rate, window, ack, ...rest } = JSON.parse(text);
 		const path = "/api/channels/" + encodeURIComponent(channel) + "/" + type;
-		if (type == "ping") call("pong", id, "/healthz");
+		if (type == "ping") call("pong", id, "/healthz").then(start);
 		else if (type == "publish") call("ack", id, "/api/publish", { method: "POST", body: JSON.stringify({ channel, event, data }), headers: { "Idempotency-Key": id } });
 		else if (type == "presence") call(type, id, path);
 		else if (type == "history") call(type, id, path + "?" + new URLSearchParams(since ? { ...rest, since } : rest));

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JavaScript client in Chromium: connections that are cut, tabs that sleep, pages that are loaded anew, and networks without WebSocket. Each event comes once and in order."""
+import pytest
+
+import rcbrowser
+
+SCRIPT = "browser_client.mjs"
+
+
+@pytest.mark.deadline(120)
+@pytest.mark.parametrize("name", rcbrowser.cases(SCRIPT))
+def test_the_client_in_chromium(name):
+    rcbrowser.case(SCRIPT, name)
