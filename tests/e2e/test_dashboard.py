@@ -105,7 +105,7 @@ def test_the_page_loads_under_its_policy_small_and_at_once(page):
     answer = page.answer
     policy = answer["headers"]["content-security-policy"]
     assert answer["status"] == 200 and answer["headers"]["content-type"].startswith("text/html")
-    assert answer["size"] < 125 << 10, f"{answer['size']} bytes"
+    assert answer["size"] < 110 << 10, f"{answer['size']} bytes"
     assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
     assert page.run("() => performance.getEntriesByType('resource').map((r) => r.name).filter((n) => !/\\/(api\\/|metrics|readyz|ws)/.test(n) && !n.startsWith('data:'))") == []
     page.assert_quiet()

@@ -192,6 +192,9 @@ static void read_all(struct code *c, const struct text *source, const char *path
 		p->outer = outer;
 		class_comes |= t.kind == TOKEN_WORD && token_is(&t, "class") &&
 			       (i == 0 || !token_is(&c->part[i - 1].token, "."));
+		/* A key of that name begins no class. */
+		class_comes &=
+			!(token_is(&t, ":") && i > 0 && token_is(&c->part[i - 1].token, "class"));
 		if (opens(&t)) {
 			p->class_body = class_comes && token_is(&t, "{");
 			class_comes &= !p->class_body;
