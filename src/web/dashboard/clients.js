@@ -3,7 +3,7 @@
 import { ApiError, Poll, words } from "./api.js";
 import { channelsOf, pager } from "./channels.js";
 import { disconnectDialog, sendCard } from "./dialog.js";
-import { bidi, button, card, definitions, el, field, say, show, table, time } from "./dom.js";
+import { bidi, button, card, definitions, el, field, say, table, time } from "./dom.js";
 import { bytes, millis, moment, plural, short, whole } from "./format.js";
 import { laggardTable, listOf, sessionHref, told } from "./overview.js";
 import { TRANSPORTS } from "./words.js";

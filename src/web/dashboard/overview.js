@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first view: how it goes, now and over the last ten minutes, and what is not as it should be.
 import { Poll, words } from "./api.js";
-import { Heat, latencyRange, Lines, paint, rampKey, windowOf } from "./chart.js";
+import { Heat, latencyRange, Lines, paint, rampKey } from "./chart.js";
 import { button, card, el, say, show, table } from "./dom.js";
 import { ago, bytes, clock, isNumber, micros, millis, percent, plural, rate, short, span, whole } from "./format.js";
 import { CALM_CLOSES, CLOSES, LAG_REASONS, TROUBLES } from "./words.js";
@@ -38,7 +38,7 @@ function latencyCard(app) {
 	const heat = new Heat(metrics, "How many events took how long from publish to socket", tellHeat, micros);
 	const key = rampKey();
 	const most = el("span");
-	const figures = series.map((one) => el("b"));
+	const figures = series.map(() => el("b"));
 	const legend = el("ul", { class: "legend" }, series.map((one, i) => el("li", { class: one.colour },
 		el("i", { class: "dash " + one.key, "aria-hidden": "true" }), " " + one.label + " ", figures[i])));
 	const counted = el("p", { class: "hint" });
