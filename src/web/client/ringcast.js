@@ -15,6 +15,12 @@ const now = () => performance.now();
 /** An id. Not by randomUUID, which a page that is not secure has not. */
 const fresh = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
+/** What reaches a handler is one. */
+function sound(event) {
+	if (typeof event?.channel != "string" || typeof (event.offset ?? 0) != "number") throw TypeError("no event");
+	return event;
+}
+
 export class RingcastError extends Error {
 	name = "RingcastError";
 	temporary = false;
@@ -51,6 +57,8 @@ export class Client {
 	#tries = 0;
 	#fails = 0;
 	#blocked = 0;
+	/** The gateway has answered since, by HTTP. */
+	#sure;
 	#fell;
 	#ever;
 	#over;
@@ -206,15 +214,21 @@ export class Client {
 				socket.onclose = ({ code, reason }) => lost(code, reason);
 				return;
 			}
-			const get = (path, init) => fetch(this.#base + path, { signal, ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
+			const get = (path, init) => fetch(this.#base + path, { signal, redirect: "error", ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
 			this.#link.close = () => control.abort();
 			// Where the gateway can be reached by HTTP, it is WebSocket that is in the way.
-			if (!/^ok/.test(await (await fetch(this.#base + "/healthz", { signal })).text())) throw Error("no gateway");
+			if (!/^ok/.test(await (await fetch(this.#base + "/healthz", { signal, redirect: "error" })).text())) throw Error("no gateway");
+			// Or the gateway has just come up: so WebSocket is tried once more.
+			if (could && !this.#sure) {
+				this.#sure = true;
+				return mine() && this.#open();
+			}
 			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "there is no WebSocket" });
 			this.#fell = true;
 			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
-			lost(1006, cause?.message);
+			this.#sure = false;
+			lost(1006, (cause?.cause ?? cause)?.message);
 		}
 	}
 
@@ -379,7 +393,7 @@ export class Client {
 			case "leave":
 				return this.#event(m);
 			case "events":
-				return m.events.forEach((event) => this.#give(feed, event));
+				return m.events.forEach((event) => this.#give(feed, sound(event)));
 			case "summary":
 				return this.#give(feed, { ...m, event: type, data: m.counts, timestamp: m.to });
 			case "presence":
@@ -426,7 +440,7 @@ export class Client {
 			case "ping":
 				return this.#probe();
 			case "bye":
-				this.#bye = Math.min(m.reconnect.after, 6e5) || 0;
+				this.#bye = Math.max(0, Math.min(m.reconnect.after, 6e5)) || 0;
 				return;
 			case "error":
 				if (id == "auth" && code == "unauthorized") return this.#lost(4001, message);
@@ -474,7 +488,7 @@ export class Client {
 	#event(event) {
 		const { channel, offset, position } = event;
 		if (event.direct) return this.#emit("direct", event);
-		if (typeof channel != "string" || (offset !== undefined && typeof offset != "number")) throw new TypeError("no event");
+		sound(event);
 		const feeds = this.#routes.get(channel) || this.#route(channel);
 		let best = feeds[0];
 		if (!best) return channel == "$all" && this.#emit("broadcast", event);
@@ -774,6 +788,7 @@ export class Client {
 		const bad = (text) => {
 			throw new RingcastError("bad_argument", `'${channel}' ${text}`);
 		};
+		if (typeof channel != "string") bad("is no channel");
 		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is. */
 		const events = [];
 		let missed = 0;

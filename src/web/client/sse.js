@@ -42,6 +42,7 @@ export function streams(get, search, hear, lost, signal) {
 			const end = (code, reason) => control.signal.aborted || lost(code, reason);
 			let rest = "";
 			let data = [];
+			let size = 0;
 			let id;
 			let timer;
 			// A heartbeat comes every 30 seconds, unless the operator said otherwise.
@@ -54,6 +55,7 @@ export function streams(get, search, hear, lost, signal) {
 				const m = text ? JSON.parse(text) : {};
 				const gap = m.type == "gap";
 				data = [];
+				size = 0;
 				// The first block has no id where a gap follows, which has it.
 				if (!id && !gap) return;
 				const position = (s.since = id || s.since);
@@ -103,9 +105,13 @@ export function streams(get, search, hear, lost, signal) {
 					for (const line of lines) {
 						const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
 						if (control.signal.aborted) return;
-						if (field == "data") data.push(text);
-						else if (field == "id") id = text;
-						else if (!line) block();
+						if (field == "data") {
+							data.push(text);
+							size += text.length;
+							if (size > 1e7) throw Error("no block ends");
+						}
+						if (field == "id") id = text;
+						if (!line) block();
 					}
 				}
 			} catch (cause) {
