@@ -214,7 +214,8 @@ export class Client {
 			this.#fell = true;
 			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
-			lost(1006, cause?.message);
+			// What fetch says is less than what was wrong with it, as with the certificate.
+			lost(1006, (cause?.cause || cause)?.message);
 		}
 	}
 
@@ -379,7 +380,11 @@ export class Client {
 			case "leave":
 				return this.#event(m);
 			case "events":
-				return m.events.forEach((event) => this.#give(feed, event));
+				for (const event of m.events) {
+					if (typeof event.channel != "string") throw TypeError("an event without a channel");
+					this.#give(feed, event);
+				}
+				return;
 			case "summary":
 				return this.#give(feed, { ...m, event: type, data: m.counts, timestamp: m.to });
 			case "presence":
@@ -426,7 +431,7 @@ export class Client {
 			case "ping":
 				return this.#probe();
 			case "bye":
-				this.#bye = Math.min(m.reconnect.after, 6e5) || 0;
+				this.#bye = Math.max(0, Math.min(m.reconnect.after, 6e5)) || 0;
 				return;
 			case "error":
 				if (id == "auth" && code == "unauthorized") return this.#lost(4001, message);
@@ -770,7 +775,8 @@ export class Client {
 	subscribe(channel, handler, options) {
 		if (typeof handler != "function") [handler, options] = [undefined, handler];
 		const { since, filter, rate, key, window, summary, ack, buffer = 1024 } = options || {};
-		const fresh = new Feed("" + channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
+		channel += "";
+		const fresh = new Feed(channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
 		const bad = (text) => {
 			throw new RingcastError("bad_argument", `'${channel}' ${text}`);
 		};

@@ -42,6 +42,8 @@ export function streams(get, search, hear, lost, signal) {
 			const end = (code, reason) => control.signal.aborted || lost(code, reason);
 			let rest = "";
 			let data = [];
+			/** What came since the last block was complete. */
+			let size = 0;
 			let id;
 			let timer;
 			// A heartbeat comes every 30 seconds, unless the operator said otherwise.
@@ -54,6 +56,7 @@ export function streams(get, search, hear, lost, signal) {
 				const m = text ? JSON.parse(text) : {};
 				const gap = m.type == "gap";
 				data = [];
+				size = 0;
 				// The first block has no id where a gap follows, which has it.
 				if (!id && !gap) return;
 				const position = (s.since = id || s.since);
@@ -99,7 +102,7 @@ export function streams(get, search, hear, lost, signal) {
 					// A CR at the end may be half of a line end.
 					const lines = (rest + value).split(/\r\n|\n|\r(?=[^])/);
 					rest = lines.pop();
-					if (rest[1e7]) throw Error("no line ends");
+					if ((size += value.length) > 1e7) throw Error("no block ends");
 					for (const line of lines) {
 						const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
 						if (control.signal.aborted) return;
@@ -109,7 +112,7 @@ export function streams(get, search, hear, lost, signal) {
 					}
 				}
 			} catch (cause) {
-				end(1006, cause.message);
+				end(1006, (cause.cause || cause).message);
 			}
 		});
 
