@@ -228,6 +228,7 @@ export class Client {
 			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
 			this.#sure = false;
+			// What fetch says is less than what was wrong with it, as with the certificate.
 			lost(1006, (cause?.cause ?? cause)?.message);
 		}
 	}

@@ -42,6 +42,7 @@ export function streams(get, search, hear, lost, signal) {
 			const end = (code, reason) => control.signal.aborted || lost(code, reason);
 			let rest = "";
 			let data = [];
+			/** What came since the last block was complete. */
 			let size = 0;
 			let id;
 			let timer;
@@ -101,21 +102,17 @@ export function streams(get, search, hear, lost, signal) {
 					// A CR at the end may be half of a line end.
 					const lines = (rest + value).split(/\r\n|\n|\r(?=[^])/);
 					rest = lines.pop();
-					if (rest[1e7]) throw Error("no line ends");
+					if ((size += value.length) > 1e7) throw Error("no block ends");
 					for (const line of lines) {
 						const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
 						if (control.signal.aborted) return;
-						if (field == "data") {
-							data.push(text);
-							size += text.length;
-							if (size > 1e7) throw Error("no block ends");
-						}
-						if (field == "id") id = text;
-						if (!line) block();
+						if (field == "data") data.push(text);
+						else if (field == "id") id = text;
+						else if (!line) block();
 					}
 				}
 			} catch (cause) {
-				end(1006, cause.message);
+				end(1006, (cause.cause || cause).message);
 			}
 		});
 
