@@ -17,7 +17,7 @@ const fresh = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /** What reaches a handler is one. */
 function sound(event) {
-	if (typeof event?.channel != "string" || typeof (event.offset ?? 0) != "number") throw TypeError("no event");
+	if (typeof event?.channel != "string" || typeof (event.offset ?? 0) != "number") throw Error("no event");
 	return event;
 }
 
@@ -215,13 +215,13 @@ export class Client {
 			const get = (path, init) => fetch(this.#base + path, { signal, redirect: "error", ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
 			this.#link.close = () => control.abort();
 			// Where the gateway can be reached by HTTP, it is WebSocket that is in the way.
-			if (!/^ok/.test(await (await fetch(this.#base + "/healthz", { signal, redirect: "error" })).text())) throw Error("no gateway");
+			if (!/^ok/.test(await (await get("/healthz")).text())) throw Error("no gateway");
 			// Or the gateway has just come up: so WebSocket is tried once more.
 			if (could && !this.#sure) {
 				this.#sure = true;
 				return mine() && this.#open();
 			}
-			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "there is no WebSocket" });
+			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "no WebSocket" });
 			this.#fell = true;
 			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
@@ -236,7 +236,7 @@ export class Client {
 		try {
 			return typeof token == "function" ? await token() : token;
 		} catch (cause) {
-			this.#error("unauthorized", "there is no token", { cause });
+			this.#error("unauthorized", "no token", { cause });
 			throw cause;
 		}
 	}
@@ -332,7 +332,7 @@ export class Client {
 		const id = fresh();
 		this.#ping = { id, at: now() };
 		// The first one has the time of the try.
-		this.#after(3000, () => this.#up && this.#ping?.id == id && this.#lost(4201, "no answer to a ping"));
+		this.#after(3000, () => this.#up && this.#ping?.id == id && this.#lost(4201, "no answer in time"));
 		this.#send({ type: "ping", id });
 	}
 
@@ -451,7 +451,7 @@ export class Client {
 				else if (!feeds.length) this.#error(code, message, { temporary: !!temporary });
 				return;
 			default:
-				if (typeof type != "string" || ++this.#bad > 9) throw Error("unknown type");
+				if (typeof type != "string" || ++this.#bad > 9) throw Error("no type");
 				this.#error("protocol", `unknown type '${type}'`);
 		}
 	}
@@ -792,7 +792,7 @@ export class Client {
 		const bad = (text) => {
 			throw new RingcastError("bad_argument", `'${channel}' ${text}`);
 		};
-		if (typeof channel != "string") bad("is no channel");
+		if (typeof channel != "string") bad("is none");
 		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is. */
 		const events = [];
 		let missed = 0;
@@ -805,7 +805,7 @@ export class Client {
 		if (feed?.kind != fresh.kind) {
 			if (feed?.uses.size) bad("is subscribed with other options");
 			for (const other of this.#feeds.values())
-				if ((fresh.view || other.view) && other.uses.size && meets(other.levels, fresh.levels)) bad(`overlaps '${other.channel}', which can't be with a filter, a rate or a window`);
+				if ((fresh.view || other.view) && other.uses.size && meets(other.levels, fresh.levels)) bad(`overlaps '${other.channel}', and one has a filter, a rate or a window`);
 			this.#feeds.set(channel, (feed = fresh));
 		}
 		const change = (paused) => {

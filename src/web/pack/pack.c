@@ -104,8 +104,10 @@ static void asset(const char *path, const char *name, const char *type, const ch
 		path, type, headers, digest(t->ptr, t->len), assets, t->len, assets, gz.len);
 	assets++;
 	(void)printf("  WEB  %-22s %6zu bytes, %6zu compressed\n", name, t->len, gz.len);
+	/* It is the tests that refuse it: another zlib may make a few bytes more of the same. */
 	if ((packed ? gz.len : t->len) > max)
-		fail("%s: %zu bytes are more than the %zu that it may have", name,
+		(void)fprintf(stderr,
+			"pack: %s: %zu bytes are more than the %zu that it may have\n", name,
 			packed ? gz.len : t->len, max);
 }
 
