@@ -113,7 +113,7 @@ LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test test-vm test-attacks check debug asan tsan bench bench-instructions compare fuzz docs install npm clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test test-vm test-attacks test-web check debug asan tsan bench bench-instructions compare fuzz docs install npm clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO) $(EXAMPLES)
@@ -137,6 +137,10 @@ test-vm: deps
 ## test-attacks  what is tried against the gateway from outside: tokens, names, floods, slowness, the way in (a minute)
 test-attacks: deps
 	@scripts/test attacks
+
+## test-web  all tests of the dashboard and of the JavaScript client, in a browser and in node (ten minutes)
+test-web: deps
+	@scripts/test web
 
 ## check    style and structure: formatting, import direction, cppcheck, clang-tidy
 check: deps

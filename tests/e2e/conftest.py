@@ -30,6 +30,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "tsan: also run under ThreadSanitizer")
     config.addinivalue_line("markers", "one_shard: the number of shards makes no difference")
     config.addinivalue_line("markers", "attack: of the list of attacks, `make test-attacks`")
+    config.addinivalue_line("markers", "web: takes long in a browser or in node; left to `make test-web`")
     config.addinivalue_line("markers", "one_path: who makes the TLS records makes no difference")
 
 
@@ -60,6 +61,13 @@ def pytest_collection_modifyitems(config, items):
     # Who knows nothing of shards belongs to the run with one.
     if config.getoption("--shards") == "2":
         left_out += [i for i in items if not hasattr(i, "callspec") or "shards" not in i.callspec.params]
+    # One test of each file says that there is more.
+    if os.environ.get("RINGCAST_WEB") != "all":
+        long = [i for i in items if i.get_closest_marker("web") and i not in left_out]
+        modules = {i.module: i for i in reversed(long)}
+        left_out += [i for i in long if modules[i.module] is not i]
+        for i in modules.values():
+            i.add_marker(pytest.mark.skip(reason=f"{sum(k.module is i.module for k in long)} tests of this file are left to make test-web"))
     gone = set(map(id, left_out))
     items[:] = [i for i in items if id(i) not in gone]
     config.hook.pytest_deselected(items=left_out)

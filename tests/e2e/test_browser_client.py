@@ -5,9 +5,10 @@ import pytest
 import rcbrowser
 
 SCRIPT = "browser_client.mjs"
+SHORT = {"connects, publishes, asks and hears", "the way is cut again and again", "as a classic script: the global ringcast"}
 
 
 @pytest.mark.deadline(120)
-@pytest.mark.parametrize("name", rcbrowser.cases(SCRIPT))
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in SHORT else pytest.mark.web) for n in rcbrowser.cases(SCRIPT)])
 def test_the_client_in_chromium(name):
     rcbrowser.case(SCRIPT, name)

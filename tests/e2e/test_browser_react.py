@@ -30,6 +30,7 @@ def react(version):
 
 
 @pytest.mark.deadline(120)
+@pytest.mark.web
 @pytest.mark.parametrize("version", [18, 19])
 @pytest.mark.parametrize("name", rcbrowser.cases(SCRIPT))
 def test_the_hooks_in_chromium(name, version):

@@ -125,6 +125,7 @@ def test_it_paints_first_within_half_a_second(page):
     assert min(paints) < 500, paints
 
 
+@pytest.mark.web
 def test_others_get_the_line_of_text_they_always_got(page):
     with Http(page.g.http) as c:
         assert c.get("/").headers["content-type"].startswith("text/plain")
@@ -156,6 +157,7 @@ def test_clients_events_and_deliveries_are_those_that_were(page, hears):
     page.assert_quiet()
 
 
+@pytest.mark.web
 def test_rates_and_latency_are_drawn_and_can_be_read_by_keys(page, hears):
     client = hears(page.g, "kept:a")
     position = 0
@@ -188,6 +190,7 @@ def test_rates_and_latency_are_drawn_and_can_be_read_by_keys(page, hears):
     page.assert_quiet()
 
 
+@pytest.mark.web
 def test_refusals_show_as_trouble_and_calm_as_calm(page, connect):
     page.until("No trouble", ".verdict")
     client = connect(page.g)
@@ -200,6 +203,7 @@ def test_refusals_show_as_trouble_and_calm_as_calm(page, connect):
 
 # ---- channels
 
+@pytest.mark.web
 def test_channels_are_listed_sorted_searched_and_opened(page, hears):
     g = page.g
     clients = [hears(g, "kept:much", "kept:few")] + [hears(g, "kept:much") for _ in range(3)]
@@ -230,6 +234,7 @@ def test_channels_are_listed_sorted_searched_and_opened(page, hears):
     page.assert_quiet(expected=[400, 404])
 
 
+@pytest.mark.web
 def test_channels_are_paged_by_name(page, connect):
     client = connect(page.g)
     names = [f"kept:{n:03}" for n in range(120)]
@@ -244,6 +249,7 @@ def test_channels_are_paged_by_name(page, connect):
     eventually(lambda: [r[0] for r in page.rows("Channels")] == names[50:100], "back")
 
 
+@pytest.mark.web
 def test_history_is_paged_both_ways(page):
     for n in range(60):
         publish(page.g, "kept:a", {"n": n})
@@ -295,6 +301,7 @@ def test_the_live_tail_shows_what_comes_pauses_filters_and_clears(page):
     page.assert_quiet(expected=[400, 404])
 
 
+@pytest.mark.web
 def test_the_live_tail_keeps_its_rate_and_tells_what_it_left_out(page, publisher):
     page.go("channels/kept%3Afast")
     page.do("choose", label="At most", value="5")
@@ -309,6 +316,7 @@ def test_the_live_tail_keeps_its_rate_and_tells_what_it_left_out(page, publisher
     assert shown + left in (399, 400) and shown == len(page.rows(LIVE)) < 100, text
 
 
+@pytest.mark.web
 def test_raw_channels_show_their_payloads_as_they_are(page):
     for n in range(30):
         publish(page.g, "raw:a", {"n": n})
@@ -370,6 +378,7 @@ def users(browser, gateway):
     return browser
 
 
+@pytest.mark.web
 def test_a_user_is_found_told_and_disconnected(users):
     page, g = users, users.g
     with user_client(g, "anna", "room:1") as anna, user_client(g, "bert") as bert:
@@ -427,6 +436,7 @@ def test_a_session_is_found_by_its_id_and_disconnected(users):
         other.barrier()
 
 
+@pytest.mark.web
 def test_who_does_not_read_is_shown_as_behind(page, hears):
     slow = hears(page.g, "kept:big", rcvbuf=4096)
     ident = slow.connected["session"]
@@ -446,6 +456,7 @@ def test_who_does_not_read_is_shown_as_behind(page, hears):
     page.until("Nobody is behind")
 
 
+@pytest.mark.web
 def test_presence_lists_who_is_there(users):
     page, g = users, users.g
     with user_client(g, "anna", "room:1"), user_client(g, "bert", "room:1"), JsonClient.greeted(g.http, "/ws?channel=room:1"):
@@ -458,6 +469,7 @@ def test_presence_lists_who_is_there(users):
 
 # ---- the gateway
 
+@pytest.mark.web
 def test_the_gateways_view_says_what_runs(page):
     page.click("Gateway", role="tab")
     status = get_json(page.g, "/api/status")
@@ -498,6 +510,7 @@ def test_every_view_is_reached_by_keys_alone(page):
             page.run("() => document.activeElement.outerHTML")
 
 
+@pytest.mark.web
 def test_a_client_is_disconnected_by_keys_alone(users):
     page, g = users, users.g
     with user_client(g, "anna") as anna:
@@ -520,6 +533,7 @@ def test_a_client_is_disconnected_by_keys_alone(users):
         page.until("1 connection was closed.")
 
 
+@pytest.mark.web
 def test_back_and_forward_and_links_name_the_view(page):
     for view in VIEWS:
         page.go(view)
@@ -579,6 +593,7 @@ def test_without_a_token_the_page_asks_for_one_and_takes_the_right_one(browser, 
     page.assert_quiet(expected=[401])
 
 
+@pytest.mark.web
 def test_who_may_only_read_is_told_so_by_the_gateway(browser, gateway, folder):
     services = rctokens.put(os.path.join(folder, "services"), "looks token:token-of-who-looks read\nwrites token:token-of-who-writes publish\n")
     g = closed_gateway(gateway, **{"auth.services": services})
@@ -636,6 +651,7 @@ def test_a_gateway_that_ends_and_comes_back_is_told_and_leaves_a_hole(page, gate
     page.assert_quiet(expected=[0])
 
 
+@pytest.mark.web
 def test_a_live_tail_goes_on_after_a_restart(page, gateway):
     where = "%s:%s" % page.g.http
     page.go("channels/kept%3Alive")
@@ -654,6 +670,7 @@ def test_a_live_tail_goes_on_after_a_restart(page, gateway):
     eventually(comes, "an event of the new gateway", every=0.3)
 
 
+@pytest.mark.web
 def test_a_gateway_that_drains_is_told(page, hears):
     client = hears(page.g, "kept:a")
     page.g.process.terminate()
@@ -664,6 +681,7 @@ def test_a_gateway_that_drains_is_told(page, hears):
 
 # ---- what comes from outside
 
+@pytest.mark.web
 def test_hostile_names_and_payloads_stay_text_and_break_nothing(users):
     page, g = users, users.g
     long = "room:" + "x" * 250
@@ -703,6 +721,7 @@ STRANGE_SNAPSHOTS = [None, 1, "text", [], {}, {"at": "x"}, {"at": 1, "counters":
                      {"at": 6, "counters": {"__proto__": 1, "close_new_reason": 3}, "latency": {"bounds": [3, 2, 1], "publishToSocket": [1, 2]}, "memory": [None, {}]}]
 
 
+@pytest.mark.web
 def test_snapshots_that_are_none_break_nothing(page):
     # What the gateway would never say comes by a WebSocket that stands in for its own.
     page.run("""(strange) => {
@@ -728,6 +747,7 @@ def test_snapshots_that_are_none_break_nothing(page):
 
 # ---- looked at
 
+@pytest.mark.web
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_in_any_view(users, scheme):
     page, g = users, users.g
@@ -747,6 +767,7 @@ def test_axe_finds_nothing_serious_in_any_view(users, scheme):
         assert not [v for v in page.do("axe") if v["impact"] in ("serious", "critical")]
 
 
+@pytest.mark.web
 def test_axe_finds_nothing_serious_in_the_token_form(browser, gateway):
     g = closed_gateway(gateway)
     for scheme in ("light", "dark"):
@@ -755,6 +776,7 @@ def test_axe_finds_nothing_serious_in_the_token_form(browser, gateway):
         assert not [v for v in browser.do("axe") if v["impact"] in ("serious", "critical")]
 
 
+@pytest.mark.web
 def test_on_a_phone_nothing_scrolls_sideways_and_everything_can_be_tapped(users, folder):
     page, g = users, users.g
     with user_client(g, "anna", "room:1"):
@@ -778,6 +800,7 @@ def test_on_a_phone_nothing_scrolls_sideways_and_everything_can_be_tapped(users,
                     assert not small, (view, small)
 
 
+@pytest.mark.web
 def test_the_switch_chooses_light_or_dark_and_is_remembered(page):
     def ground():
         return page.run("() => getComputedStyle(document.body).backgroundColor")
@@ -795,6 +818,7 @@ def test_the_switch_chooses_light_or_dark_and_is_remembered(page):
     assert ground() == dark
 
 
+@pytest.mark.web
 def test_a_hidden_page_asks_for_nothing(page):
     # Chromium without a window never hides its page; so it is told that it is hidden.
     page.go("clients")

@@ -17,11 +17,12 @@ from deadline import SLOW
 from rchttp import Http
 
 TESTS = os.path.join(rcgateway.ROOT, "tests/client")
+LONG = {"chaos.test.mjs", "clock.test.mjs", "hostile.test.mjs", "network.test.mjs"}
 FILES = sorted(os.path.basename(f) for f in glob.glob(f"{TESTS}/*.test.mjs"))
 
 
 @pytest.mark.deadline(300)
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [pytest.param(f, marks=pytest.mark.web if f in LONG else ()) for f in FILES])
 def test_the_client_in_node(name):
     need_binary()
     if not shutil.which("node"):
