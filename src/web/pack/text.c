@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Noreturn void fail(const char *format, ...)
+void fail(const char *format, ...)
 {
 	va_list args;
 

@@ -25,6 +25,6 @@ struct text text_read(const char *path);
 void text_write(const char *path, const void *ptr, size_t len);
 
 /* Says so and exits with 1. */
-_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #endif
