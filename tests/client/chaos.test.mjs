@@ -156,8 +156,10 @@ test("each event once and in order, or a gap, over a hundred lives of the gatewa
 	await gateway.stop();
 	await way.close();
 	// What is left is not the clients': no socket, no timer.
-	const left = () => process.getActiveResourcesInfo().filter((r) => /TCP|TLS|Timeout/.test(r));
-	await until(() => left().length <= 1, () => `nothing is left open: ${left()}`);
+	const sockets = () => process._getActiveHandles().filter((h) => h.remotePort && !h.destroyed).map((h) => `${h.localPort} to ${h.remotePort}, ${h.readyState}`);
+	const timers = () => process.getActiveResourcesInfo().filter((r) => r === "Timeout").length;
+	// One is the wait's own.
+	await until(() => sockets().length === 0 && timers() <= 1, () => `nothing is left open: ${sockets().join("; ")}, ${timers()} timers`);
 	assert.deepEqual(uncaught, []);
 	const strange = errors.filter((e) => !(e instanceof RingcastError));
 	assert.deepEqual(strange, []);

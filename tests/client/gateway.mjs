@@ -247,19 +247,23 @@ export class Way {
 		for (const pair of [...this.pairs]) {
 			const [client, server] = pair;
 			if (after !== undefined && server) {
-				let left = after;
+				// One that is to be cut already: two would pass on everything twice.
+				if (pair.left !== undefined) continue;
+				pair.left = after;
 				server.unpipe(client);
 				server.on("data", (bytes) => {
-					if (left > 0) client.write(bytes.subarray(0, left));
-					left -= bytes.length;
-					if (left > 0 || client.writableEnded) return;
+					if (pair.left > 0) client.write(bytes.subarray(0, pair.left));
+					pair.left -= bytes.length;
+					if (pair.left > 0 || client.writableEnded) return;
 					client.end();
 					server.destroy();
 				}).resume();
 				continue;
 			}
 			this.pairs.delete(pair);
-			client.resetAndDestroy();
+			// A reset behind an end would leave node 20 with a handle that never closes.
+			if (client.writableEnded) client.destroy();
+			else client.resetAndDestroy();
 			server?.destroy();
 		}
 	}
