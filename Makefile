@@ -19,6 +19,8 @@ endif
 ifeq ($(origin CXX),default)
 CXX := $(CROSS)g++
 endif
+# For what runs while it is built, wherever the rest is to run.
+HOSTCC ?= cc
 
 VERSION := 0.1.0
 # V=1 shows whole command lines.
@@ -76,6 +78,8 @@ CFLAGS_ALL += $(CFLAGS)
 # ---- what is built ------------------------------------------------------------------------------
 
 LAYERS := base mem sync io tls proto config ops auth conn hub serve shard
+PACK_SRC   := $(sort $(wildcard src/web/pack/*.c))
+WEB_SRC    := $(sort $(wildcard src/web/client/*.js src/web/client/*.d.ts src/web/dashboard/*))
 CORE_SRC   := $(sort $(foreach d,$(LAYERS),$(wildcard src/$(d)/*.c)))
 CLIENT_SRC := $(sort $(wildcard src/client/*.c))
 EXAMPLE_SRC := $(sort $(wildcard src/client/examples/*.c))
@@ -89,7 +93,7 @@ COUNT_SRC  := $(sort $(wildcard bench/instructions/*.c))
 LOAD_SRC   := $(sort $(wildcard bench/load/*.c))
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
-CORE_OBJ   := $(call obj,$(CORE_SRC))
+CORE_OBJ   := $(call obj,$(CORE_SRC)) $(BUILD)/web/assets.o
 CLIENT_OBJ := $(call obj,$(CLIENT_SRC))
 PROG_OBJ   := $(call obj,$(PROG_SRC))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
@@ -109,7 +113,7 @@ LOAD_LIB   := $(BUILD)/libload.a
 LOAD       := $(BUILD)/ringcast-load
 
 .DEFAULT_GOAL := all
-.PHONY: all load help run test test-vm test-attacks check debug asan tsan bench bench-instructions compare fuzz install clean deps deps-run units fuzzers benches FORCE
+.PHONY: all load help run test test-vm test-attacks check debug asan tsan bench bench-instructions compare fuzz docs install npm clean deps deps-run units fuzzers benches FORCE
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM) $(CLIENT_LIB) $(CLIENT_SO) $(EXAMPLES)
@@ -169,9 +173,24 @@ compare: deps
 fuzz: deps
 	@scripts/fuzz
 
-## install  install program, library, header, example configuration, unit (PREFIX, DESTDIR)
+## docs     make the references anew (src/*/REFERENCE.md) from the tables of the program
+docs: all
+	@for what in config:config counters:ops http:serve; do \
+		$(PROGRAM) docs $${what%:*} >$(BUILD)/reference.md || exit; \
+		cmp -s $(BUILD)/reference.md src/$${what#*:}/REFERENCE.md || cp $(BUILD)/reference.md src/$${what#*:}/REFERENCE.md || exit; \
+	done
+
+## install  install program, library, header, example configuration, unit, man pages (PREFIX, DESTDIR)
 install: all
 	@scripts/install "$(DESTDIR)" "$(PREFIX)" "$(BUILD)"
+
+## npm      the JavaScript client as a package of npm, in build/package
+npm: $(BUILD)/web/assets.c
+	@rm -rf build/package
+	@mkdir -p build/package
+	@cp $(BUILD)/web/ringcast.js $(BUILD)/web/ringcast.classic.js src/web/client/package.json src/web/client/README.md \
+		src/web/client/node.js src/web/client/react.js src/web/client/ringcast.d.ts src/web/client/react.d.ts LICENSE build/package
+	$(SAY) "  NPM  build/package"
 
 ## clean    remove build/
 clean:
@@ -202,6 +221,19 @@ $(CORE_LIB): $(CORE_OBJ)
 	@rm -f $@
 	$(SAY) "  AR   $@"
 	$(Q)$(AR) rcs $@ $^
+
+# The pages and scripts that are built in: src/web/pack says how.
+$(BUILD)/web/pack: $(PACK_SRC) $(wildcard src/web/pack/*.h)
+	@mkdir -p $(@D)
+	$(SAY) "  HOST $@"
+	$(Q)$(HOSTCC) -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $(PACK_SRC) -lz -lcrypto
+
+$(BUILD)/web/assets.c: $(BUILD)/web/pack $(WEB_SRC)
+	$(Q)$(BUILD)/web/pack src/web $(@D)
+
+$(BUILD)/web/assets.o: $(BUILD)/web/assets.c src/web/assets.h $(BUILD)/flags
+	$(SAY) "  CC   $@"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 $(CLIENT_LIB): $(CLIENT_OBJ)
 	@mkdir -p $(@D)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures in the README at the top: a region between two marks, made from the recorded results alone.
+"""The recorded figures in the READMEs, made from the recorded results alone: all tables in bench/README.md, and a short one of what
+counts most in the one at the top. Each stands in a region between two marks; a page may have either, or both.
 
 Each group of cases is a run, a file and a table of its own: those without TLS, those over TLS, those of HTTP.
 """
@@ -11,7 +12,7 @@ from measure import LIMITED, WITH_OURS
 from servers import ROOT, Failed
 from summary import better, marked, number, unit
 
-README = os.path.join(ROOT, "README.md")
+PAGES = (os.path.join(ROOT, "README.md"), os.path.join(ROOT, "bench", "README.md"))
 RECORDED = os.path.join(ROOT, "bench", "compare")
 # Group: its file, and what stands above its table.
 GROUPS = {
@@ -21,6 +22,20 @@ GROUPS = {
     "commands": ("results-commands.json", "\n### Commands and their answers\n\n"),
 }
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+SHORT_BEGIN, SHORT_END = "<!-- summary: begin -->\n", "<!-- summary: end -->\n"
+# The short table: group, case, figure.
+SHORT = (
+    ("", "fanout-64-128", "deliveries_per_second"),
+    ("", "fanout-64-1024", "deliveries_per_second"),
+    ("", "fanout-1-128", "cpu_ns_per_delivery"),
+    ("", "latency", "p99"),
+    ("", "memory", "rss_per_client"),
+    ("", "ingest", "published_per_second"),
+    ("tls", "tls-fanout-64-128", "cpu_ns_per_delivery"),
+    ("tls", "memory-tls-all", "rss_per_client"),
+    ("tls", "handshakes-13-p256", "cpu_ns_per_handshake"),
+    ("commands", "command", "commands_per_second"),
+)
 
 
 def load(path):
@@ -145,18 +160,8 @@ def text(result):
     return "\n".join(lines) + "\n"
 
 
-def parts(path):
-    with open(path, encoding="utf-8") as f:
-        whole = f.read()
-    if whole.count(BEGIN) != 1 or whole.count(END) != 1 or whole.index(BEGIN) > whole.index(END):
-        raise Failed(f"{path} has no region between {BEGIN.strip()} and {END.strip()}; put the two lines back")
-    head, rest = whole.split(BEGIN)
-    region, tail = rest.split(END)
-    return head, region, tail
-
-
 def region(folder):
-    """What stands between the marks."""
+    """All tables."""
     tables = ""
     for name, title in GROUPS.values():
         path = os.path.join(folder, name)
@@ -165,22 +170,60 @@ def region(folder):
     return tables
 
 
-def update(results, readme=README, folder=RECORDED):
-    """Records the results and makes the region of them."""
+def short(folder):
+    """What counts most, ringcast beside its peers: a column for each that is in any row."""
+    results = {group: load(path) for group, (name, _) in GROUPS.items() if os.path.exists(path := os.path.join(folder, name))}
+    rows = []
+    for group, name, key in SHORT:
+        case = next((c for c in results.get(group, {"cases": []})["cases"] if c["name"] == name), None)
+        if case:
+            rows.append((heading(case, key), {r["server"]: r for r in case["rows"] if r["server"] == "ringcast" or r["kind"] == "peer"}, key))
+    servers = [server for result in results.values() for server in columns(result)]
+    servers = [s for s in dict.fromkeys(servers) if any(cell(by_name.get(s), key) for _, by_name, key in rows)]
+    lines = ["| | " + " | ".join(servers) + " |", "| --- |" + " ---: |" * len(servers)]
+    lines += ["| " + " | ".join([title, *(cell(by_name.get(s), key) for s in servers)]) + " |" for title, by_name, key in rows]
+    return "\n".join(lines) + "\n"
+
+
+REGIONS = ((BEGIN, END, region), (SHORT_BEGIN, SHORT_END, short))
+
+
+def rendered(path, folder):
+    """(the page as it is, as it is with its regions made anew)"""
+    with open(path, encoding="utf-8") as f:
+        whole = made = f.read()
+    for begin, end, make in REGIONS:
+        if begin not in whole and end not in whole:
+            continue
+        if whole.count(begin) != 1 or whole.count(end) != 1 or whole.index(begin) > whole.index(end):
+            break
+        head, rest = made.split(begin)
+        made = head + begin + make(folder) + end + rest.split(end)[1]
+    else:
+        if any(begin in whole for begin, _, _ in REGIONS):
+            return whole, made
+    raise Failed(f"{path} has no region between {BEGIN.strip()} and {END.strip()}, or the same of a summary; put the two lines back")
+
+
+def update(results, pages=PAGES, folder=RECORDED):
+    """Records the results and makes the regions of the pages."""
     result = load(results)
     groups = groups_of(result)
     if len(groups) != 1:
         raise Failed(f"{results} has cases of several groups, which are recorded apart; measure them apart (--tls, --http, --commands)")
-    head, _, tail = parts(readme)
+    for page in pages:
+        rendered(page, folder)
     # Of the kernel its version; what a builder adds to it says nothing to others.
     result["host"]["kernel"] = re.match(r"\d*(\.\d+)*", result["host"]["kernel"]).group()
     with open(os.path.join(folder, GROUPS[groups.pop()][0]), "w", encoding="utf-8") as f:
         json.dump(result, f, indent=1, ensure_ascii=False)
         f.write("\n")
-    with open(readme, "w", encoding="utf-8") as f:
-        f.write(head + BEGIN + region(folder) + END + tail)
+    for page in pages:
+        _, made = rendered(page, folder)
+        with open(page, "w", encoding="utf-8") as f:
+            f.write(made)
 
 
-def is_true(readme=README, folder=RECORDED):
-    """The region is what the recorded results give."""
-    return parts(readme)[1] == region(folder)
+def is_true(pages=PAGES, folder=RECORDED):
+    """The regions are what the recorded results give."""
+    return all(whole == made for whole, made in (rendered(page, folder) for page in pages))

@@ -84,15 +84,23 @@ static bool allowed_in(const struct rc_config *config, uint32_t ns, const struct
 	}
 }
 
+/* Those of the gateway's own channels that are there to be read. */
+static bool readable(struct rc_str name)
+{
+	return rc_str_starts(name, RC_STR("$sys:")) || rc_str_starts(name, RC_STR("$dead:"));
+}
+
+bool rc_rules_allow_watcher(enum rc_action action, struct rc_str name)
+{
+	return action != RC_MAY_PUBLISH && (!rc_name_reserved(name) || readable(name));
+}
+
 bool rc_rules_allow(const struct rc_config *config, const struct rc_claims *who,
 	enum rc_action action, struct rc_str name)
 {
 	/* The gateway's own channels are in no namespace: a claim that names them grants to read what it says about itself. */
 	if (rc_name_reserved(name))
-		return action != RC_MAY_PUBLISH &&
-		       (rc_str_starts(name, RC_STR("$sys:")) ||
-			       rc_str_starts(name, RC_STR("$dead:"))) &&
-		       claims(who, action, name);
+		return action != RC_MAY_PUBLISH && readable(name) && claims(who, action, name);
 	if (!everywhere(name))
 		return allowed_in(config, rc_config_namespace(config, name), who, action, name);
 	for (uint32_t ns = 0; ns <= config->namespace_count; ns++) {

@@ -14,6 +14,8 @@ enum rc_action { RC_MAY_SUBSCRIBE, RC_MAY_PUBLISH, RC_MAY_HISTORY, RC_MAY_PRESEN
 /* who: NULL for one without a token. name: a channel or a pattern, classified. */
 bool rc_rules_allow(const struct rc_config *config, const struct rc_claims *who,
 	enum rc_action action, struct rc_str name);
+/* The same for a service that looks: every channel, the gateway's own too, whatever the rules say; nothing of it may be published. */
+bool rc_rules_allow_watcher(enum rc_action action, struct rc_str name);
 /* May it send messages of that type to a backend? Those that begin with $ are the gateway's. */
 bool rc_rules_may_command(
 	const struct rc_config *config, const struct rc_claims *who, struct rc_str type);

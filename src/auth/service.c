@@ -101,6 +101,14 @@ static const struct {
 	{"admin", RC_SCOPES_ALL},
 };
 
+const char *rc_scope_word(uint16_t scope)
+{
+	for (size_t i = 0; i < RC_ARRAY_LEN(words); i++)
+		if (words[i].scopes == (scope == RC_SCOPE_ADMIN ? RC_SCOPES_ALL : scope))
+			return words[i].word;
+	return NULL;
+}
+
 const char *rc_grant_add(struct rc_grant *g, struct rc_str word, uint32_t *patterns)
 {
 	struct rc_str limited = RC_STR("publish=");

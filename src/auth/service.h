@@ -64,6 +64,8 @@ static inline struct rc_str rc_grant_name(const struct rc_grant *g)
 	return (struct rc_str){g->name, g->name_len};
 }
 
+/* The word of a single scope, as it stands in the file; NULL: there is none. */
+const char *rc_scope_word(uint16_t scope);
 /* A grant without a name that is good for these scopes, on every channel. */
 void rc_grant_plain(struct rc_grant *g, uint16_t scopes);
 /* Whether the channel is one that it may publish to: equal to a name in the list, or meant by a pattern. */

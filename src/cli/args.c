@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Durations, addresses and texts of the command line; the contract is in args.h.
+ * Numbers, durations, addresses and texts of the command line; the contract is in args.h.
  */
 #include "cli/args.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "base/utf8.h"
 
 #define DAY_MS 86400000u
+
+bool rc_args_number(const char *text, uint64_t max, uint64_t *out)
+{
+	if (text == NULL || text[0] == '\0' || strspn(text, "0123456789") < strlen(text))
+		return false;
+	errno = 0;
+	*out = strtoull(text, NULL, 10);
+	return errno == 0 && *out <= max;
+}
 
 bool rc_args_duration(const char *text, int *ms)
 {

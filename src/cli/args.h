@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What publish and subscribe read alike from their command lines. Main thread.
+ * What several subcommands read alike from their command lines. Main thread.
  */
 #ifndef RC_CLI_ARGS_H
 #define RC_CLI_ARGS_H
@@ -39,6 +39,8 @@ struct rc_args_tls {
 	bool insecure;
 };
 
+/* Digits alone, up to max; text may be NULL, which is none. */
+RC_MUST_USE bool rc_args_number(const char *text, uint64_t max, uint64_t *out);
 /* "500ms", "10s", "5m", "1h": 1 ms to a day. */
 RC_MUST_USE bool rc_args_duration(const char *text, int *ms);
 /* "host:port", "[::1]:port". Splits only: host is without brackets, and nothing is looked up. */

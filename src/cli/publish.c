@@ -52,7 +52,7 @@ static const char usage[] =
 	"                      an event whose acknowledgement was lost is published again\n"
 	"  --text              DATA is opaque bytes; otherwise it must be JSON\n"
 	"  --broadcast         to every client that is connected; there is no CHANNEL\n"
-	"  --traceparent TRACE the W3C trace that the events belong to\n"
+	"  --traceparent ID    the W3C trace that the events belong to\n"
 	"  --position          print where each event stands in its channel, as epoch@offset\n"
 	"  --timeout TIME      give up after so long without progress, such as 500ms (10s)\n"
 	"  --quiet             say nothing when all went well\n"

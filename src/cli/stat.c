@@ -15,10 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/args.h"
+#include "cli/findgateway.h"
 #include "cli/statlook.h"
 #include "ops/counters.h"
 
-#define NO_GATEWAY      3
 #define WATCH_DEFAULT_S 1.0
 
 static const char usage[] =
@@ -49,15 +50,6 @@ struct options {
 
 /* ---- the command line ----------------------------------------------------------------------- */
 
-static bool parse_u64(const char *text, uint64_t max, uint64_t *out)
-{
-	if (text == NULL || text[0] == '\0' || strspn(text, "0123456789") < strlen(text))
-		return false;
-	errno = 0;
-	*out = strtoull(text, NULL, 10);
-	return errno == 0 && *out <= max;
-}
-
 static int wrong(const char *option, const char *value)
 {
 	fprintf(stderr, "ringcast stat: --%s: '%s' is not a number that fits\n", option, value);
@@ -81,7 +73,7 @@ static int parse(struct options *o, int argc, char **argv)
 	for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
 		switch (c) {
 		case PID:
-			if (!parse_u64(optarg, INT32_MAX, &n) || n == 0)
+			if (!rc_args_number(optarg, INT32_MAX, &n) || n == 0)
 				return wrong("pid", optarg);
 			o->pid = (uint32_t)n;
 			break;
@@ -89,7 +81,7 @@ static int parse(struct options *o, int argc, char **argv)
 			o->file = optarg;
 			break;
 		case SHARD:
-			if (!parse_u64(optarg, RC_COUNTERS_SHARDS_MAX - 1, &n))
+			if (!rc_args_number(optarg, RC_COUNTERS_SHARDS_MAX - 1, &n))
 				return wrong("shard", optarg);
 			o->shard = (uint32_t)n;
 			break;
@@ -100,7 +92,7 @@ static int parse(struct options *o, int argc, char **argv)
 				return wrong("watch", optarg);
 			break;
 		case COUNT:
-			if (!parse_u64(optarg, UINT64_MAX, &o->count) || o->count == 0)
+			if (!rc_args_number(optarg, UINT64_MAX, &o->count) || o->count == 0)
 				return wrong("count", optarg);
 			break;
 		case ALL:
@@ -131,60 +123,12 @@ static int parse(struct options *o, int argc, char **argv)
 
 /* ---- which gateway -------------------------------------------------------------------------- */
 
-struct choice {
-	uint32_t pid;
-	uint32_t fits;
-	char path[RC_COUNTERS_PATH_MAX];
-};
-
-static bool choose(void *ctx, const struct rc_counters_view *v)
-{
-	struct choice *c = ctx;
-	if (c->pid != 0 && v->pid != c->pid)
-		return true;
-	c->fits++;
-	memcpy(c->path, v->path, sizeof(c->path));
-	return true;
-}
-
-static bool name_one(void *ctx, const struct rc_counters_view *v)
-{
-	(void)ctx;
-	fprintf(stderr, "  --pid=%" PRIu32 "  %s\n", v->pid, v->path);
-	return true;
-}
-
 /* 0 with the view open, or the status to end with. */
 static int find_gateway(const struct options *o, struct rc_counters_view *v)
 {
-	struct choice c = {.pid = o->pid};
-	const char *path = o->file;
-	if (path == NULL) {
-		rc_counters_list(choose, &c);
-		path = c.path;
-		if (c.fits == 0) {
-			if (o->pid != 0)
-				fprintf(stderr,
-					"ringcast stat: no gateway with process id %" PRIu32
-					" runs here, or not as this user\n",
-					o->pid);
-			else
-				fputs("ringcast stat: no gateway runs here, or not as this user; "
-				      "--file=PATH names a counters file elsewhere\n",
-					stderr);
-			return NO_GATEWAY;
-		}
-		if (c.fits > 1) {
-			fputs("ringcast stat: several gateways run here; choose one:\n", stderr);
-			rc_counters_list(name_one, NULL);
-			return 2;
-		}
-	}
-	struct rc_error err;
-	if (rc_counters_open(v, path, &err) != 0) {
-		fprintf(stderr, "ringcast stat: %s\n", err.text);
-		return o->file != NULL && access(path, F_OK) == 0 ? 1 : NO_GATEWAY;
-	}
+	int status = rc_find_gateway("stat", o->pid, o->file, v);
+	if (status != 0)
+		return status;
 	if (o->shard != RC_NONE && o->shard >= v->shard_count) {
 		fprintf(stderr,
 			"ringcast stat: --shard=%" PRIu32 ": this gateway has shards 0 to %" PRIu32
@@ -232,36 +176,49 @@ static int watch(const struct rc_counters_view *v, const struct options *o, stru
 		/* Asked before the pause, so that the last counts are shown once the gateway has ended. */
 		if (!alive) {
 			fputs("ringcast stat: the gateway has ended\n", stderr);
-			return NO_GATEWAY;
+			return RC_NO_GATEWAY;
 		}
 		if (round == o->count || ferror(stdout))
 			return ferror(stdout) ? 1 : 0;
 	}
 }
 
+struct session {
+	struct options o;
+	struct rc_counters_view v;
+	struct rc_look look[2];
+	int status;
+};
+
+static void look_on(void *ctx)
+{
+	struct session *s = ctx;
+	rc_look_take(&s->look[0], &s->v, s->o.shard);
+	if (s->o.watch_s > 0)
+		s->status = watch(&s->v, &s->o, s->look);
+	else
+		print_look(&s->v, &s->o, &s->look[0], NULL);
+}
+
 int rc_cli_stat(int argc, char **argv)
 {
-	struct options o;
-	int status = parse(&o, argc, argv);
-	if (status != 0)
-		return status < 0 ? 0 : status;
-	struct rc_counters_view v;
-	status = find_gateway(&o, &v);
-	if (status != 0)
-		return status;
-	struct rc_look look[2] = {0};
-	if (!rc_look_init(&look[0], v.meta_count) || !rc_look_init(&look[1], v.meta_count)) {
+	struct session s = {0};
+	s.status = parse(&s.o, argc, argv);
+	if (s.status != 0)
+		return s.status < 0 ? 0 : s.status;
+	s.status = find_gateway(&s.o, &s.v);
+	if (s.status != 0)
+		return s.status;
+	if (!rc_look_init(&s.look[0], s.v.meta_count) ||
+		!rc_look_init(&s.look[1], s.v.meta_count)) {
 		fputs("ringcast stat: out of memory\n", stderr);
-		status = 1;
-	} else {
-		rc_look_take(&look[0], &v, o.shard);
-		if (o.watch_s > 0)
-			status = watch(&v, &o, look);
-		else
-			print_look(&v, &o, &look[0], NULL);
+		s.status = 1;
+	} else if (!rc_counters_guarded(look_on, &s)) {
+		fprintf(stderr, "ringcast stat: %s was cut short while it was read\n", s.v.path);
+		s.status = 1;
 	}
-	rc_look_deinit(&look[0]);
-	rc_look_deinit(&look[1]);
-	rc_counters_close(&v);
-	return status;
+	rc_look_deinit(&s.look[0]);
+	rc_look_deinit(&s.look[1]);
+	rc_counters_close(&s.v);
+	return s.status;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "cli/figures.h"
 #include "cli/json.h"
 
 /* The gateway writes its heartbeat once a second; a shard that missed so many is stuck. */
@@ -65,48 +66,13 @@ static double rate_since(const struct rc_look *now, const struct rc_look *before
 
 /* ---- printing for people -------------------------------------------------------------------- */
 
-static const char *with_commas(uint64_t value, bool is_signed, char out[32])
-{
-	char digits[24];
-	bool negative = is_signed && (int64_t)value < 0;
-	int len = snprintf(digits, sizeof(digits), "%" PRIu64, negative ? 0 - value : value);
-	char *p = out;
-	if (negative)
-		*p++ = '-';
-	for (int i = 0; i < len; i++) {
-		if (i > 0 && (len - i) % 3 == 0)
-			*p++ = ',';
-		*p++ = digits[i];
-	}
-	*p = '\0';
-	return out;
-}
-
-static const char *as_time(uint64_t ns, char out[32])
-{
-	static const struct {
-		uint64_t ns;
-		const char *unit;
-	} units[] = {{1000000000, "s"}, {1000000, "ms"}, {1000, "us"}};
-	for (uint32_t u = 0; u < RC_ARRAY_LEN(units); u++)
-		if (ns >= units[u].ns) {
-			snprintf(out, 32, "%.3g %s", (double)ns / (double)units[u].ns,
-				units[u].unit);
-			return out;
-		}
-	snprintf(out, 32, "%" PRIu64 " ns", ns);
-	return out;
-}
-
 static void print_head(const struct rc_counters_view *v, uint32_t shard)
 {
 	uint64_t now = rc_clock_wall_ms(), beat = rc_counters_heartbeat_ms(v);
 	uint64_t up = now > v->start_wall_ms ? (now - v->start_wall_ms) / 1000 : 0;
-	printf("ringcast %s, process %" PRIu32 ", up ", v->program_version, v->pid);
-	if (up >= 86400)
-		printf("%" PRIu64 " d ", up / 86400);
-	printf("%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ", ", up / 3600 % 24, up / 60 % 60,
-		up % 60);
+	char text[RC_FIGURE_SIZE];
+	printf("ringcast %s, process %" PRIu32 ", up %s, ", v->program_version, v->pid,
+		rc_figure_uptime(up, text));
 	if (shard == RC_NONE)
 		printf("%" PRIu32 " shard%s\n", v->shard_count, v->shard_count == 1 ? "" : "s");
 	else
@@ -124,19 +90,22 @@ void rc_look_print(const struct rc_counters_view *v, uint32_t shard, bool all,
 {
 	print_head(v, shard);
 	uint32_t shown = 0;
-	char text[32];
+	char text[RC_FIGURE_SIZE];
 	for (uint32_t i = 0; i < v->meta_count; i++) {
 		const struct rc_counters_meta *m = &v->meta[i];
 		if (m->kind == RC_KIND_HIST || (now->value[i] == 0 && !all))
 			continue;
 		shown++;
 		bool gauge = m->kind == RC_KIND_GAUGE;
-		printf("  %-28s %20s", m->name, with_commas(now->value[i], gauge, text));
+		printf("  %-28s %20s", m->name,
+			gauge ? rc_figure_signed((int64_t)now->value[i], text)
+			      : rc_figure_count(now->value[i], text));
 		if (before != NULL && gauge)
 			printf(" %16s", "");
 		else if (before != NULL)
-			printf(" %14s/s", with_commas((uint64_t)(rate_since(now, before, i) + 0.5),
-						  false, text));
+			printf(" %14s/s",
+				rc_figure_count(
+					(uint64_t)(rate_since(now, before, i) + 0.5), text));
 		printf("  %s\n", m->help);
 	}
 	if (shown == 0)
@@ -159,11 +128,11 @@ void rc_look_print(const struct rc_counters_view *v, uint32_t shard, bool all,
 			titled = true;
 		}
 		bool ns = strcmp(v->meta[i].unit, "ns") == 0;
-		printf("  %-28s %20s", v->meta[i].name, with_commas(count, false, text));
+		printf("  %-28s %20s", v->meta[i].name, rc_figure_count(count, text));
 		for (uint32_t q = 0; q < RC_ARRAY_LEN(quantiles); q++) {
 			uint64_t value = rc_hist_quantile(since, quantiles[q].quantile);
 			printf(" %10s",
-				ns ? as_time(value, text) : with_commas(value, false, text));
+				ns ? rc_figure_time(value, text) : rc_figure_count(value, text));
 		}
 		printf("  %s\n", v->meta[i].help);
 	}

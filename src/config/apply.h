@@ -26,4 +26,7 @@ int rc_config_apply(struct rc_config *c, uint32_t row, uint32_t ns, const char *
 uint32_t rc_config_namespace_get(
 	struct rc_config *c, const char *name, const char *where, struct rc_config_report *r);
 
+/* A sentence or two on [namespace NAME], in the example file and the reference alike. */
+extern const char rc_config_about_namespaces[];
+
 #endif

@@ -387,5 +387,8 @@ void rc_config_print(const struct rc_config *c, FILE *out);
 void rc_config_example(FILE *out);
 /* The options for --help. */
 void rc_config_help(FILE *out);
+/* The reference of all options as Markdown, and as the man page ringcast.conf(5); date as 2026-01-31. */
+void rc_config_markdown(FILE *out);
+void rc_config_man(FILE *out, const char *date);
 
 #endif

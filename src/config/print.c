@@ -7,6 +7,11 @@
 #include "config/apply.h"
 #include "config/value.h"
 
+const char rc_config_about_namespaces[] =
+	"[namespace chat] holds for the channels whose name begins with chat: and inherits from "
+	"[namespace], which holds for all others, what it does not set itself. Up to 64 can be named.";
+_Static_assert(RC_CONFIG_NAMESPACES_MAX == 64, "the text above");
+
 #define COMMENT_COLUMN 44
 #define WRAP_COLUMN    78
 
@@ -94,11 +99,7 @@ static void print_section_heading(const char *section, FILE *out)
 {
 	fputc('\n', out);
 	if (strcmp(section, "namespace") == 0)
-		print_wrapped("; ",
-			"[namespace chat] holds for the channels whose name begins with chat: and "
-			"inherits from [namespace], which holds for all others, what it does not set "
-			"itself. Up to 64 can be named.",
-			out);
+		print_wrapped("; ", rc_config_about_namespaces, out);
 	fprintf(out, "[%s]\n", section);
 }
 
@@ -163,9 +164,9 @@ void rc_config_help(FILE *out)
 	      "      --example-config     print an annotated configuration file\n"
 	      "  -h, --help               this text\n"
 	      "\n"
-	      "Every option below can stand in the file, in the environment (RINGCAST_MAX_CLIENTS,\n"
-	      "RINGCAST_INGEST_WINDOW, RINGCAST_NAMESPACE_CHAT_LAG_TIME) and behind --set. Flags\n"
-	      "override the environment, which overrides the file.\n",
+	      "Every option of the configuration can stand in the file, in the environment\n"
+	      "(RINGCAST_MAX_CLIENTS, RINGCAST_INGEST_WINDOW, RINGCAST_NAMESPACE_CHAT_LAG_TIME) and\n"
+	      "behind --set. Flags override the environment, which overrides the file.\n",
 		out);
 	for (uint32_t row = 0; row < rc_option_count; row++) {
 		const struct rc_option *o = &rc_options[row];

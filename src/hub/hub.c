@@ -197,6 +197,7 @@ void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct r
 	rc_table_init(
 		&h->replica_table, (void *)at[PART_REPLICA_CELLS], rc_table_cells(l->replicas_max));
 	rc_table_init(&h->sub_table, (void *)at[PART_SUB_CELLS], rc_table_cells(l->subs_max));
+	rc_top_init(&h->top);
 	rc_trie_init(&h->trie, key, pool, at[PART_NODES], (void *)at[PART_NODE_CELLS],
 		rc_trie_nodes(l->patterns_max));
 	h->idle_first = h->idle_last = h->sweep_at = RC_NONE;

@@ -27,6 +27,7 @@
 #include "hub/log.h"
 #include "hub/presence.h"
 #include "hub/table.h"
+#include "hub/top.h"
 #include "hub/trie.h"
 #include "mem/buddy.h"
 #include "mem/pool.h"
@@ -434,6 +435,7 @@ struct rc_hub {
 	struct rc_table
 		sub_table; /* (connection, replica) to subscription, of connections with many */
 	struct rc_trie trie;
+	struct rc_top top;
 	uint32_t token_next;
 	uint32_t ask_first;
 	uint32_t dirty_first, dirty_last;
@@ -501,6 +503,10 @@ bool rc_owner_publish(
 bool rc_owner_interest(struct rc_hub *h, const struct rc_interest *ask) RC_MUST_USE;
 /* The channel, if this shard orders it and knows it; else RC_NONE. */
 uint32_t rc_owner_find(const struct rc_hub *h, struct rc_str name, uint32_t hash);
+/* Whether the channel of that place and hash is known, whatever its name. */
+bool rc_owner_is_known(const struct rc_hub *h, uint32_t index, uint32_t hash);
+/* Somebody on some shard hears the channel, by its name or by a pattern. */
+bool rc_owner_is_heard(struct rc_hub *h, struct rc_str name, uint32_t hash);
 /* The history's shard has subscribers of its own, or has none any more. */
 void rc_owner_local(struct rc_hub *h, uint32_t owned, bool on);
 /* It is used now, or it became clear whether anybody does. */

@@ -252,6 +252,25 @@ static uint64_t pattern_shards(struct rc_hub *h, struct rc_owned *o)
 	return o->pattern_mask;
 }
 
+static bool same_index(const void *ctx, uint32_t index)
+{
+	return *(const uint32_t *)ctx == index;
+}
+
+bool rc_owner_is_known(const struct rc_hub *h, uint32_t index, uint32_t hash)
+{
+	return rc_table_find(&h->owned_table, hash, same_index, &index) != RC_NONE;
+}
+
+bool rc_owner_is_heard(struct rc_hub *h, struct rc_str name, uint32_t hash)
+{
+	uint32_t index = rc_owner_find(h, name, hash);
+
+	if (index != RC_NONE && rc_hub_owned(h, index)->interest)
+		return true;
+	return rc_trie_shards(&h->trie, name) != 0;
+}
+
 bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_outcome *out)
 {
 	uint32_t hash = p->hash ? p->hash : rc_hub_hash(h, p->channel);
@@ -341,6 +360,7 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 		idle_touch(h, index);
 	if (RC_UNLIKELY(o->consumed != RC_NONE))
 		rc_consumed_event(h, o->consumed);
+	rc_top_event(&h->top, index, hash);
 	rc_count(h->counters, RC_C_events_published, 1);
 	rc_count_ns(h->counters, RC_N_events, o->ns, 1);
 	out->epoch = o->epoch;

@@ -229,6 +229,13 @@ void rc_counters_read_hist(const struct rc_counters_view *v, uint32_t i, uint32_
 	uint64_t out[RC_HIST_BUCKETS]);
 
 /*
+ * Calls look(ctx), which reads from views. False when it did not come to its end, because a file was cut short under it:
+ * reading what is not there any more is a SIGBUS, which would end the process. So it must hold nothing that only it knows of.
+ * One thread at a time, for the signal's handler is the process's.
+ */
+bool rc_counters_guarded(void (*look)(void *ctx), void *ctx) RC_MUST_USE;
+
+/*
  * Calls each for every counters file of a living gateway in the known folders that this user may read; it borrows the
  * view and returns false to stop. Stale files of this user are removed on the way. Returns how many were shown.
  */

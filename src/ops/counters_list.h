@@ -41,7 +41,7 @@ RC_COUNTER(close_shutdown, COUNTER, "clients", "Closed because the gateway stops
 RC_COUNTER(
 	close_io_error, COUNTER, "clients", "Lost to an error of the connection, resets included.")
 RC_COUNTER(close_renewed, COUNTER, "clients",
-	"Asked to come back at once, because the keys of their TLS could not be renewed in place.")
+	"Asked to come back at once: the keys of their TLS could not be renewed in place, or services changed.")
 RC_COUNTER(close_token, COUNTER, "clients",
 	"Closed for a token that was refused, ran out, or did not come in time.")
 RC_COUNTER(close_replaced, COUNTER, "clients",
@@ -447,6 +447,7 @@ RC_COUNTER(wakeups_sent, COUNTER, "times", "Sleeping shards woken.")
 RC_COUNTER(turns, COUNTER, "turns", "Turns of the loop.")
 RC_COUNTER(turn_budget_exhausted, COUNTER, "turns",
 	"Turns in which a source had more to do than its budget.")
+RC_COUNTER(busy_ns, COUNTER, "ns", "Time that the shard spent in turns of its loop and not asleep.")
 RC_COUNTER(sleeps, COUNTER, "times", "Times that the shard slept in the kernel.")
 RC_COUNTER(cq_overflows, COUNTER, "times", "Times that the completion queue overflowed.")
 RC_COUNTER(sq_full, COUNTER, "times",

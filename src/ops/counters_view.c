@@ -58,6 +58,12 @@ static const char *header_fault(const struct rc_counters_header *h, uint64_t siz
 	return NULL;
 }
 
+/* Not out of the mapping: of a file that is cut short meanwhile this reads less, and that kills. */
+static bool read_at(const struct rc_counters_view *v, void *out, size_t len, uint64_t at)
+{
+	return pread(v->fd, out, len, (off_t)at) == (ssize_t)len;
+}
+
 static const char *copy_meta(struct rc_counters_view *v, const struct rc_counters_header *h)
 {
 	v->meta = calloc(h->meta_count, sizeof(v->meta[0]));
@@ -66,7 +72,8 @@ static const char *copy_meta(struct rc_counters_view *v, const struct rc_counter
 	v->meta_count = h->meta_count;
 	for (uint32_t i = 0; i < h->meta_count; i++) {
 		struct rc_counters_meta *m = &v->meta[i];
-		memcpy(m, v->base + h->meta_at + (uint64_t)i * h->meta_bytes, sizeof(*m));
+		if (!read_at(v, m, sizeof(*m), h->meta_at + (uint64_t)i * h->meta_bytes))
+			return "it is cut short";
 		uint64_t words = m->kind == RC_KIND_HIST ? RC_HIST_BUCKETS : 1;
 		if (m->kind < RC_KIND_COUNTER || m->kind > RC_KIND_HIST ||
 			(m->word + words) * sizeof(uint64_t) > h->shard_bytes)
@@ -93,13 +100,16 @@ static const char *take(struct rc_counters_view *v)
 	if (map == MAP_FAILED)
 		return strerror(errno);
 	v->base = map;
-	/* Pairs with the release in fill(): the rest of the header is complete once the magic is there. */
-	const struct rc_counters_header *file = map;
-	uint64_t magic = atomic_load_explicit(&file->magic, memory_order_acquire);
+	uint64_t magic = 0;
+	struct rc_counters_header h;
+	if (!read_at(v, &magic, sizeof(magic), 0))
+		return "it is cut short";
 	if (magic != RC_COUNTERS_MAGIC)
 		return magic == 0 ? "it is not a counters file yet" : "it is not a counters file";
-	struct rc_counters_header h;
-	memcpy(&h, map, sizeof(h));
+	/* Pairs with the release in fill(): the rest of the header is complete once the magic is there. */
+	atomic_thread_fence(memory_order_acquire);
+	if (!read_at(v, &h, sizeof(h), 0))
+		return "it is cut short";
 	const char *fault = header_fault(&h, v->size);
 	if (fault == NULL)
 		fault = copy_meta(v, &h);

@@ -108,6 +108,17 @@ static void name_of(const struct rc_counters_meta *meta, struct named *n)
 	take_unit(n);
 }
 
+void rc_prometheus_name(const struct rc_counters_meta *meta, char out[160])
+{
+	struct named n;
+
+	name_of(meta, &n);
+	(void)snprintf(out, 160, "ringcast_%s%s%s%s%s%s%s", n.family,
+		meta->kind == RC_KIND_COUNTER ? "_total" : "", n.label ? "{" : "",
+		n.label ? n.label : "", n.label ? "=\"" : "", n.label ? n.value : "",
+		n.label ? "\"}" : "");
+}
+
 /* ---- text --------------------------------------------------------------------------------------- */
 
 /* len goes on past cap, so that it tells what was needed; widest: every number takes all the room that one can. */

@@ -42,6 +42,8 @@ struct rc_prometheus {
 	uint32_t memory_count;
 };
 
+/* The name of a counter or a histogram in /metrics, with the label that tells it from others of its family. out: 160 bytes. */
+void rc_prometheus_name(const struct rc_counters_meta *meta, char out[160]);
 /* What an Accept header (ptr NULL: none) prefers. */
 bool rc_prometheus_wants_open(struct rc_str accept);
 /* Bytes that rc_prometheus_write can never exceed for the same p, whatever was counted. */

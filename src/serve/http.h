@@ -65,6 +65,8 @@ struct rc_http_route {
 /* In httproutes.c; the first that fits is taken. Paths below /api/ answer errors in JSON. */
 extern const struct rc_http_route rc_http_routes[];
 extern const uint32_t rc_http_route_count;
+/* /ws?scope=read: the route of who looks. It alone may be `unproven`: browsers can't send a bearer with an upgrade. */
+extern const struct rc_http_route rc_http_watch;
 
 /* Names an exchange that is answered later. */
 struct rc_http_ref {
@@ -98,6 +100,7 @@ struct rc_http_call {
 	struct rc_str rest; /* of the path, where the route ends in '*'; still escaped */
 	enum rc_http_method method;
 	bool again; /* it was put by before, and now it is known who asks */
+	bool unproven; /* it may be answered, but for what needs a scope: who asks says later who it is */
 	struct rc_http_reply reply;
 	/* the server's own */
 	unsigned char *block; /* that holds the body, if it is one of the pool */

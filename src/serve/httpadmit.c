@@ -29,8 +29,23 @@ enum rc_http_method rc_http_method_of(struct rc_str name)
 	return (enum rc_http_method)0;
 }
 
-static const struct rc_http_route *find(struct rc_str path)
+static bool asks_to_watch(const struct rc_http_request *r)
 {
+	struct rc_str rest = r->query, key, value;
+
+	while (rc_http_query_next(&rest, &key, &value)) {
+		if (rc_str_eq(key, RC_STR("scope")))
+			return true;
+	}
+	return false;
+}
+
+static const struct rc_http_route *find(const struct rc_http_request *r)
+{
+	struct rc_str path = r->path;
+
+	if (rc_str_eq(path, rc_str_of(rc_http_watch.path)) && asks_to_watch(r))
+		return &rc_http_watch;
 	for (uint32_t i = 0; i < rc_http_route_count; i++) {
 		const struct rc_http_route *route = &rc_http_routes[i];
 		struct rc_str known = rc_str_of(route->path);
@@ -271,6 +286,11 @@ static bool allowed(struct rc_serve *sv, struct rc_http_call *call)
 	struct rc_str token;
 	int given = bearer(call->request, &token);
 
+	if (given < 0 && call->route == &rc_http_watch && !open_here(sv, call->c) &&
+		rc_credential_possible(sv)) {
+		call->unproven = true;
+		return !too_many_requests(sv, call);
+	}
 	if (given < 0)
 		return without_token(sv, call);
 	if (!given) {
@@ -338,7 +358,7 @@ bool rc_http_admit(struct rc_serve *sv, struct rc_http_call *call)
 	bool asks_options = rc_str_eq(r->method, RC_STR("OPTIONS"));
 	struct rc_str expect = rc_http_header_get(r, "expect");
 
-	call->route = find(r->path);
+	call->route = find(r);
 	/* What needs a token is counted when it has none; one that comes again was counted. */
 	if ((!call->route || !needs_token(call->route) || asks_options) && !call->again &&
 		too_many_requests(sv, call))
@@ -371,9 +391,9 @@ bool rc_http_admit(struct rc_serve *sv, struct rc_http_call *call)
 	call->reply.admin = needs_token(call->route);
 	if (call->reply.admin && !allowed(sv, call))
 		return false;
-	if (call->reply.admin)
+	call->reply.admitted = call->reply.admin && !call->unproven;
+	if (call->reply.admitted)
 		rc_limits_admitted(sv, call->c);
-	call->reply.admitted = call->reply.admin;
 	call->reply.publishes = call->reply.admin && asked(call) == RC_HTTP_PUBLISH;
 	if (r->minor && expect.ptr &&
 		(rc_http_header_count(r, "expect") != 1 ||

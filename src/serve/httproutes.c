@@ -11,6 +11,7 @@
 #include "serve/session.h"
 #include "serve/credentials.h"
 #include "serve/status.h"
+#include "serve/web.h"
 
 static const char plain[] = "text/plain; charset=utf-8";
 
@@ -57,15 +58,6 @@ static enum rc_http_result health(struct rc_serve *sv, struct rc_http_call *call
 			type,
 			json ? RC_STR("{\"status\":\"draining\"}\n")
 			     : RC_STR("503 Service Unavailable\n"));
-	return RC_HTTP_DONE;
-}
-
-static enum rc_http_result root(struct rc_serve *sv, struct rc_http_call *call)
-{
-	rc_http_respond(sv, call, 200, NULL, plain,
-		RC_STR("ringcast " RC_VERSION
-		       "\nOpen a WebSocket on /ws, for example /ws?channel=news,\n"
-		       "or an event stream on /events?channel=news\n"));
 	return RC_HTTP_DONE;
 }
 
@@ -136,8 +128,12 @@ static bool extensions(
 	return true;
 }
 
-static enum rc_http_result upgrade(struct rc_serve *sv, struct rc_http_call *call, bool echo)
+enum spoken { CLIENT, WATCHER, ECHO };
+
+static enum rc_http_result upgrade(
+	struct rc_serve *sv, struct rc_http_call *call, enum spoken spoken)
 {
+	bool echo = spoken == ECHO;
 	struct rc_ws_upgrade up;
 	struct rc_conn *c = call->c;
 	struct rc_str token = {NULL, 0};
@@ -164,7 +160,7 @@ static enum rc_http_result upgrade(struct rc_serve *sv, struct rc_http_call *cal
 		return refuse(sv, call, 400);
 	if (deflate.window_bits)
 		agreed.len = rc_ws_deflate_answer(&deflate, agreed_text);
-	given = echo ? 0 : rc_credentials(sv->config, call->request, buf, &token);
+	given = spoken == CLIENT ? rc_credentials(sv->config, call->request, buf, &token) : 0;
 	struct rc_str protocol = choose_protocol(call->request, echo, &binary);
 	size_t len = rc_ws_upgrade_accept(text, sizeof(text), up.key, protocol, agreed);
 	if (!rc_http_take_over(sv, call, text, len))
@@ -175,6 +171,8 @@ static enum rc_http_result upgrade(struct rc_serve *sv, struct rc_http_call *cal
 		c->stage |= RC_WS_BIN;
 	if (echo)
 		rc_echo_open(sv, c);
+	else if (spoken == WATCHER)
+		rc_ws_watch(sv, c, call->request->query, call->unproven, call->grant, &deflate);
 	else
 		rc_ws_open(sv, c, call->request->query, given, token, &deflate);
 	return RC_HTTP_TAKEN;
@@ -182,13 +180,33 @@ static enum rc_http_result upgrade(struct rc_serve *sv, struct rc_http_call *cal
 
 static enum rc_http_result ws(struct rc_serve *sv, struct rc_http_call *call)
 {
-	return upgrade(sv, call, false);
+	return upgrade(sv, call, CLIENT);
+}
+
+/* The only scope that there is for it; another is a mistake, and no client like all others. */
+static bool is_read(struct rc_str query)
+{
+	struct rc_str key, value;
+	uint32_t read = 0, scopes = 0;
+
+	while (rc_http_query_next(&query, &key, &value)) {
+		scopes += rc_str_eq(key, RC_STR("scope"));
+		read += rc_str_eq(key, RC_STR("scope")) && rc_str_eq(value, RC_STR("read"));
+	}
+	return read == 1 && scopes == 1;
+}
+
+static enum rc_http_result watch(struct rc_serve *sv, struct rc_http_call *call)
+{
+	if (!is_read(call->request->query))
+		return refuse(sv, call, 400);
+	return upgrade(sv, call, WATCHER);
 }
 
 static enum rc_http_result echo(struct rc_serve *sv, struct rc_http_call *call)
 {
 	if (sv->config->echo)
-		return upgrade(sv, call, true);
+		return upgrade(sv, call, ECHO);
 	rc_count(sv->counters, RC_C_http_404, 1);
 	rc_http_fail(sv, call, 404, "not_found", "404 Not Found");
 	return RC_HTTP_DONE;
@@ -212,7 +230,11 @@ const struct rc_http_route rc_http_routes[] = {
 	{"/api/users", RC_HTTP_GET, RC_HTTP_READ, rc_user_list},
 	{"/api/users/*", RC_HTTP_GET | RC_HTTP_POST | RC_HTTP_DELETE, PEOPLE, rc_user_one},
 	{"/api/sessions/*", RC_HTTP_GET | RC_HTTP_POST | RC_HTTP_DELETE, PEOPLE, rc_user_session},
-	{"/", RC_HTTP_GET, RC_HTTP_ANYWHERE, root},
+	{"/", RC_HTTP_GET, RC_HTTP_ANYWHERE, rc_web_root},
+	{"/ringcast.js", RC_HTTP_GET, RC_HTTP_ANYWHERE, rc_web_asset},
+	{"/ringcast.classic.js", RC_HTTP_GET, RC_HTTP_ANYWHERE, rc_web_asset},
+	{"/ringcast-react.js", RC_HTTP_GET, RC_HTTP_ANYWHERE, rc_web_asset},
+	{"/ringcast.d.ts", RC_HTTP_GET, RC_HTTP_ANYWHERE, rc_web_asset},
 	{"/metrics", RC_HTTP_GET, RC_HTTP_READ, rc_status_metrics},
 	{"/api/status", RC_HTTP_GET, RC_HTTP_READ, rc_status_gateway},
 	{"/api/websocket/status", RC_HTTP_GET, RC_HTTP_READ, rc_status_gateway},
@@ -221,3 +243,4 @@ const struct rc_http_route rc_http_routes[] = {
 	{"/api/channels/*", RC_HTTP_GET, RC_HTTP_READ, rc_status_channel},
 };
 const uint32_t rc_http_route_count = RC_ARRAY_LEN(rc_http_routes);
+const struct rc_http_route rc_http_watch = {"/ws", RC_HTTP_GET, RC_HTTP_READ, watch};

@@ -3,6 +3,7 @@
 
 #include "serve/lag.h"
 #include "serve/session.h"
+#include "serve/snapshot.h"
 
 #define SYS_CHANNEL "$sys:quality"
 /* Events that one shard tells in a second; those beyond are counted. */
@@ -191,4 +192,5 @@ void rc_quality_turn(struct rc_serve *sv)
 	/* One shard looks for all. */
 	if (sv->shard == 0)
 		look_at_reconnects(sv);
+	rc_snapshot_turn(sv);
 }

@@ -443,6 +443,7 @@ static void follow_auth(struct rc_serve *sv)
 		if (sv->auth_seen) {
 			rc_count(sv->counters, RC_C_auth_reloads, 1);
 			rc_ingest_services_changed(sv);
+			rc_ws_services_changed(sv);
 		}
 		sv->auth_seen = version;
 		/* Nothing here holds the old one any more; pairs with the acquire in shard/auth.c. */

@@ -392,6 +392,11 @@ struct rc_ws_deflate;
 /* given: as rc_credentials, with the token when 1. */
 void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query, int given,
 	struct rc_str token, const struct rc_ws_deflate *deflate);
+/* One that looks (wswatch.c). unproven: it says later who it is; else grant is what lets it in, NULL where nothing must. */
+void rc_ws_watch(struct rc_serve *sv, struct rc_conn *c, struct rc_str query, bool unproven,
+	const struct rc_grant *grant, const struct rc_ws_deflate *deflate);
+/* Services are not what they were: who was let in by one proves it again. */
+void rc_ws_services_changed(struct rc_serve *sv);
 void rc_ws_input(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
 void rc_ws_go_on(struct rc_serve *sv, struct rc_conn *c, unsigned char *bytes, uint32_t len);
 /* Nothing comes behind what waits. False: nothing waits. */

@@ -137,16 +137,32 @@ static const struct rc_keys *keys_of(const struct rc_serve *sv)
 	return sv->auth ? sv->auth->keys : NULL;
 }
 
+/* The claims become the session's. False: no memory. */
+static bool keep(struct rc_serve *sv, struct rc_conn *c, const struct rc_claims *said)
+{
+	struct rc_session *s = rc_session_need(sv, c);
+	struct rc_claims *kept = s ? rc_pool_get(sv->pool, said->size) : NULL;
+
+	if (!kept) {
+		rc_count(sv->counters, RC_C_arena_refused, 1);
+		return false;
+	}
+	memcpy(kept, said, said->size);
+	if (s->claims)
+		rc_pool_put(sv->pool, s->claims, s->claims->size);
+	s->claims = kept;
+	return true;
+}
+
 /* user: NULL, or whom it must name. */
 static enum rc_token_result verify(
 	struct rc_serve *sv, struct rc_conn *c, struct rc_str token, const struct rc_str *user)
 {
 	_Alignas(struct rc_claims) unsigned char room[RC_CLAIMS_MAX];
-	struct rc_claims *said = (void *)room, *kept;
+	struct rc_claims *said = (void *)room;
 	const struct rc_keys *keys = keys_of(sv);
 	enum rc_token_result result =
 		keys ? rc_token_verify(keys, token, sv->wall_ms, said) : RC_TOKEN_UNKNOWN_KEY;
-	struct rc_session *s;
 
 	if (result == RC_TOKEN_OK && user && !rc_str_eq(*user, rc_claims_user(said)))
 		result = RC_TOKEN_CLAIM;
@@ -155,16 +171,8 @@ static enum rc_token_result verify(
 		rc_credential_failed(sv, c, RC_AUTH_OF_CLIENT, true);
 		return result;
 	}
-	s = rc_session_need(sv, c);
-	kept = s ? rc_pool_get(sv->pool, said->size) : NULL;
-	if (!kept) {
-		rc_count(sv->counters, RC_C_arena_refused, 1);
+	if (!keep(sv, c, said))
 		return RC_TOKEN_RESULTS;
-	}
-	memcpy(kept, said, said->size);
-	if (s->claims)
-		rc_pool_put(sv->pool, s->claims, s->claims->size);
-	s->claims = kept;
 	return RC_TOKEN_OK;
 }
 
@@ -181,6 +189,19 @@ enum rc_token_result rc_session_renew(struct rc_serve *sv, struct rc_conn *c, st
 	(void)rc_str_copy(text, user);
 	user.ptr = text;
 	return verify(sv, c, token, &user);
+}
+
+bool rc_session_watch(
+	struct rc_serve *sv, struct rc_conn *c, enum rc_watch how, uint64_t expires_ms)
+{
+	const struct rc_claims claims = {.size = sizeof(claims), .expires_ms = expires_ms};
+
+	if (!keep(sv, c, &claims))
+		return false;
+	struct rc_session *s = rc_session_of(sv, c);
+	s->watch = how;
+	s->state = RC_SESSION_JOINED;
+	return true;
 }
 
 void rc_session_join(struct rc_serve *sv, struct rc_conn *c)
@@ -237,5 +258,9 @@ uint32_t rc_session_clamp(const struct rc_serve *sv, const struct rc_conn *c, ui
 bool rc_session_may(const struct rc_serve *sv, const struct rc_conn *c, enum rc_action action,
 	struct rc_str name)
 {
+	const struct rc_session *s = rc_session_of(sv, c);
+
+	if (s && s->watch != RC_WATCH_NOT)
+		return s->claims && rc_rules_allow_watcher(action, name);
 	return rc_rules_allow(sv->config, rc_session_claims(sv, c), action, name);
 }

@@ -30,6 +30,13 @@ enum rc_session_state {
 	RC_SESSION_REFUSED, /* by the user's home */
 };
 
+/* A service that looks (/ws?scope=read): its claims say until when, and nothing else. */
+enum rc_watch {
+	RC_WATCH_NOT,
+	RC_WATCH_OPEN,  /* let in without a token */
+	RC_WATCH_TOKEN, /* by one, or it is still to say one */
+};
+
 struct rc_session {
 	struct rc_claims *claims; /* a block of the pool; NULL: anonymous */
 	struct rc_netaddr told;   /* by a PROXY header, of the connection; family 0: nothing */
@@ -38,6 +45,7 @@ struct rc_session {
 	char *query;   /* of /ws, while it is not known who asks: a block of the pool */
 	uint32_t query_len;
 	uint8_t state;
+	uint8_t watch; /* enum rc_watch */
 	uint8_t trace_len;
 	char trace[RC_TRACE_LEN];
 };
@@ -77,6 +85,9 @@ enum rc_token_result rc_session_verify(
 /* The same for one that is known already; RC_TOKEN_CLAIM where the token names another user. */
 enum rc_token_result rc_session_renew(
 	struct rc_serve *sv, struct rc_conn *c, struct rc_str token) RC_MUST_USE;
+/* It looks from here on, until then: expires_ms by the wall clock, 0 = without an end. False: no memory, nothing has changed. */
+bool rc_session_watch(
+	struct rc_serve *sv, struct rc_conn *c, enum rc_watch how, uint64_t expires_ms) RC_MUST_USE;
 /* What was verified becomes who it is: its user's home is asked, where it names one. The state is JOINING until rc_session_joined, which
  * may be before this returns. */
 void rc_session_join(struct rc_serve *sv, struct rc_conn *c);

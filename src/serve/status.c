@@ -22,7 +22,7 @@ struct text {
 
 struct params {
 	uint32_t limit;
-	struct text prefix, after, after_channel;
+	struct text prefix, after, after_channel, sort;
 };
 
 static struct rc_str str(const struct text *t)
@@ -60,7 +60,7 @@ static bool take_params(struct rc_serve *sv, struct rc_http_call *call, const ch
 	struct rc_str rest = call->request->query, key, value;
 
 	p->limit = standard;
-	p->prefix.len = p->after.len = p->after_channel.len = 0;
+	p->prefix.len = p->after.len = p->after_channel.len = p->sort.len = 0;
 	while (rc_http_query_next(&rest, &key, &value)) {
 		bool good = true;
 		if (rc_str_eq(key, rc_str_of(number)))
@@ -71,6 +71,8 @@ static bool take_params(struct rc_serve *sv, struct rc_http_call *call, const ch
 			good = take_text(value, &p->after);
 		else if (rc_str_eq(key, RC_STR("afterChannel")))
 			good = take_text(value, &p->after_channel);
+		else if (rc_str_eq(key, RC_STR("sort")))
+			good = take_text(value, &p->sort);
 		if (good)
 			continue;
 		char text[96];
@@ -123,34 +125,41 @@ static size_t bound_of(const struct rc_survey *survey)
 	return bound;
 }
 
-static void add_channel(
-	const struct rc_serve *sv, struct rc_textbuf *b, const struct rc_survey_entry *e)
+void rc_status_add_channel(const struct rc_serve *sv, struct rc_textbuf *b, struct rc_str name,
+	const struct rc_survey_channel *c)
 {
-	struct rc_survey_channel c;
 	char position[RC_POSITION_MAX];
 
-	memcpy(&c, rc_survey_contents(e).ptr, sizeof(c));
 	rc_textbuf_add_char(b, '{');
 	add_key(b, "name");
-	rc_textbuf_add_string(b, rc_survey_key(e));
+	rc_textbuf_add_string(b, name);
 	rc_textbuf_add_char(b, ',');
 	add_key(b, "namespace");
-	rc_textbuf_add_string(b, rc_str_of(c.ns ? sv->config->ns[c.ns].name : "default"));
+	rc_textbuf_add_string(b, rc_str_of(c->ns ? sv->config->ns[c->ns].name : "default"));
 	rc_textbuf_add_char(b, ',');
 	add_key(b, "subscribers");
-	rc_textbuf_add_u64(b, c.subscribers);
-	if (c.owned) {
-		size_t len = rc_position_text(c.epoch, c.offset, position);
+	rc_textbuf_add_u64(b, c->subscribers);
+	if (c->owned) {
+		size_t len = rc_position_text(c->epoch, c->offset, position);
 		rc_textbuf_add_char(b, ',');
 		add_key(b, "offset");
-		rc_textbuf_add_u64(b, c.offset);
+		rc_textbuf_add_u64(b, c->offset);
 		rc_textbuf_add_char(b, ',');
 		add_key(b, "position");
 		rc_textbuf_add_string(b, (struct rc_str){position, len});
 		rc_textbuf_add_char(b, ',');
 		add_key(b, "shard");
-		rc_textbuf_add_u64(b, c.owner);
+		rc_textbuf_add_u64(b, c->owner);
 	}
+}
+
+static void add_channel(
+	const struct rc_serve *sv, struct rc_textbuf *b, const struct rc_survey_entry *e)
+{
+	struct rc_survey_channel c;
+
+	memcpy(&c, rc_survey_contents(e).ptr, sizeof(c));
+	rc_status_add_channel(sv, b, rc_survey_key(e), &c);
 	if (c.consumers) {
 		rc_textbuf_add_text(b, ",\"consumers\":{\"count\":");
 		rc_textbuf_add_u64(b, c.consumers);
@@ -190,6 +199,8 @@ enum rc_http_result rc_status_channels(struct rc_serve *sv, struct rc_http_call 
 
 	if (!take_params(sv, call, "limit", LIMIT_STANDARD, &p))
 		return RC_HTTP_DONE;
+	if (p.sort.len)
+		return rc_status_top(sv, call, str(&p.sort), p.limit);
 	struct rc_survey *survey = rc_survey_new(sv);
 	if (survey)
 		rc_survey_add(survey, RC_SURVEY_CHANNELS, p.limit, str(&p.prefix), str(&p.after));

@@ -13,6 +13,13 @@ enum rc_http_result rc_status_metrics(struct rc_serve *sv, struct rc_http_call *
 enum rc_http_result rc_status_gateway(struct rc_serve *sv, struct rc_http_call *call);
 /* GET /api/channels: ?prefix=, limit=, after= */
 enum rc_http_result rc_status_channels(struct rc_serve *sv, struct rc_http_call *call);
+/* GET /api/channels?sort=rate or subscribers, limit= : statustop.c */
+enum rc_http_result rc_status_top(
+	struct rc_serve *sv, struct rc_http_call *call, struct rc_str sort, uint32_t limit);
+/* What is said of a channel, up to its last member: no brace behind it. */
+struct rc_survey_channel;
+void rc_status_add_channel(const struct rc_serve *sv, struct rc_textbuf *b, struct rc_str name,
+	const struct rc_survey_channel *c);
 /* GET /api/channels/{name}: call->rest */
 enum rc_http_result rc_status_channel(struct rc_serve *sv, struct rc_http_call *call);
 /* GET /api/laggards: ?top= */

@@ -133,6 +133,61 @@ static bool visit_replica(struct walk *w, uint32_t index)
 	return !in_question(w, name) || !wanted(w, name) || put_channel(w, name, &c);
 }
 
+/* The largest first: the smallest key is that of the largest number. No name fits behind it; the place of the channel tells it from
+ * others with that number. */
+static bool put_top(struct walk *w, uint64_t number, uint32_t place, struct rc_str name,
+	const struct rc_survey_top *top)
+{
+	uint64_t parts[] = {~number, (uint64_t)w->sv->shard << 32 | place};
+	char key_bytes[16];
+	struct rc_str key = {key_bytes, sizeof(key_bytes)};
+
+	for (uint32_t i = 0; i < sizeof(key_bytes); i++)
+		key_bytes[i] = (char)(parts[i / 8] >> (56 - 8 * (i % 8)));
+	if (!wanted(w, key))
+		return true;
+	struct rc_textbuf b = item_begin(w, key);
+	if (b.ptr) {
+		rc_textbuf_add(&b, (struct rc_str){(const char *)top, sizeof(*top)});
+		rc_textbuf_add(&b, name);
+	}
+	return item_end(w, key, &b);
+}
+
+static bool visit_heard(struct walk *w, uint32_t index)
+{
+	const struct rc_replica *r = rc_hub_replica(w->sv->hub, index);
+	struct rc_survey_top top = {.channel = of_replica(r)};
+	struct rc_str name = rc_replica_name(r);
+
+	if (top.channel.subscribers == 0 || r->rendition != RC_RENDITION_WS || r->pattern ||
+		rc_name_reserved(name))
+		return true;
+	return put_top(w, top.channel.subscribers, index, name, &top);
+}
+
+static bool visit_busiest(struct walk *w, const struct rc_top_entry *e)
+{
+	const struct rc_hub *h = w->sv->hub;
+
+	if (e->owned == RC_NONE || !e->rate || !rc_owner_is_known(h, e->owned, e->hash))
+		return true;
+	const struct rc_owned *o = rc_slab_at(&h->owned, e->owned);
+	struct rc_str name = {o->name, o->name_len};
+	struct rc_survey_top top = {.channel = of_owned(w, o), .rate = e->rate};
+	return rc_name_reserved(name) || put_top(w, e->rate, e->owned, name, &top);
+}
+
+static void walk_busiest(struct walk *w)
+{
+	uint32_t i = w->ask->cursor == RC_NONE ? 0 : w->ask->cursor;
+
+	while (i < RC_TOP_ENTRIES && visit_busiest(w, &w->sv->hub->top.at[i]))
+		i++;
+	w->out->cursor = i;
+	w->out->done = i >= RC_TOP_ENTRIES;
+}
+
 /* False: the piece is full, and this cell comes again. */
 static bool visit_cell(struct walk *w, const struct rc_table_cell *cell,
 	bool (*visit)(struct walk *, uint32_t index))
@@ -164,7 +219,8 @@ static void walk_channels(struct walk *w)
 			went = visit_cell(w, &h->owned_table.cell[i], visit_owned);
 		} else {
 			prefetch(&h->replica_table, &h->replicas, i - owned);
-			went = visit_cell(w, &h->replica_table.cell[i - owned], visit_replica);
+			went = visit_cell(w, &h->replica_table.cell[i - owned],
+				w->ask->kind == RC_SURVEY_HEARD ? visit_heard : visit_replica);
 		}
 		if (!went)
 			break;
@@ -553,7 +609,11 @@ void rc_survey_piece(
 	case RC_SURVEY_WEBHOOKS:
 		visit_webhooks(&w);
 		break;
+	case RC_SURVEY_BUSIEST:
+		walk_busiest(&w);
+		break;
 	case RC_SURVEY_CHANNELS:
+	case RC_SURVEY_HEARD:
 	case RC_SURVEY_SUBSCRIPTIONS:
 		walk_channels(&w);
 		break;

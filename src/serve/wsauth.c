@@ -14,6 +14,7 @@
 #include "serve/presence.h"
 #include "serve/session.h"
 #include "serve/wish.h"
+#include "serve/wsauth.h"
 
 static bool greet(struct rc_serve *sv, struct rc_conn *c)
 {
@@ -37,8 +38,7 @@ static bool greet(struct rc_serve *sv, struct rc_conn *c)
 	return true;
 }
 
-/* It is known who it is, or that it is nobody: from here on it is served. */
-static void begin(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
+void rc_ws_known(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 {
 	uint32_t sub;
 
@@ -81,17 +81,21 @@ static void refuse_token(struct rc_serve *sv, struct rc_conn *c, struct rc_str i
 		rc_ws_close(sv, c, RC_CLOSE_TOKEN, text, RC_C_close_token);
 }
 
+void rc_ws_too_many_failures(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw)
+{
+	rc_ws_error(sv, c, id_raw, "rate_limited", true, "too many tokens were refused, try later");
+	rc_ws_close(sv, c, RC_CLOSE_RATE, "too many tokens were refused", RC_C_close_rate);
+}
+
 static bool too_many_failures(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw)
 {
 	if (rc_limits_may_try(sv, c))
 		return false;
-	rc_ws_error(sv, c, id_raw, "rate_limited", true, "too many tokens were refused, try later");
-	rc_ws_close(sv, c, RC_CLOSE_RATE, "too many tokens were refused", RC_C_close_rate);
+	rc_ws_too_many_failures(sv, c, id_raw);
 	return true;
 }
 
-/* The query waits until it is known who asks. */
-static bool keep_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
+bool rc_ws_keep_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
 {
 	struct rc_session *s = rc_session_need(sv, c);
 
@@ -147,7 +151,7 @@ void rc_ws_joined(struct rc_serve *sv, struct rc_conn *c, bool taken)
 	if (newcomer) {
 		/* What its query asks for goes before what it said since. */
 		sv->from_line = true;
-		begin(sv, c, query);
+		rc_ws_known(sv, c, query);
 		sv->from_line = false;
 	} else {
 		/* Anonymous before, and somebody now. */
@@ -162,7 +166,7 @@ void rc_ws_joined(struct rc_serve *sv, struct rc_conn *c, bool taken)
 		rc_ws_line_goes_on(sv, c);
 }
 
-static struct rc_str token_of(const struct rc_msg *m, char *buf, size_t cap)
+struct rc_str rc_ws_token_of(const struct rc_msg *m, char *buf, size_t cap)
 {
 	const struct rc_json_value *v = &m->token;
 
@@ -176,9 +180,13 @@ static struct rc_str token_of(const struct rc_msg *m, char *buf, size_t cap)
 void rc_ws_auth(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
 {
 	char buf[RC_CREDENTIALS_MAX];
-	struct rc_str token = token_of(m, buf, sizeof(buf));
+	struct rc_str token = rc_ws_token_of(m, buf, sizeof(buf));
 	bool first = rc_ws_stage(c) == RC_WS_WAITS_TOKEN;
 
+	if (first && rc_ws_watches(sv, c)) {
+		rc_ws_watch_auth(sv, c, m->id_raw, token, false);
+		return;
+	}
 	if (rc_session_claims(sv, c)) {
 		rc_ws_error(sv, c, m->id_raw, "bad_request", false,
 			"this connection has a token already; refresh renews it");
@@ -198,7 +206,7 @@ void rc_ws_auth(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
 		join(sv, c);
 }
 
-static bool tell_refreshed(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw)
+bool rc_ws_tell_refreshed(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw)
 {
 	if (rc_bin_is(c)) {
 		rc_bin_refreshed(sv, c);
@@ -215,11 +223,15 @@ static bool tell_refreshed(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 void rc_ws_refresh(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
 {
 	char buf[RC_CREDENTIALS_MAX];
-	struct rc_str token = token_of(m, buf, sizeof(buf));
+	struct rc_str token = rc_ws_token_of(m, buf, sizeof(buf));
 
 	if (!rc_session_claims(sv, c)) {
 		rc_ws_error(sv, c, m->id_raw, "bad_request", false,
 			"this connection has no token; auth gives it one");
+		return;
+	}
+	if (rc_ws_watches(sv, c)) {
+		rc_ws_watch_auth(sv, c, m->id_raw, token, true);
 		return;
 	}
 	if (too_many_failures(sv, c, m->id_raw))
@@ -234,7 +246,7 @@ void rc_ws_refresh(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *
 		refuse_token(sv, c, m->id_raw, false, why);
 		return;
 	}
-	if (!tell_refreshed(sv, c, m->id_raw))
+	if (!rc_ws_tell_refreshed(sv, c, m->id_raw))
 		return;
 	rc_presence_renewed(sv, c);
 	rc_ws_drop_forbidden(sv, c);
@@ -243,10 +255,10 @@ void rc_ws_refresh(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *
 		rc_conn_timer(sv->conns, c, rc_session_clamp(sv, c, sv->config->heartbeat_ms));
 }
 
-void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query, int given,
-	struct rc_str token, const struct rc_ws_deflate *deflate)
+void rc_ws_opened(struct rc_serve *sv, struct rc_conn *c, struct rc_str query,
+	const struct rc_ws_deflate *deflate)
 {
-	struct rc_str rest = query, key, value, none = {NULL, 0};
+	struct rc_str rest = query, key, value;
 
 	c->kind = RC_CONN_WS;
 	c->window_bits = deflate->window_bits & 15u;
@@ -262,11 +274,26 @@ void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query, int
 		if (rc_str_eq(key, RC_STR("batch")) && rc_str_eq(value, RC_STR("1")))
 			c->stage |= RC_WS_BATCH;
 	}
+}
+
+void rc_ws_waits_token(struct rc_serve *sv, struct rc_conn *c, struct rc_str query)
+{
+	rc_ws_set_stage(c, RC_WS_WAITS_TOKEN);
+	if (rc_ws_keep_query(sv, c, query))
+		rc_conn_timer(sv->conns, c, sv->config->auth_timeout_ms);
+}
+
+void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query, int given,
+	struct rc_str token, const struct rc_ws_deflate *deflate)
+{
+	struct rc_str none = {NULL, 0};
+
+	rc_ws_opened(sv, c, query, deflate);
 	/* Without keys nobody can say who he is, and a token is as good as none. */
 	if (!sv->auth || !sv->auth->keys)
 		given = 0;
 	if (given == 0 && rc_config_anonymous(sv->config)) {
-		begin(sv, c, query);
+		rc_ws_known(sv, c, query);
 		return;
 	}
 	if (given != 0) {
@@ -277,13 +304,11 @@ void rc_ws_open(struct rc_serve *sv, struct rc_conn *c, struct rc_str query, int
 			given < 0 ? RC_TOKEN_MALFORMED : rc_session_verify(sv, c, token);
 		if (why != RC_TOKEN_OK)
 			refuse_token(sv, c, none, true, why);
-		else if (keep_query(sv, c, query))
+		else if (rc_ws_keep_query(sv, c, query))
 			join(sv, c);
 		return;
 	}
-	rc_ws_set_stage(c, RC_WS_WAITS_TOKEN);
-	if (keep_query(sv, c, query))
-		rc_conn_timer(sv->conns, c, sv->config->auth_timeout_ms);
+	rc_ws_waits_token(sv, c, query);
 }
 
 bool rc_ws_admits(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m, int parsed,

@@ -172,6 +172,8 @@ static void measure(struct rc_shard *s, uint64_t now_ns)
 	for (uint32_t i = 0; i < s->flushed_count; i++)
 		rc_count_hist(s->counters, RC_H_publish_to_flush_ns, end_ns - s->flushed_ns[i], 1);
 	s->flushed_count = 0;
+	if (s->now_ns)
+		rc_count(s->counters, RC_C_busy_ns, (s->slept ? s->sleep_ns : now_ns) - s->now_ns);
 	if (!s->slept && s->now_ns)
 		rc_count_hist(s->counters, RC_H_turn_ns, now_ns - s->now_ns, 1);
 }
@@ -194,6 +196,7 @@ static void each_second(struct rc_shard *s)
 		return;
 	s->second_ns = s->now_ns + SECOND_NS;
 	rc_owner_sweep(&s->hub, SWEEP_PER_SECOND);
+	rc_top_second(&s->hub.top);
 	rc_history_sweep(&s->hub, SWEEP_PER_SECOND);
 	rc_route_stamp(s);
 	rc_home_sweep(&s->home, s->hub.now_s, SWEEP_PER_SECOND);
@@ -348,6 +351,15 @@ static bool spin(struct rc_shard *s, uint64_t until_ns)
 	return false;
 }
 
+/* What is being sent keeps it awake: the kernel sends within the submit. */
+static void fall_asleep(struct rc_shard *s)
+{
+	if (!s->slept && s->conns.sending == 0) {
+		s->slept = true;
+		s->sleep_ns = rc_clock_mono_ns();
+	}
+}
+
 static void submit(struct rc_shard *s)
 {
 	uint32_t poll_us = s->gateway->config->busy_poll_us;
@@ -362,7 +374,7 @@ static void submit(struct rc_shard *s)
 	}
 	if (poll_us) {
 		rc_io_submit(s->io);
-		s->slept = s->conns.sending == 0;
+		fall_asleep(s);
 		if (spin(s, rc_clock_mono_ns() + (uint64_t)poll_us * 1000))
 			return;
 	}
@@ -370,7 +382,7 @@ static void submit(struct rc_shard *s)
 	if ((s->blocked || rc_route_idle(s)) && atomic_load_explicit(&s->gateway->stopping,
 							memory_order_acquire) <= s->drain_begun) {
 		rc_count(s->counters, RC_C_sleeps, 1);
-		s->slept = s->conns.sending == 0;
+		fall_asleep(s);
 		rc_io_submit_and_wait(s->io, sleep_ns(s));
 	} else {
 		rc_io_submit(s->io);

@@ -66,8 +66,9 @@ struct rc_shard {
 		[RC_SHARD_FLUSHED_MAX]; /* when came in what this turn's flush was done with */
 	uint64_t touched;               /* shards whose rings got records this turn */
 	bool accepting[RC_PORTS];
-	bool slept;   /* since now_ns */
-	bool blocked; /* some record could not be handled for want of room elsewhere */
+	bool slept;        /* since now_ns */
+	uint64_t sleep_ns; /* since when, in a turn that sleeps or polls */
+	bool blocked;      /* some record could not be handled for want of room elsewhere */
 	bool backlogged; /* clients who take all they get are behind: nothing new is taken in before they have it */
 	bool drain_begun, drain_told;
 	bool drain_answered, drain_backends; /* no client waits; the backends were told, too */

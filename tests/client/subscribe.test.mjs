@@ -352,6 +352,27 @@ test("a reader that is too slow for the history is told of a gap, one that share
 	assert.deepEqual(await soon(rest), [...numbers(10), 100]);
 });
 
+test("a reader that shares its events with another pattern is not paused: what has no room is a gap", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const others = [];
+	const reader = c.subscribe("x:*", { buffer: 10 });
+	await soon(Promise.all([reader.ready, c.subscribe("**", (e) => others.push(e.data)).ready]));
+	await g.fill("x:a", 500);
+	await until(() => others.length == 500);
+	assert.deepEqual(others, numbers(500));
+	const seen = [];
+	const reading = (async () => {
+		for await (const event of reader) if (seen.push(event.data) > 10) return;
+	})();
+	const gap = await until(() => c.record.gap[0]);
+	assert.deepEqual([gap.channel, gap.reason, gap.missed], ["x:*", "overflow", 490]);
+	await g.publish("x:a", "n", 500);
+	await soon(reading);
+	assert.deepEqual(seen, [...numbers(10), 500]);
+	assert.equal(others.length, 501);
+});
+
 test("readers end when they are unsubscribed, and with the client", async (t) => {
 	const g = await gateway(t);
 	const c = client(t, g.url);
@@ -374,3 +395,44 @@ test("readers end when they are unsubscribed, and with the client", async (t) =>
 	assert.throws(() => c.subscribe("three", () => {})[Symbol.asyncIterator](), { code: "bad_argument" });
 	await assert.rejects(c.subscribe("four").ready, { code: "closed" });
 });
+
+for (const shards of [1, 2])
+	test(`over random cuts each of overlapping subscriptions has each event once and in order (${shards} shards)`, async (t) => {
+		const g = await gateway(t, { ...KEPT, "namespace.history_size": 100000, "namespace.history_bytes": "16MiB" }, { shards });
+		const way = await tunnel(t, g.port);
+		const c = client(t, way.url, { minDelay: 5, maxDelay: 40 });
+		const channels = ["x:a", "x:b", "x:r", "y:z"];
+		const total = 1500;
+		// One for each subscription, and in it one for each channel.
+		const seen = [];
+		const keep = () => {
+			const lists = {};
+			seen.push(lists);
+			return (event) => (lists[event.channel] ??= []).push(event.data);
+		};
+		const patterns = ["x:a", "x:*", "**", "*:a"].map((name) => c.subscribe(name, keep()));
+		const readers = [c.subscribe("x:r", { buffer: 60 }), c.subscribe("*:*", { buffer: 1e6 })];
+		await soon(Promise.all([...patterns, ...readers].map((s) => s.ready)));
+		const reading = readers.map(async (reader) => {
+			const put = keep();
+			for await (const event of reader) {
+				put(event);
+				if (event.data % 97 == 0) await new Promise((done) => setTimeout(done, 2));
+			}
+		});
+		let random = 4711 + shards;
+		const chance = () => (random = (random * 48271) % 2147483647) / 2147483647;
+		for (let sent = 0; sent < total; sent += 50) {
+			await g.publish(channels.flatMap((channel) => numbers(50, sent).map((data) => ({ channel, event: "n", data }))).slice(0, 1000));
+			if (chance() < 0.35) way.cut();
+			if (chance() < 0.2) await new Promise((done) => setTimeout(done, chance() * 40));
+		}
+		const count = () => seen.flatMap((lists) => Object.values(lists)).reduce((sum, list) => sum + list.length, 0);
+		await until(() => count() >= total * 14, "all of it", 60);
+		const expected = numbers(total);
+		for (const lists of seen) for (const channel in lists) assert.deepEqual(lists[channel], expected, channel);
+		assert.deepEqual(c.record.gap, []);
+		assert.deepEqual(c.record.error, []);
+		for (const reader of readers) reader.unsubscribe();
+		await soon(Promise.all(reading));
+	});

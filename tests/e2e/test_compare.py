@@ -362,7 +362,7 @@ def test_the_table_says_what_was_recorded(folder):
         json.dump(RECORDED, f)
     with open(page, "w") as f:
         f.write("before\n" + readme.BEGIN + "old\n" + readme.END + "after\n")
-    readme.update(results, page, recorded)
+    readme.update(results, [page], recorded)
     with open(page) as f:
         text = f.read()
     assert text.startswith("before\n" + readme.BEGIN) and text.endswith(readme.END + "after\n") and "old" not in text
@@ -370,23 +370,23 @@ def test_the_table_says_what_was_recorded(folder):
     assert "| Memory: bytes | 200 | 5,000 (25×) |\n" in text
     assert "| Memory: at most 256 B | 200 | met |" in text
     assert "Not measured: nchan in memory: no network." in text
-    assert readme.is_true(page, recorded)
+    assert readme.is_true([page], recorded)
     # What was measured over TLS is recorded apart, and stands below.
     over = copy.deepcopy(RECORDED)
     over["cases"][0].update(name="memory-tls", title="Memory over TLS", tls=True)
     over["targets"][0]["case"], over["host"]["kernel"] = "memory-tls", "6.1.5-somebody's-9"
     with open(results, "w") as f:
         json.dump(over, f)
-    readme.update(results, page, recorded)
+    readme.update(results, [page], recorded)
     with open(page) as f:
         both = f.read()
     assert both.startswith(text[:text.index(readme.END)]) and "### Over TLS" in both and "| Memory over TLS: bytes | 200 |" in both
     assert "Linux 6.1.5;" in both and "somebody" not in both
     assert sorted(os.listdir(recorded)) == ["results-tls.json", "results.json"]
-    assert readme.is_true(page, recorded) and not readme.is_true(page, "/nonexistent")
+    assert readme.is_true([page], recorded) and not readme.is_true([page], "/nonexistent")
     with open(page, "w") as f:
         f.write(both.replace("5,000", "6,000"))
-    assert not readme.is_true(page, recorded)
+    assert not readme.is_true([page], recorded)
 
 
 def test_results_with_and_without_tls_in_one_are_not_recorded(folder):
@@ -397,8 +397,26 @@ def test_results_with_and_without_tls_in_one_are_not_recorded(folder):
     with open(page, "w") as f:
         f.write(readme.BEGIN + readme.END)
     with pytest.raises(servers.Failed, match="recorded apart"):
-        readme.update(results, page, folder)
+        readme.update(results, [page], folder)
     assert not os.path.exists(os.path.join(folder, "results.json"))
+
+
+def test_the_short_table_has_the_peers_alone(folder):
+    results, pages = os.path.join(folder, "in.json"), [os.path.join(folder, name) for name in ("short", "both")]
+    with open(results, "w") as f:
+        json.dump(RECORDED, f)
+    for page, more in zip(pages, ("", readme.BEGIN + readme.END)):
+        with open(page, "w") as f:
+            f.write("a\n" + readme.SHORT_BEGIN + readme.SHORT_END + "b\n" + more)
+    readme.update(results, pages, folder)
+    texts = []
+    for page in pages:
+        with open(page) as f:
+            texts.append(f.read())
+    table = "| | ringcast | ws |\n| --- | ---: | ---: |\n| Memory: bytes | 200 | 5,000 (25×) |\n"
+    assert texts[0] == "a\n" + readme.SHORT_BEGIN + table + readme.SHORT_END + "b\n"
+    assert texts[1].startswith(texts[0]) and "ringcast 0.1.0" in texts[1]
+    assert readme.is_true(pages, folder)
 
 
 def test_a_page_without_the_marks_is_left_alone(folder):
@@ -408,7 +426,7 @@ def test_a_page_without_the_marks_is_left_alone(folder):
     with open(page, "w") as f:
         f.write("no marks\n")
     with pytest.raises(servers.Failed, match="put the two lines back"):
-        readme.update(results, page, folder)
+        readme.update(results, [page], folder)
     assert not os.path.exists(os.path.join(folder, "results.json"))
 
 

@@ -237,18 +237,18 @@ def test_what_was_measured_by_http_has_a_table_of_its_own(folder):
         json.dump(result, f)
     with open(page, "w") as f:
         f.write(readme.BEGIN + readme.END)
-    readme.update(results, page, folder)
+    readme.update(results, [page], folder)
     with open(page) as f:
         text = f.read()
     assert "### HTTP" in text and "| Back: seconds until all are back | 1.50 |" in text and "| Back: seconds of server CPU meanwhile | 0.75 |" in text
     assert os.path.exists(os.path.join(folder, "results-http.json")) and not os.path.exists(os.path.join(folder, "results.json"))
-    assert readme.is_true(page, folder)
+    assert readme.is_true([page], folder)
     mixed = copy.deepcopy(result)
     mixed["cases"].append({**mixed["cases"][0], "group": ""})
     with open(results, "w") as f:
         json.dump(mixed, f)
     with pytest.raises(servers.Failed, match="recorded apart"):
-        readme.update(results, page, folder)
+        readme.update(results, [page], folder)
 
 
 def test_what_is_not_installed_is_said(folder, monkeypatch):

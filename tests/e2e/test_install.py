@@ -33,7 +33,10 @@ def test_everything_is_where_it_belongs(shards, root):
                      "usr/local/lib/libringcast.a", "usr/local/lib/libringcast.so", "usr/local/lib/libringcast.so.0",
                      "usr/local/lib/pkgconfig/ringcast.pc", "usr/local/lib/systemd/system/ringcast.service",
                      "usr/local/share/doc/ringcast/ringcast.conf.example", "etc/ringcast/ringcast.conf",
-                     "usr/local/share/ringcast/tuning/ringcast.modules.conf", "usr/local/share/ringcast/tuning/README.md"}
+                     "usr/local/share/ringcast/tuning/ringcast.modules.conf", "usr/local/share/ringcast/tuning/README.md",
+                     "usr/local/share/man/man1/ringcast.1", "usr/local/share/man/man1/ringcast-serve.1",
+                     "usr/local/share/man/man5/ringcast.conf.5", "usr/local/share/man/man7/ringcast-counters.7"}
+    assert ("usr/local/bin/ringcast-load" in found) == ("usr/local/share/man/man1/ringcast-load.1" in found)
     for link in ("libringcast.so", "libringcast.so.0"):
         path = os.path.join(root, "usr/local/lib", link)
         assert os.path.islink(path) and "/" not in os.readlink(path) and os.path.isfile(path)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JavaScript client by node's test runner, tests/client/*.test.mjs, a file at a time; and in Deno, which imports it by its address."""
+"""The JavaScript client, as it is served, by node's test runner, tests/client/*.test.mjs, a file at a time; and in Deno, which imports it by its
+address."""
 import glob
 import json
 import os
@@ -27,7 +28,8 @@ def test_the_client_in_node(name):
         pytest.skip("node is not installed")
     done = subprocess.run(["node", "--test", "--test-reporter=tap", os.path.join(TESTS, name)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", timeout=280 * SLOW,
-                          env={**os.environ, "RINGCAST_BIN": rcgateway.BINARY, "RINGCAST_SLOW": str(SLOW)})
+                          env={**os.environ, "RINGCAST_BIN": rcgateway.BINARY, "RINGCAST_SLOW": str(SLOW),
+                               "RINGCAST_JS": os.path.join(os.path.dirname(os.path.abspath(rcgateway.BINARY)), "web/ringcast.js")})
     counts = {k: int(n) for k, n in re.findall(r"^# (tests|pass|fail|cancelled|skipped) (\d+)$", done.stdout, re.M)}
     # Those that passed say nothing; what a test prints (its seed) stays.
     failures = re.split(r"(?m)^(?=# Subtest:)", done.stdout)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README at the top, as somebody would type it, and the tables of that of the wire beside what the code says. Blocks of the
-former say how:
+"""The README at the top and the chapter on deploying, one after the other, as somebody would type them, and the tables of the wire's
+chapter beside what the code says. Blocks of the former two say how:
 
     sh run             a gateway, in the background from there on; asked to end with SIGTERM when all else is done
     sh second, known, hooked, guarded
@@ -8,8 +8,9 @@ former say how:
     sh background      beside it, until then
     sh test            to its end, with status 0 (status=0,1 where the answer may be no)
     sh host            not here: it changes the host, takes too long, or needs tools from elsewhere
-    c NAME, ini NAME, js NAME, python NAME
+    c NAME, html NAME, ini NAME, js NAME, python NAME
                        the file of that name
+    js                 lines for a page
     nginx, haproxy     locations of a server, and a proxy, which those look over where they are installed
 
 All runs in a network of its own, where the default ports are free, beside no other gateway, and in a folder with links to everything
@@ -29,18 +30,26 @@ import pytest
 import rccompile
 import rccounters
 from deadline import Deadline, eventually
+from rcpages import Pages, Site
 from rcproxy import Tunnel
 
 ROOT = rccompile.ROOT
-README = os.path.join(ROOT, "README.md")
+PAGES = [os.path.join(ROOT, name) for name in ("README.md", "tuning/DEPLOY.md")]
 
 pytestmark = [pytest.mark.one_shard, pytest.mark.deadline(420)]
 
 
+def written():
+    text = ""
+    for page in PAGES:
+        with open(page) as f:
+            text += f.read()
+    return text
+
+
 def blocks():
     """(info string, text) of each fenced block, in order."""
-    with open(README) as f:
-        return re.findall(r"^```([^\n]*)\n(.*?)^```$", f.read(), re.M | re.S)
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", written(), re.M | re.S)
 
 
 # Where the counters of other gateways lie is covered up, so that there is one gateway as far as `ringcast stat` can see.
@@ -119,18 +128,19 @@ def counters(folder):
 
 def test_every_block_says_what_it_is(shards):
     kinds = {"sh run", "sh second", "sh known", "sh hooked", "sh guarded", "sh background", "sh test", "sh test status=0,1", "sh host", "c hello.c", "ini ringcast.conf",
-             "ini tls.conf", "ini hooks.conf", "python hook.py", "js", "js news.js", "nginx", "haproxy"}
+             "ini tls.conf", "ini hooks.conf", "python hook.py", "html news.html", "js", "js news.js", "js tour.mjs", "js ann.mjs", "nginx", "haproxy"}
     found = [kind for kind, _ in blocks()]
     assert set(found) == kinds, "a block of a new kind, or a kind that is not used any more"
     assert found.count("sh test") >= 5
 
 
-def test_links_lead_somewhere(shards):
-    with open(README) as f:
-        targets = re.findall(r"\]\(([^)#]+)[^)]*\)", f.read())
-    assert targets
-    for target in targets:
-        assert os.path.exists(os.path.join(ROOT, target)), target
+def test_the_essence_is_short(shards):
+    """Somebody with five minutes does not read further."""
+    with open(PAGES[0]) as f:
+        head = f.read().partition("\n## In JavaScript\n")[0]
+    assert head.count("\n") < 150 and "```html news.html" in head and "## Contents" in head
+    for page in re.findall(r"^## (.*)$", written().partition("\n# Deploying")[0], re.M):
+        assert page in ("Five minutes", "Contents") or f"[{page}](" in head, f"{page} is not in the table of contents"
 
 
 def test_it_is_true(shards, folder, namespace):
@@ -189,7 +199,7 @@ def test_it_is_true(shards, folder, namespace):
         reader.await_text('news hello 2 {"n":2}\n')
         reader.await_text('news added 1004 {"id":1}\n')
         for promised in ("orders placed 1 ", '\nnews hello 4 {"n":4}\n', '\nroom:1 join 1 {"users":[{"user":"ann"}],"count":1,"clients":1,"anonymous":0}\n', '"users":[{"user":"ann",',
-                         '{"said": "HI"}\n', "\n401\n", '- note - {"n":1}\n', "status=403 service=orders", '"results":[{"position":', '"name":"orders"', "ringcast_publish_to_socket_seconds_count"):
+                         '{"said": "HI"}\n', "\n401\n", '- note - {"n":1}\n', "status=403 service=orders", "the newest: { n: 4 }\n", "counted to 1001 over ws\n", "\n1 here\n", '"results":[{"position":', '"name":"orders"', "ringcast_publish_to_socket_seconds_count"):
             assert promised in said, promised
         # Four of news, 1,001 of numbers, 1,000 from C, four of orders; 50 a second for three seconds from the load generator.
         assert 2009 + 100 <= counters(run)["events_published"] <= 2010 + 200
@@ -269,6 +279,57 @@ def test_the_page_comes_back_where_it_was(gateway, publisher, folder):
             page.kill()
 
 
+def test_the_page_of_the_five_minutes(gateway, publisher, folder):
+    """In Chromium: what was before it came, what comes, and what was said while the way to the gateway was cut."""
+    g = gateway({"namespace.history_size": "10"})
+    p = publisher(g)
+    text, = [text for kind, text in blocks() if kind == "html news.html"]
+    assert text.count("http://127.0.0.1:8080") == 2
+    with Pages() as do, Tunnel(g.plain_http) as tunnel:
+        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{tunnel.port}")
+        path = os.path.join(folder, "news.html")
+        with open(path, "w") as f:
+            f.write(text)
+        p.publish("news", '{"n":1}', event="hello")
+        do("news", "open", f"file://{path}")
+        do("news", "until", "#list", 'hello 1 {"n":1}')
+        p.publish("news", '{"n":2}', event="hello")
+        do("news", "until", "#list", 'hello 2 {"n":2}')
+        tunnel.cut(stay=True)
+        g.until_counter("clients", 0)
+        p.publish("news", '{"n":3}', event="hello")
+        tunnel.mend()
+        do("news", "until", "#list", 'hello 3 {"n":3}')
+        assert do("news", "text", "#list").split("\n") == [f'hello {n} {{"n":{n}}}' for n in (1, 2, 3)]
+        tunnel.cut(stay=True)
+        g.until_counter("clients", 0)
+        for n in range(20):
+            p.publish("news", '{"n":4}', event="hello")
+        tunnel.mend()
+        do("news", "until", "#list", "missed some of news: trimmed")
+
+
+def test_the_lines_for_event_source(gateway, publisher):
+    g = gateway({"namespace.history_size": "10"})
+    p = publisher(g)
+    text, = [text for kind, text in blocks() if kind == "js"]
+    with Site({"/page": f"<!doctype html><link rel=icon href=data:,><script>{text}</script>"}) as site, Pages() as do:
+        with Tunnel(g.plain_http, site=site.server.server_address) as tunnel:
+            do("page", "open", f"http://127.0.0.1:{tunnel.port}/page")
+            g.until_counter("clients", 1)
+            p.publish("news", '{"n":1}', event="hello")
+            p.publish("agent:7:log", '{"n":2}', event="hello")
+            eventually(lambda: len(do("page", "logged")) == 2, "both were heard")
+            logged = do("page", "logged")
+            assert all(re.match(r"page: \w+~[\d.]+ ", line) for line in logged), logged
+            tunnel.cut(stay=True)
+            g.until_counter("clients", 0)
+            for n in range(20):
+                p.publish("news", "0", event="hello")
+            tunnel.mend()
+            eventually(lambda: any("get the state anew:" in line for line in do("page", "logged")), "the gap was told", 40)
+
+
 def test_the_locations_for_nginx_hold(shards, folder):
     nginx = shutil.which("nginx")
     if not nginx:
@@ -296,8 +357,7 @@ def test_the_rules_for_proxies_in_it_hold(shards, folder):
     rccompile.make("all")
     program, env = os.path.join(ROOT, "build/release/ringcast"), clean_environment(folder)
     check = [program, "serve", "--check-config", "--set", "tls.proxy_protocol=required", "--set", "tls.certificate=host.pem"]
-    with open(README) as f:
-        readme = f.read()
+    readme = written()
     assert "`trusted_proxies = loopback`" in readme and "in `[tls]`, `proxy_protocol = required`" in readme
     refused = subprocess.run(check, capture_output=True, text=True, env=env)
     assert "believes nobody while trusted_proxies is empty" in refused.stderr
@@ -309,8 +369,7 @@ def test_it_says_what_the_program_does(shards, folder):
     """Numbers of the README that are defaults or limits of the program."""
     rccompile.make("all")
     program, env = os.path.join(ROOT, "build/release/ringcast"), clean_environment(folder)
-    with open(README) as f:
-        readme = f.read()
+    readme = written()
     printed = rccompile.run([program, "serve", "--print-config"], env=env)
     for option, value in (("max_clients", "10000"), ("max_channels_per_client", "1000"), ("max_channels", "200000")):
         assert re.search(rf"^{option} = {value}\b", printed, re.M) and f"| {value} |" in readme, option

@@ -19,11 +19,11 @@ export class Feed {
 	/** With ack: what became of the last events, by offset. 1: in the handler's hands, 2: handled, 3: and the gateway knows; 0: failed; below 0: failed
 	 *  for good, and until when the gateway may still wait. */
 	done = new Map();
-	/** By channel: the offset of the last event that this was given, where others are given it, too. */
+	/** Of a pattern, by channel: offset and timestamp of the last event that it was given. */
 	last = new Map();
 
 	// live: acknowledged by the gateway, and its events are wanted. was: it was so once. id: of the message that asked for it. asked: the `since` of
-	// that. begun: events may come for it. leaving: of the message that ended it. paused: 1 by a reader that is full, 2 and soon no more. alone: asked for by itself. bare: without `since`. hole: why there is a gap if
+	// that. mixed: it shares events with others. paused: 1 by a reader that is full, 2 and soon no more. alone: asked for by itself. bare: without `since`. hole: why there is a gap if
 	// nothing is recovered. over: it ended, and not by its users.
 	constructor(channel, wish, since) {
 		this.channel = channel;

@@ -51,7 +51,7 @@ export interface SubscribeOptions {
 	ack?: boolean | { timeout?: number; retries?: number; window?: number };
 	/**
 	 * For `for await`: events kept for a reader that is slower than they come. Beyond it the gateway is asked to pause, and goes on from there: what
-	 * it does not keep is a gap. Where others share the subscription they are not made to wait, and what has no room is a gap `overflow`. 1024.
+	 * it does not keep is a gap. Where others share the subscription, or its events with another pattern, they are not made to wait, and what has no room is a gap `overflow`. 1024.
 	 */
 	buffer?: number;
 }

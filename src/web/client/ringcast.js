@@ -15,6 +15,12 @@ const now = () => performance.now();
 /** An id. Not by randomUUID, which a page that is not secure has not. */
 const fresh = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
+/** What reaches a handler is one. */
+function sound(event) {
+	if (typeof event?.channel != "string" || typeof (event.offset ?? 0) != "number") throw Error("no event");
+	return event;
+}
+
 export class RingcastError extends Error {
 	name = "RingcastError";
 	temporary = false;
@@ -34,9 +40,7 @@ export class Client {
 	#feeds = new Map();
 	#asked = new Map();
 	#changed = new Set();
-	/** What events may come for: also what was ended, until the gateway has said so. */
-	#known = new Set();
-	/** By channel of an event: which of these it is for. Empty when these have changed. */
+	/** By channel of an event: which of those that were asked for it may be for. Empty when these have changed. */
 	#routes = new Map();
 	/** What waits for an answer, or for a connection, by id and in order. */
 	#asks = new Map();
@@ -51,6 +55,8 @@ export class Client {
 	#tries = 0;
 	#fails = 0;
 	#blocked = 0;
+	/** The gateway has answered since, by HTTP. */
+	#sure;
 	#fell;
 	#ever;
 	#over;
@@ -206,16 +212,22 @@ export class Client {
 				socket.onclose = ({ code, reason }) => lost(code, reason);
 				return;
 			}
-			const get = (path, init) => fetch(this.#base + path, { signal, ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
+			const get = (path, init) => fetch(this.#base + path, { signal, redirect: "error", ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
 			this.#link.close = () => control.abort();
 			// Where the gateway can be reached by HTTP, it is WebSocket that is in the way.
-			if (!/^ok/.test(await (await fetch(this.#base + "/healthz", { signal })).text())) throw Error("no gateway");
-			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "there is no WebSocket" });
+			if (!/^ok/.test(await (await get("/healthz")).text())) throw Error("no gateway");
+			// Or the gateway has just come up: so WebSocket is tried once more.
+			if (could && !this.#sure) {
+				this.#sure = true;
+				return mine() && this.#open();
+			}
+			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "no WebSocket" });
 			this.#fell = true;
 			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
+			this.#sure = false;
 			// What fetch says is less than what was wrong with it, as with the certificate.
-			lost(1006, (cause?.cause || cause)?.message);
+			lost(1006, (cause?.cause ?? cause)?.message);
 		}
 	}
 
@@ -224,7 +236,7 @@ export class Client {
 		try {
 			return typeof token == "function" ? await token() : token;
 		} catch (cause) {
-			this.#error("unauthorized", "there is no token", { cause });
+			this.#error("unauthorized", "no token", { cause });
 			throw cause;
 		}
 	}
@@ -279,10 +291,9 @@ export class Client {
 		this.#state = !again ? "closed" : this.#ever ? "reconnecting" : "connecting";
 		this.#link = this.#ping = this.#acking = undefined;
 		this.#asked.clear();
-		this.#known.clear();
 		this.#routes.clear();
 		for (const feed of this.#feeds.values()) {
-			feed.live = feed.begun = false;
+			feed.live = false;
 			if (feed.paused == 2) feed.paused = 0;
 		}
 		return ++this.#turn;
@@ -297,7 +308,7 @@ export class Client {
 
 	reconnect() {
 		if (this.#over || this.#up) return;
-		// To what the page says of itself and of the network.
+		// What the page says of itself and of the network is heard from the first time on.
 		if (!this.#turn) for (const name of ["online", "offline", "pageshow", "visibilitychange"]) globalThis.addEventListener?.(name, () => this.#wake(), this.#life);
 		this.#down(true);
 		this.#tries = 0;
@@ -321,7 +332,7 @@ export class Client {
 		const id = fresh();
 		this.#ping = { id, at: now() };
 		// The first one has the time of the try.
-		this.#after(3000, () => this.#up && this.#ping?.id == id && this.#lost(4201, "no answer to a ping"));
+		this.#after(3000, () => this.#up && this.#ping?.id == id && this.#lost(4201, "no answer in time"));
 		this.#send({ type: "ping", id });
 	}
 
@@ -380,11 +391,7 @@ export class Client {
 			case "leave":
 				return this.#event(m);
 			case "events":
-				for (const event of m.events) {
-					if (typeof event.channel != "string") throw TypeError("an event without a channel");
-					this.#give(feed, event);
-				}
-				return;
+				return m.events.forEach((event) => this.#give(feed, sound(event)));
 			case "summary":
 				return this.#give(feed, { ...m, event: type, data: m.counts, timestamp: m.to });
 			case "presence":
@@ -395,6 +402,9 @@ export class Client {
 			case "reply":
 				return this.#answer(id, data);
 			case "gap":
+				if (!feed?.live) return;
+				feed.moveTo(m.position, true);
+				feed.last.clear();
 				return this.#gap(feed, m);
 			case "positions":
 				for (const name in m.positions) {
@@ -412,12 +422,10 @@ export class Client {
 				}
 				return;
 			case "unsubscription-ack":
-				this.#routes.clear();
-				for (const feed of this.#known) {
-					const { channel } = feed;
-					// Without an id it was not asked for: taken away.
-					if (!id && data.channels.includes(channel)) this.#end(feed, new RingcastError(this.#replaced || "unsubscribed", "by the gateway", { channel }));
-					if (id && feed.leaving == id) this.#known.delete(feed);
+				// Without an id it was not asked for: taken away.
+				for (const channel of id ? [] : data.channels) {
+					const feed = this.#asked.get(channel);
+					if (feed) this.#end(feed, new RingcastError(this.#replaced || "unsubscribed", "by the gateway", { channel }));
 				}
 				this.#replaced = undefined;
 				return;
@@ -443,7 +451,7 @@ export class Client {
 				else if (!feeds.length) this.#error(code, message, { temporary: !!temporary });
 				return;
 			default:
-				if (typeof type != "string" || ++this.#bad > 9) throw Error("unknown type");
+				if (typeof type != "string" || ++this.#bad > 9) throw Error("no type");
 				this.#error("protocol", `unknown type '${type}'`);
 		}
 	}
@@ -477,58 +485,69 @@ export class Client {
 
 	/** Hot: for each event. */
 	#event(event) {
-		const { channel, offset, position } = event;
+		const { channel, offset, position, timestamp } = event;
 		if (event.direct) return this.#emit("direct", event);
-		if (typeof channel != "string" || (offset !== undefined && typeof offset != "number")) throw new TypeError("no event");
+		sound(event);
 		const feeds = this.#routes.get(channel) || this.#route(channel);
-		let best = feeds[0];
-		if (!best) return channel == "$all" && this.#emit("broadcast", event);
+		if (!feeds[0]) return channel == "$all" && this.#emit("broadcast", event);
 		// A stream sends an event once for all of them.
-		if (this.#transport == "sse") return feeds.forEach((feed) => this.#give(feed, event));
-		// A WebSocket sends a copy for each, and does not say which is whose. Those of patterns have a position, where any namespace keeps
-		// history. Of the feeds that it may be for it goes to the one that is furthest, but not as far as this: so each gets all, in order. Those
-		// with a filter, who do not get all, overlap nobody. Where none is behind this event, the channel's offsets began anew.
-		if (feeds[1]) {
-			const last = (feed) => (feed.pattern ? (feed.last.get(channel) ?? -1) : feed.seen);
-			let may = feeds.filter((feed) => feed.begun && !position == !(feed.pattern && feed.position));
-			const behind = may.filter((feed) => last(feed) < offset);
-			if (behind[0]) may = behind;
-			else for (const feed of may) feed.last.delete(channel);
-			best = may.reduce((a, b) => (last(b) > last(a) ? b : a), may[0]);
-			if (!best) return;
+		// A stream sends an event once for all of them.
+		if (this.#transport == "sse" || (!feeds[1] && !feeds[0].mixed)) return feeds.forEach((feed) => this.#give(feed, event));
+		// A WebSocket sends a copy for each, and does not say which is whose; but those of patterns have a position, where any namespace keeps
+		// history. So a copy goes to all who are furthest, but not as far as this: when it is their next, or nobody has it yet and offsets have a
+		// hole. Else to one who has nothing of this channel yet. Else it came already; or it is newer, and the channel's offsets began anew.
+		const far = (feed) => (feed.pattern ? feed.last.get(channel) : feed)?.seen ?? -1;
+		const may = feeds.filter((feed) => feed.live && !position == !(feed.pattern && feed.position));
+		const known = may.filter((feed) => far(feed) >= 0);
+		const behind = known.filter((feed) => far(feed) < offset);
+		const most = Math.max(...behind.map(far));
+		const none = may.filter((feed) => far(feed) < 0);
+		let to = most == offset - 1 || behind.length == known.length ? behind.filter((feed) => far(feed) == most) : [];
+		if (!to[0] && none[0]) to = [none.find((feed) => feed.asked) || none[0]];
+		if (!to[0] && known.every((feed) => !(timestamp <= feed.last.get(channel)?.timestamp))) to = known;
+		if (!to[0]) this.#counts.duplicates++;
+		for (const feed of to) this.#give(feed, event, true);
+		// Only with the last copy it is sure that each of these patterns has come so far; and only if all say the same position, which one that is
+		// behind in other channels does not.
+		const { counts } = feeds;
+		const key = offset + position;
+		const count = (counts.get(key) || 0) + 1;
+		if (counts.size > 999) counts.clear();
+		counts.set(key, count);
+		for (const feed of may) {
+			feed.mixed ||= may[1];
+			if (position && count == may.length && far(feed) == offset) feed.position = position;
 		}
-		if (best.pattern) {
-			if (best.last.size > 4095) best.last.clear();
-			best.last.set(channel, offset);
-		}
-		this.#give(best, event);
 	}
 
 	#route(channel) {
 		const levels = channel.split(":");
-		const feeds = [...this.#known].filter((feed) => (channel[0] != "$" || feed.channel[0] == "$") && meets(feed.levels, levels)).sort((a, b) => b.pattern - a.pattern);
+		const feeds = [...this.#asked.values()].filter((feed) => (channel[0] != "$" || feed.channel[0] == "$") && meets(feed.levels, levels));
+		feeds.counts = new Map();
 		if (this.#routes.size > 4095) this.#routes.clear();
 		this.#routes.set(channel, feeds);
 		return feeds;
 	}
 
-	#give(feed, event) {
+	/** hold: it is not said by that where a pattern stands. */
+	#give(feed, event, hold) {
 		if (!feed?.live) return;
-		const { offset } = event;
+		const { channel, offset, timestamp } = event;
 		if (feed.epoch && offset !== undefined) event.position ??= feed.epoch + "@" + offset;
 		if (feed.wish.ack) return this.#once(feed, event);
-		if (feed.pattern || !(offset <= feed.seen)) {
-			feed.seen = offset;
-			feed.position = event.position || feed.position;
-			// Values of a key come in the order of their turns, which is not that of their offsets.
-		} else if (!feed.wish.key) return this.#counts.duplicates++;
+		if (feed.pattern) {
+			if (feed.last.size > 4095) feed.last.clear();
+			feed.last.set(channel, { seen: offset, timestamp });
+		} else if (offset > feed.seen || offset === undefined) feed.seen = offset;
+		// Values of a key come in the order of their turns, which is not that of their offsets.
+		else if (feed.wish.key) hold = true;
+		else return this.#counts.duplicates++;
+		if (!hold || !feed.pattern) feed.position = event.position || feed.position;
 		this.#counts.events++;
 		for (const use of feed.uses) use(event);
 	}
 
 	#gap(feed, { reason, missed, position }) {
-		if (!feed?.live) return;
-		feed.moveTo(position, true);
 		this.#counts.gaps++;
 		this.#emit("gap", { channel: feed.channel, reason, missed, position });
 	}
@@ -572,7 +591,7 @@ export class Client {
 	#acknowledge() {
 		let count = 0;
 		this.#acking = undefined;
-		for (const feed of this.#known) {
+		for (const feed of this.#asked.values()) {
 			const { channel, epoch } = feed;
 			let all = true;
 			let low;
@@ -604,7 +623,6 @@ export class Client {
 	/** Subscriptions that were begun or ended in one moment go in as few messages as can be. */
 	#ask(channels = this.#changed) {
 		const ready = this.#link?.send;
-		const leaving = fresh();
 		const off = [];
 		const groups = {};
 		for (const channel of channels) {
@@ -619,7 +637,6 @@ export class Client {
 			if (asked) {
 				off.push(channel);
 				asked.live = false;
-				asked.leaving = leaving;
 				this.#asked.delete(channel);
 			}
 			if (!feed || !ready) continue;
@@ -627,7 +644,7 @@ export class Client {
 			(groups[feed.kind + (feed.alone ? channel : "")] ??= []).push(feed);
 		}
 		this.#changed.clear();
-		while (off.length) this.#send({ type: "unsubscribe", id: leaving, channels: off.splice(0, 50) });
+		while (off.length) this.#send({ type: "unsubscribe", id: fresh(), channels: off.splice(0, 50) });
 		for (const group of Object.values(groups))
 			while (group.length) {
 				const id = fresh();
@@ -636,8 +653,6 @@ export class Client {
 				for (const feed of part) {
 					feed.asked = feed.bare || feed.wish.summary ? undefined : (feed.position ?? feed.since);
 					feed.id = id;
-					feed.leaving = undefined;
-					this.#known.add(feed);
 					if (feed.asked !== undefined) (since ??= Object.create(null))[feed.channel] = feed.asked;
 				}
 				this.#send({ ...part[0].wish, type: "subscribe", id, channels: part.map(({ channel }) => channel), since });
@@ -649,13 +664,13 @@ export class Client {
 		const { channel, position, recovered } = info;
 		const { was, asked, hole = "transport" } = feed;
 		feed.moveTo(position, asked !== undefined);
-		feed.live = feed.begun = feed.was = true;
+		feed.live = feed.was = true;
 		feed.hole = feed.alone = undefined;
 		feed.tries = 0;
 		feed.accept(info);
-		// What came while it was paused comes again.
-		if (hole == "overflow") feed.last.clear();
-		else this.#emit("subscribed", info);
+		// Without a recovery offsets may have begun anew.
+		if (!recovered) feed.last.clear();
+		if (hole != "overflow") this.#emit("subscribed", info);
 		if (recovered === false ? was || asked !== undefined : was && !recovered) this.#gap(feed, { reason: info.reason || hole, position });
 	}
 
@@ -664,7 +679,6 @@ export class Client {
 		const { channel } = feed;
 		const error = new RingcastError(code, message, { temporary: !!temporary, field, channel });
 		this.#asked.delete(channel);
-		this.#known.delete(feed);
 		if (temporary) {
 			this.#emit("error", error);
 			this.#after((1 + Math.random()) * 1000 * 2 ** Math.min(feed.tries++, 5), () => this.#change(channel));
@@ -681,7 +695,6 @@ export class Client {
 
 	/** Not by its users. */
 	#end(feed, error) {
-		this.#known.delete(feed);
 		if (this.#feeds.get(feed.channel) != feed) return;
 		this.#feeds.delete(feed.channel);
 		this.#asked.delete(feed.channel);
@@ -775,11 +788,11 @@ export class Client {
 	subscribe(channel, handler, options) {
 		if (typeof handler != "function") [handler, options] = [undefined, handler];
 		const { since, filter, rate, key, window, summary, ack, buffer = 1024 } = options || {};
-		channel += "";
-		const fresh = new Feed(channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
+		const fresh = new Feed("" + channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
 		const bad = (text) => {
 			throw new RingcastError("bad_argument", `'${channel}' ${text}`);
 		};
+		if (typeof channel != "string") bad("is none");
 		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is. */
 		const events = [];
 		let missed = 0;
@@ -792,7 +805,7 @@ export class Client {
 		if (feed?.kind != fresh.kind) {
 			if (feed?.uses.size) bad("is subscribed with other options");
 			for (const other of this.#feeds.values())
-				if ((fresh.view || other.view) && other.uses.size && meets(other.levels, fresh.levels)) bad(`overlaps '${other.channel}', which can't be with a filter, a rate or a window`);
+				if ((fresh.view || other.view) && other.uses.size && meets(other.levels, fresh.levels)) bad(`overlaps '${other.channel}', and one has a filter, a rate or a window`);
 			this.#feeds.set(channel, (feed = fresh));
 		}
 		const change = (paused) => {
@@ -817,8 +830,8 @@ export class Client {
 				const read = new Promise((resolve) => events.push([event, resolve]));
 				wake();
 				if (ack) return read;
-				if (events.length < buffer || feed.uses.size > 1) return;
-				// Nobody else would miss it: the gateway keeps it.
+				if (events.length < buffer || feed.uses.size > 1 || feed.mixed) return;
+				// Nobody else would miss it, and its place is known: the gateway keeps it.
 				feed.hole = "overflow";
 				feed.live = false;
 				change(1);

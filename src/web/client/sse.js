@@ -97,12 +97,12 @@ export function streams(get, search, hear, lost, signal) {
 				const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 				for (;;) {
 					const { value, done } = await reader.read();
-					if (done) return end(1006, "the stream ended");
+					if (done) return end(1006, "it ended");
 					alive();
 					// A CR at the end may be half of a line end.
 					const lines = (rest + value).split(/\r\n|\n|\r(?=[^])/);
 					rest = lines.pop();
-					if ((size += value.length) > 1e7) throw Error("no block ends");
+					if ((size += value.length) > 1e7) throw Error("no end");
 					for (const line of lines) {
 						const [, field, text] = /^([^:]*):? ?([^]*)$/.exec(line);
 						if (control.signal.aborted) return;

@@ -7,6 +7,9 @@
 
 #include <fcntl.h>
 
+#include "cli/args.c"
+#include "cli/figures.c"
+#include "cli/findgateway.c"
 #include "cli/json.c"
 #include "cli/stat.c"
 #include "cli/statlook.c"
@@ -287,6 +290,19 @@ static void a_gateway_whose_heart_stopped_is_shown_as_such(void **state)
 	printed("its last heartbeat was 60 s ago");
 }
 
+static void a_file_cut_short_under_stat_is_an_error_and_no_crash(void **state)
+{
+	(void)state;
+	struct session s = {.o = {.shard = RC_NONE}};
+	struct rc_error err;
+	assert_int_equal(rc_counters_open(&s.v, file, &err), 0);
+	assert_true(rc_look_init(&s.look[0], s.v.meta_count));
+	assert_int_equal(truncate(file, 4096), 0);
+	assert_false(rc_counters_guarded(look_on, &s));
+	rc_look_deinit(&s.look[0]);
+	rc_counters_close(&s.v);
+}
+
 static void wrong_command_lines_end_with_status_2(void **state)
 {
 	(void)state;
@@ -319,6 +335,7 @@ int main(void)
 		WITH_GATEWAY(of_several_gateways_one_must_be_chosen),
 		WITH_GATEWAY(without_a_gateway_stat_says_so_with_status_3),
 		WITH_GATEWAY(a_gateway_whose_heart_stopped_is_shown_as_such),
+		WITH_GATEWAY(a_file_cut_short_under_stat_is_an_error_and_no_crash),
 		WITH_GATEWAY(wrong_command_lines_end_with_status_2),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

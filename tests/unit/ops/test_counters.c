@@ -263,6 +263,33 @@ static void somebody_elses_file_is_not_overwritten(void **state)
 	assert_string_equal(text, "my diary");
 }
 
+static void look_at_both_ends(void *ctx)
+{
+	const struct rc_counters_view *v = ctx;
+	(void)rc_counters_heartbeat_ms(v);
+	for (uint32_t i = 0; i < v->meta_count; i++)
+		if (v->meta[i].kind != RC_KIND_HIST)
+			(void)rc_counters_read(v, i, RC_NONE);
+}
+
+static void a_file_cut_short_under_its_reader_ends_the_look_and_not_the_reader(void **state)
+{
+	struct place *p = *state;
+	struct rc_counters c;
+	struct rc_counters_view v, again;
+	struct rc_error err;
+	create(&c, p->file, 64);
+	open_view(&v, p->file);
+	assert_true(rc_counters_guarded(look_at_both_ends, &v));
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(truncate(p->file, round == 0 ? 100000 : 0), 0);
+		assert_false(rc_counters_guarded(look_at_both_ends, &v));
+	}
+	assert_int_equal(rc_counters_open(&again, p->file, &err), -1);
+	rc_counters_close(&v);
+	rc_counters_destroy(&c);
+}
+
 static void a_missing_folder_is_named(void **state)
 {
 	struct place *p = *state;
@@ -607,6 +634,7 @@ int main(void)
 		IN_FOLDER(a_file_in_use_is_refused),
 		IN_FOLDER(a_reader_does_not_keep_a_new_gateway_from_the_place_of_a_dead_one),
 		IN_FOLDER(somebody_elses_file_is_not_overwritten),
+		IN_FOLDER(a_file_cut_short_under_its_reader_ends_the_look_and_not_the_reader),
 		IN_FOLDER(a_missing_folder_is_named),
 		IN_FOLDER(every_page_of_the_file_is_there_from_the_start),
 		IN_FOLDER(no_room_for_the_pages_shows_at_creation_and_leaves_nothing),
