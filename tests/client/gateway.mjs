@@ -8,7 +8,7 @@ import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -17,9 +17,11 @@ export const root = resolve(here, "../..");
 export const binary = resolve(process.env.RINGCAST_BIN ?? join(root, "build/asan/ringcast"));
 // Stretches every deadline; for sanitizers and machines that have other things to do.
 export const slow = Number(process.env.RINGCAST_SLOW ?? 1);
-// The client under test: the sources, or what a build made of them.
-export const clientPath = process.env.RINGCAST_CLIENT ?? join(root, "src/web/client/node.js");
-export const { connect, RingcastError } = await import(clientPath);
+// The client under test: the sources, or what a build made of them, which has no WebSocket for Node with it.
+const node = await import("../../src/web/client/node.js");
+const packed = process.env.RINGCAST_JS && await import(pathToFileURL(resolve(process.env.RINGCAST_JS)).href);
+export const connect = packed ? (url, options) => packed.connect(url, { WebSocket: node.NodeWebSocket, ...options }) : node.connect;
+export const { RingcastError } = packed || node;
 
 // ---- Deadlines
 
@@ -247,19 +249,23 @@ export class Way {
 		for (const pair of [...this.pairs]) {
 			const [client, server] = pair;
 			if (after !== undefined && server) {
-				let left = after;
+				// One that is to be cut already: two would pass on everything twice.
+				if (pair.left !== undefined) continue;
+				pair.left = after;
 				server.unpipe(client);
 				server.on("data", (bytes) => {
-					if (left > 0) client.write(bytes.subarray(0, left));
-					left -= bytes.length;
-					if (left > 0 || client.writableEnded) return;
+					if (pair.left > 0) client.write(bytes.subarray(0, pair.left));
+					pair.left -= bytes.length;
+					if (pair.left > 0 || client.writableEnded) return;
 					client.end();
 					server.destroy();
 				}).resume();
 				continue;
 			}
 			this.pairs.delete(pair);
-			client.resetAndDestroy();
+			// A reset behind an end would leave node 20 with a handle that never closes.
+			if (client.writableEnded) client.destroy();
+			else client.resetAndDestroy();
 			server?.destroy();
 		}
 	}

@@ -210,6 +210,27 @@ for (const code of [400, 401, 403, 404, 426, 429, 500, 502, 503]) {
 	});
 }
 
+hostile("a WebSocket that can't even be made: server-sent events, and no storm of requests", async (use) => {
+	const gateway = use(await Gateway.start(kept("keep")));
+	const way = use(await Way.to(gateway));
+	let made = 0;
+	class Blocked {
+		constructor() {
+			made++;
+			throw new Error("blocked");
+		}
+	}
+	const client = open(use, way.http, { WebSocket: Blocked });
+	const seen = [];
+	await within(client.subscribe("keep:a", (e) => seen.push(e.data)).ready, "the subscription");
+	assert.equal(client.transport, "sse");
+	assert.deepEqual(client.told.of("fallback").map((f) => f.transport), ["sse"]);
+	await gateway.publish("keep:a", 1);
+	await until(() => seen.length === 1, "the event");
+	assert.ok(made <= 4, `made ${made} times`);
+	assert.ok(way.accepted <= 8, `${way.accepted} connections`);
+});
+
 hostile("a redirect is not followed with the token", async (use) => {
 	const elsewhere = use(await Fake.start({ request: (req, res) => (req.url.startsWith("/events") ? res.writeHead(200, { "Content-Type": "text/event-stream" }).write("id: aaaaaaaaaa~1\n\n") : res.end("ok\n")) }));
 	for (const code of [301, 302, 307, 308]) {

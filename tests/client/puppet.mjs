@@ -16,7 +16,7 @@ globalThis.Date = class extends RealDate {
 
 const tell = (what) => process.connected && process.send(what);
 for (const name of ["unhandledRejection", "uncaughtException"]) process.on(name, (e) => tell({ uncaught: `${name}: ${e?.stack ?? e}` }));
-const { connect } = await import(process.env.PUPPET_CLIENT);
+const { connect } = await import("./gateway.mjs");
 const plain = (e) => (e instanceof Error ? { message: e.message, code: e.code, channel: e.channel, temporary: e.temporary, cause: e.cause && String(e.cause) } : e);
 const tokens = [];
 let client, asked = 0;

@@ -3,14 +3,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { clientPath, until, within } from "./gateway.mjs";
+import { until, within } from "./gateway.mjs";
 
 export class Puppet {
 	/** clock: milliseconds that its clock is ahead; wrap: a command in front of it. */
 	static async start({ clock = 0, wrap = [] } = {}) {
 		const p = new Puppet();
 		const command = [...wrap, process.execPath, fileURLToPath(new URL("puppet.mjs", import.meta.url))];
-		p.process = spawn(command[0], command.slice(1), { env: { ...process.env, PUPPET_CLOCK: String(clock), PUPPET_CLIENT: clientPath }, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+		p.process = spawn(command[0], command.slice(1), { env: { ...process.env, PUPPET_CLOCK: String(clock) }, stdio: ["ignore", "inherit", "inherit", "ipc"] });
 		Object.assign(p, { told: [], events: [], uncaught: [], waiting: new Map(), next: 0, here: false, ended: once(p.process, "close") });
 		p.process.on("message", (m) => p.#hear(m));
 		await until(() => p.here, "the client's process", 60);

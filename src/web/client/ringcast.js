@@ -225,7 +225,8 @@ export class Client {
 			this.#fell = true;
 			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
 		} catch (cause) {
-			this.#sure = false;
+			// A WebSocket that can't even be made is blocked, or it would be made and asked for again without end.
+			this.#sure = ws;
 			// What fetch says is less than what was wrong with it, as with the certificate.
 			lost(1006, (cause?.cause ?? cause)?.message);
 		}

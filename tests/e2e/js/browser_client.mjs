@@ -157,7 +157,7 @@ const cases = {
 		const show = (state) => page.evaluate((s) => {
 			Object.defineProperty(document, "visibilityState", { value: s, configurable: true });
 			Object.defineProperty(document, "hidden", { value: s === "hidden", configurable: true });
-			document.dispatchEvent(new Event("visibilitychange"));
+			document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
 		}, state);
 		await numbered(gateway, 1, 5);
 		await exactly(page, 5);
