@@ -17,7 +17,7 @@ from deadline import SLOW
 from rchttp import Http
 
 TESTS = os.path.join(rcgateway.ROOT, "tests/client")
-LONG = {"chaos.test.mjs", "clock.test.mjs", "hostile.test.mjs", "network.test.mjs"}
+LONG = {"clock.test.mjs", "hostile.test.mjs", "network.test.mjs"}
 FILES = sorted(os.path.basename(f) for f in glob.glob(f"{TESTS}/*.test.mjs"))
 
 
