@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Channels: which there are, and all about one of them.
 import { Poll, words } from "./api.js";
+import { holdsJson } from "./dialog.js";
 import { bidi, button, card, definitions, el, field, say, show, table } from "./dom.js";
 import { eventRow, eventTable, isEnvelope } from "./event.js";
 import { plural, pretty, rate, short, whole } from "./format.js";
-import { jsonFault } from "./jsonplace.js";
 import { channelHref, listOf, told } from "./overview.js";
 import { tail } from "./tail.js";
 
@@ -176,15 +176,7 @@ function publishCard(app, channel, published) {
 
 	async function publish(e) {
 		e.preventDefault();
-		const fault = jsonFault(data.value);
-		data.setAttribute("aria-invalid", String(Boolean(fault)));
-		if (fault) {
-			answer.className = "answer bad";
-			say(answer, "Not JSON: line " + fault.line + ", column " + fault.column + ": " + fault.message + ".");
-			data.focus();
-			data.setSelectionRange(fault.at, fault.at + 1);
-			return;
-		}
+		if (!holdsJson(data, answer)) return;
 		send.disabled = true;
 		try {
 			// The data goes as it was written: numbers too large for a browser stay what they are.

@@ -46,6 +46,18 @@ export function disconnectDialog(app, what, id, done) {
 	code.focus();
 }
 
+// Whether the text is JSON. Where it is not, it is told and shown at which place.
+export function holdsJson(data, answer) {
+	const fault = jsonFault(data.value);
+	data.setAttribute("aria-invalid", String(Boolean(fault)));
+	if (!fault) return true;
+	answer.className = "answer bad";
+	say(answer, "Not JSON: line " + fault.line + ", column " + fault.column + ": " + fault.message + ".");
+	data.focus();
+	data.setSelectionRange(fault.at, fault.at + 1);
+	return false;
+}
+
 // A form that sends a message to a user or to one session.
 export function sendCard(app, what, id) {
 	const event = el("input", { type: "text", value: "note", maxlength: "128", autocomplete: "off", spellcheck: "false", dir: "auto" });
@@ -55,15 +67,7 @@ export function sendCard(app, what, id) {
 
 	async function submit(e) {
 		e.preventDefault();
-		const fault = jsonFault(data.value);
-		data.setAttribute("aria-invalid", String(Boolean(fault)));
-		if (fault) {
-			answer.className = "answer bad";
-			say(answer, "Not JSON: line " + fault.line + ", column " + fault.column + ": " + fault.message + ".");
-			data.focus();
-			data.setSelectionRange(fault.at, fault.at + 1);
-			return;
-		}
+		if (!holdsJson(data, answer)) return;
 		go.disabled = true;
 		try {
 			const said = await app.api.post("api/" + what + "s/" + encodeURIComponent(id) + "/send",
