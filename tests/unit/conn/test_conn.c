@@ -730,7 +730,7 @@ static void a_peer_that_resets_is_an_error_of_the_send(void **state)
 	begin();
 	int listener = ring_listener();
 	int client = ring_connect(listener);
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = ring_accept(listener, SOCK_NONBLOCK);
 	struct rc_conn *c = rc_conn_open(&cs, fd, RC_CONN_WS);
 	assert_non_null(c);
 	rc_socket_reset_on_close(client);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -152,6 +153,18 @@ static inline int ring_connect(int listener)
 
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* What has been connected to it; the last packet of a handshake may still be on its way. */
+static inline int ring_accept(int listener, int flags)
+{
+	struct pollfd p = {.fd = listener, .events = POLLIN};
+
+	assert_int_equal(poll(&p, 1, (int)(RINGS_PATIENCE_NS / 1000000)), 1);
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | flags);
+	if (fd < 0)
+		fail_msg("accept: %s", strerror(errno));
 	return fd;
 }
 
