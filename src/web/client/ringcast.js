@@ -492,7 +492,6 @@ export class Client {
 		const feeds = this.#routes.get(channel) || this.#route(channel);
 		if (!feeds[0]) return channel == "$all" && this.#emit("broadcast", event);
 		// A stream sends an event once for all of them.
-		// A stream sends an event once for all of them.
 		if (this.#transport == "sse" || (!feeds[1] && !feeds[0].mixed)) return feeds.forEach((feed) => this.#give(feed, event));
 		// A WebSocket sends a copy for each, and does not say which is whose; but those of patterns have a position, where any namespace keeps
 		// history. So a copy goes to all who are furthest, but not as far as this: when it is their next, or nobody has it yet and offsets have a
