@@ -261,7 +261,8 @@ void rc_ws_command(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *
 	} else if (m->idempotent.kind > RC_JSON_NONE && m->idempotent.kind != RC_JSON_TRUE &&
 		   m->idempotent.kind != RC_JSON_FALSE) {
 		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "idempotent is true or false");
-	} else if (!rc_rules_may_command(sv->config, rc_session_claims(sv, c), cmd.type)) {
+	} else if (rc_session_watches(sv, c) ||
+		   !rc_rules_may_command(sv->config, rc_session_claims(sv, c), cmd.type)) {
 		rc_count(sv->counters, RC_C_commands_forbidden, 1);
 		rc_ws_error(sv, c, m->id_raw, "forbidden", false,
 			"this client may not send such messages to a backend");

@@ -18,8 +18,7 @@ void rc_client_event(
 		.lost = k->lost,
 	};
 
-	/* A backend that listens is no client. */
-	if (c->kind == RC_CONN_INGEST)
+	if (rc_session_looks_on(sv, c))
 		return;
 	rc_ws_session(sv, c, session);
 	cmd.key = rc_commands_key(sv, cmd.user, cmd.session);
@@ -109,8 +108,7 @@ void rc_client_channels_end(struct rc_serve *sv, struct rc_conn *c, struct rc_cl
 {
 	rc_textbuf_add_text(&l->b, "]}");
 	RC_ASSERT(!l->b.full);
-	/* Who listens on the ingest port is no client. */
-	if (l->count && c->kind != RC_CONN_INGEST)
+	if (l->count)
 		rc_client_event(sv, c, l->event, rc_textbuf_str(&l->b));
 	rc_pool_put(sv->pool, l->b.ptr, l->b.cap);
 }

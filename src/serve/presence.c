@@ -57,8 +57,7 @@ static void renew(struct rc_serve *sv, const struct rc_conn *c, struct rc_str na
 /* A stream has several channels. */
 static void for_each(struct rc_serve *sv, const struct rc_conn *c, uint32_t sub, each_channel *what)
 {
-	/* Backends look on; they are not there. */
-	if (!sv->hub->presence.on || c->kind == RC_CONN_INGEST)
+	if (!sv->hub->presence.on || rc_session_looks_on(sv, c))
 		return;
 	const struct rc_replica *r = rc_hub_sub_base(sv->hub, sub);
 	struct rc_str rest = rc_replica_name(r);

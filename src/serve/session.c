@@ -17,6 +17,19 @@ struct rc_session *rc_session_of(const struct rc_serve *sv, const struct rc_conn
 		       : (struct rc_session *)(void *)(sv->pool->arena->base + (size_t)at * 16);
 }
 
+bool rc_session_watches(const struct rc_serve *sv, const struct rc_conn *c)
+{
+	const struct rc_session *s = rc_session_of(sv, c);
+
+	return s && s->watch != RC_WATCH_NOT;
+}
+
+bool rc_session_looks_on(const struct rc_serve *sv, const struct rc_conn *c)
+{
+	/* Backends that listen, and operators. */
+	return c->kind == RC_CONN_INGEST || rc_session_watches(sv, c);
+}
+
 static const struct rc_session nobody = {
 	.user = RC_NONE,
 };

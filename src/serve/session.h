@@ -52,6 +52,10 @@ struct rc_session {
 
 /* NULL: it has none. */
 struct rc_session *rc_session_of(const struct rc_serve *sv, const struct rc_conn *c);
+/* It is a service that looks, or is still to prove that it is one: see wswatch.c. */
+bool rc_session_watches(const struct rc_serve *sv, const struct rc_conn *c);
+/* It hears what clients hear and is none: nobody is told of it. */
+bool rc_session_looks_on(const struct rc_serve *sv, const struct rc_conn *c);
 /* Makes one where there is none. NULL: no memory. */
 struct rc_session *rc_session_need(struct rc_serve *sv, struct rc_conn *c);
 /* The traceparent that its upgrade came with; what is none is forgotten, as is one for which there is no memory. */

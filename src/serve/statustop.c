@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * GET /api/channels?sort=rate, sort=subscribers: the channels with most of it. Owners know how much is published (hub/top.h), each
- * shard how many of its own clients hear a channel; both are asked for their largest, and what is told of one channel is put
- * together here. A channel that is among the largest of one shard and below those of another is counted without the latter.
+ * shard how many of its own clients hear a channel; both are asked for their largest, and then all shards for what they know of each of
+ * these. So the figures are whole; a channel that is below the largest everywhere is not among them, though its sum might be.
  */
 #include "hub/top.h"
 #include "serve/status.h"
@@ -11,43 +11,16 @@
 #include "base/clock.h"
 
 #define LIMIT_MAX 100u
-/* Of each kind that are gathered, of all shards together. */
-#define HEARD_MAX 400u
+#define ROWS_MAX  (2 * LIMIT_MAX)
 
 struct row {
 	struct rc_str name;
-	struct rc_survey_top top;
+	struct rc_survey_channel channel;
 };
-
-static struct row row_of(const struct rc_survey_entry *e)
-{
-	struct rc_str contents = rc_survey_contents(e);
-	struct row row;
-
-	memcpy(&row.top, contents.ptr, sizeof(row.top));
-	row.name.ptr = contents.ptr + sizeof(row.top);
-	row.name.len = contents.len - sizeof(row.top);
-	return row;
-}
-
-/* What is known of the channel so far, and this. */
-static uint32_t add(struct row *rows, uint32_t count, const struct row *one)
-{
-	struct row *r = rows;
-
-	while (r < rows + count && !rc_str_eq(r->name, one->name))
-		r++;
-	if (r == rows + count) {
-		*r = *one;
-		return count + 1;
-	}
-	r->top.channel.subscribers += one->top.channel.subscribers;
-	return count;
-}
 
 static uint64_t number(const struct row *r, bool rate)
 {
-	return rate ? r->top.rate : r->top.channel.subscribers;
+	return rate ? r->channel.rate : r->channel.subscribers;
 }
 
 static bool before(const struct row *a, const struct row *b, bool rate)
@@ -74,9 +47,9 @@ static void order(struct row *rows, uint32_t count, uint32_t limit, bool rate)
 
 static void add_row(const struct rc_serve *sv, struct rc_textbuf *b, const struct row *row)
 {
-	uint64_t tenths = row->top.rate * 10 / RC_TOP_UNIT;
+	uint64_t tenths = row->channel.rate * 10 / RC_TOP_UNIT;
 
-	rc_status_add_channel(sv, b, row->name, &row->top.channel);
+	rc_status_add_channel(sv, b, row->name, &row->channel);
 	rc_textbuf_add_text(b, ",\"rate\":");
 	rc_textbuf_add_u64(b, tenths / 10);
 	rc_textbuf_add_char(b, '.');
@@ -87,16 +60,17 @@ static void add_row(const struct rc_serve *sv, struct rc_textbuf *b, const struc
 static void answer(
 	struct rc_serve *sv, const struct rc_survey *survey, struct rc_http_call *call, bool rate)
 {
-	struct row rows[LIMIT_MAX + HEARD_MAX];
-	uint32_t count = 0, limit = survey->set[0].limit;
+	const struct rc_survey_set *named = &survey->set[survey->sets - 1];
+	uint32_t count = named->count, limit = named->size / 2;
+	struct row rows[ROWS_MAX];
 	char iso[RC_ISO8601_LEN];
 	size_t bound = 256;
 
-	for (uint32_t i = 0; i < survey->sets; i++) {
-		for (uint32_t k = 0; k < survey->set[i].count; k++) {
-			struct row row = row_of(survey->set[i].at[k]);
-			count = add(rows, count, &row);
-		}
+	RC_ASSERT(count <= ROWS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		rows[i].name = rc_survey_key(named->at[i]);
+		memcpy(&rows[i].channel, rc_survey_contents(named->at[i]).ptr,
+			sizeof(rows[i].channel));
 	}
 	limit = RC_MIN(count, limit);
 	order(rows, count, limit, rate);
@@ -141,9 +115,11 @@ enum rc_http_result rc_status_top(
 	limit = RC_MIN(limit, LIMIT_MAX);
 	struct rc_survey *survey = rc_survey_new(sv);
 	if (survey) {
-		uint32_t heard = 2 * limit * sv->hub->limits.shards;
-		rc_survey_add(survey, RC_SURVEY_BUSIEST, limit, none, none);
-		rc_survey_add(survey, RC_SURVEY_HEARD, RC_MIN(heard, HEARD_MAX), none, none);
+		if (rate)
+			rc_survey_add(survey, RC_SURVEY_BUSIEST, limit, none, none);
+		/* Behind the busiest, those that nothing is published to. Of the most heard twice as many: what is less on each shard may be more in all. */
+		rc_survey_add(survey, RC_SURVEY_HEARD, rate ? limit : 2 * limit, none, none);
+		rc_survey_add(survey, RC_SURVEY_NAMED, 2 * limit, none, none);
 	}
 	return rc_survey_start(sv, survey, call, rate ? answer_by_rate : answer_by_subscribers);
 }

@@ -196,6 +196,11 @@ static int check_acked(struct rc_serve *sv, struct rc_conn *c, struct rc_str id,
 {
 	struct rc_msg_fault fault = {0};
 
+	/* What is not acknowledged in time would become a dead letter. */
+	if (rc_session_watches(sv, c)) {
+		rc_ws_error(sv, c, id, "forbidden", false, "who only looks acknowledges nothing");
+		return -1;
+	}
 	if (rc_wish_check_ack(sv, wish, name, sub, &fault) < 0) {
 		rc_ws_error(sv, c, id, fault.code, false, fault.message);
 		return -1;

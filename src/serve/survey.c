@@ -10,12 +10,19 @@ static size_t entry_bytes(const struct rc_survey_entry *e)
 	return sizeof(*e) + e->key_len + e->len;
 }
 
-static void drop_last(struct rc_serve *sv, struct rc_survey_set *set)
+static void drop(struct rc_serve *sv, struct rc_survey_set *set, uint32_t place)
 {
-	struct rc_survey_entry *e = set->at[--set->count];
+	struct rc_survey_entry *e = set->at[place];
 
+	set->count--;
+	memmove(&set->at[place], &set->at[place + 1], (set->count - place) * sizeof(void *));
 	set->bytes -= entry_bytes(e);
 	rc_pool_put(sv->pool, e, entry_bytes(e));
+}
+
+static void drop_last(struct rc_serve *sv, struct rc_survey_set *set)
+{
+	drop(sv, set, set->count - 1);
 	set->more = true;
 }
 
@@ -50,7 +57,25 @@ static uint32_t place_of(const struct rc_survey_set *set, struct rc_str key, boo
 
 static bool is_channel(const struct rc_survey_set *set)
 {
-	return set->kind <= RC_SURVEY_SUBSCRIPTIONS;
+	return set->kind <= RC_SURVEY_SUBSCRIPTIONS || set->kind == RC_SURVEY_NAMED;
+}
+
+/* Its keys are numbers, and its contents are names: of which one may come with several numbers. */
+static bool is_top(const struct rc_survey_set *set)
+{
+	return set->kind == RC_SURVEY_BUSIEST || set->kind == RC_SURVEY_HEARD;
+}
+
+/* The names that the sets before it hold; ptr NULL: no more. */
+static struct rc_str named(const struct rc_survey *survey, uint32_t index)
+{
+	for (uint32_t i = 0; i < survey->present; i++) {
+		const struct rc_survey_set *set = &survey->set[i];
+		if (index < set->count)
+			return rc_survey_contents(set->at[index]);
+		index -= set->count;
+	}
+	return (struct rc_str){NULL, 0};
 }
 
 /* The same name from another shard, or from the other table of the same one. */
@@ -73,6 +98,21 @@ static void add_up(struct rc_survey_entry *e, uint32_t shard, struct rc_str cont
 	memcpy(e->bytes + e->key_len, &had, sizeof(had));
 }
 
+/* Of one name the smallest key stays. False: it is there. */
+static bool make_way(
+	struct rc_serve *sv, struct rc_survey_set *set, const uint32_t *place, struct rc_str name)
+{
+	uint32_t i = 0;
+
+	while (i < set->count && !rc_str_eq(rc_survey_contents(set->at[i]), name))
+		i++;
+	if (i < *place)
+		return false;
+	if (i < set->count)
+		drop(sv, set, i);
+	return true;
+}
+
 static void insert(struct rc_serve *sv, struct rc_survey *survey, struct rc_survey_set *set,
 	uint32_t shard, struct rc_str key, struct rc_str contents)
 {
@@ -84,6 +124,8 @@ static void insert(struct rc_serve *sv, struct rc_survey *survey, struct rc_surv
 			add_up(set->at[place], shard, contents);
 		return;
 	}
+	if (is_top(set) && !make_way(sv, set, &place, contents))
+		return;
 	if (place == set->limit) {
 		set->more = true;
 		return;
@@ -169,10 +211,14 @@ void rc_survey_add(struct rc_survey *survey, enum rc_survey_kind kind, uint32_t 
 
 static void begin_set(struct rc_serve *sv, struct rc_survey *survey)
 {
-	survey->left = sv->hub->limits.shards;
-	for (uint32_t i = 0; i < survey->left; i++) {
-		survey->cursor[i] = RC_NONE;
-		survey->state[i] = TO_ASK;
+	bool named_ones = survey->set[survey->present].kind == RC_SURVEY_NAMED;
+	bool nothing = named_ones && !named(survey, 0).ptr;
+	uint32_t shards = sv->hub->limits.shards;
+
+	survey->left = nothing ? 0 : shards;
+	for (uint32_t i = 0; i < shards; i++) {
+		survey->cursor[i] = named_ones ? 0 : RC_NONE;
+		survey->state[i] = nothing ? DONE : TO_ASK;
 	}
 }
 
@@ -249,12 +295,15 @@ static void finish(struct rc_serve *sv, uint32_t slot)
 
 static void took(struct rc_serve *sv, struct rc_survey *survey, const struct rc_survey_piece *piece)
 {
-	uint32_t shard = piece->shard;
+	const struct rc_survey_set *set = &survey->set[survey->present];
+	uint32_t shard = piece->shard, cursor = survey->cursor[shard] + 1;
+	bool is_named = set->kind == RC_SURVEY_NAMED;
+	bool done = is_named ? !named(survey, cursor).ptr : piece->done;
 
 	rc_survey_merge(sv, survey, &survey->set[survey->present], piece);
-	survey->cursor[shard] = piece->cursor;
-	survey->state[shard] = piece->done ? DONE : TO_ASK;
-	survey->left -= piece->done;
+	survey->cursor[shard] = is_named ? cursor : piece->cursor;
+	survey->state[shard] = done ? DONE : TO_ASK;
+	survey->left -= done;
 }
 
 void rc_survey_told(struct rc_serve *sv, const struct rc_survey_piece *piece)
@@ -286,7 +335,12 @@ static void ask(struct rc_serve *sv, uint32_t slot, uint32_t shard)
 	a.last_len = 0;
 	memcpy(a.prefix, set->prefix, set->prefix_len);
 	memcpy(a.after, set->after, set->after_len);
-	if (set->count && set->count == set->limit) {
+	if (set->kind == RC_SURVEY_NAMED) {
+		struct rc_str name = named(survey, a.cursor);
+		a.kind = RC_SURVEY_CHANNEL;
+		a.prefix_len = (uint8_t)name.len;
+		(void)rc_str_copy(a.prefix, name);
+	} else if (set->count && set->count == set->limit) {
 		struct rc_str largest = rc_survey_key(set->at[set->count - 1]);
 		a.last_len = (uint8_t)largest.len;
 		(void)rc_str_copy(a.last, largest);
@@ -308,12 +362,13 @@ static void go_on(struct rc_serve *sv, uint32_t slot)
 		if (survey->state[i] == TO_ASK && i != sv->shard)
 			ask(sv, slot, i);
 	}
-	if (survey->left)
-		return;
-	if (++survey->present < survey->sets)
+	while (survey->left == 0) {
+		if (++survey->present == survey->sets) {
+			finish(sv, slot);
+			return;
+		}
 		begin_set(sv, survey);
-	else
-		finish(sv, slot);
+	}
 }
 
 void rc_survey_turn(struct rc_serve *sv)

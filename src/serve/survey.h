@@ -35,8 +35,9 @@ enum rc_survey_kind {
 	RC_SURVEY_SESSION,  /* the one that `prefix` names, as CLIENTS */
 	RC_SURVEY_BACKENDS, /* by type of messages; a number */
 	RC_SURVEY_WEBHOOKS, /* one, or none; a JSON object */
-	RC_SURVEY_BUSIEST,  /* channels with most events first; struct rc_survey_top and the name */
-	RC_SURVEY_HEARD,    /* those with most subscribers on a shard first; likewise */
+	RC_SURVEY_BUSIEST,  /* channels with most events first; the name */
+	RC_SURVEY_HEARD,    /* those with most subscribers on any one shard first; the name */
+	RC_SURVEY_NAMED,    /* those that the sets before it name: each asked for as CHANNEL */
 };
 
 /* Summed up over the shards. */
@@ -46,13 +47,9 @@ struct rc_survey_channel {
 	uint32_t owner;                          /* when owned */
 	uint32_t consumers, consumers_connected; /* when owned and asked for by name */
 	uint64_t unacknowledged;                 /* of the consumer that is furthest behind */
+	uint64_t rate; /* likewise; RC_TOP_UNIT to an event a second, 0: not among the busiest */
 	uint16_t ns;
 	bool owned;
-};
-
-struct rc_survey_top {
-	struct rc_survey_channel channel;
-	uint64_t rate; /* RC_TOP_UNIT to an event a second */
 };
 
 /* As it lies in a ring. */

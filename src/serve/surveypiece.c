@@ -105,6 +105,20 @@ static bool in_question(const struct walk *w, struct rc_str name)
 	       rc_str_starts(name, (struct rc_str){w->ask->prefix, w->ask->prefix_len});
 }
 
+static bool is_known(const struct rc_hub *h, const struct rc_top_entry *e)
+{
+	return e->owned != RC_NONE && rc_owner_is_known(h, e->owned, e->hash);
+}
+
+static uint64_t rate_of(const struct rc_hub *h, uint32_t owned)
+{
+	const struct rc_top_entry *e = h->top.at;
+
+	while (e < h->top.at + RC_TOP_ENTRIES && (e->owned != owned || !is_known(h, e)))
+		e++;
+	return e < h->top.at + RC_TOP_ENTRIES ? e->rate : 0;
+}
+
 static bool visit_owned(struct walk *w, uint32_t index)
 {
 	const struct rc_owned *o = rc_slab_at(&w->sv->hub->owned, index);
@@ -116,6 +130,7 @@ static bool visit_owned(struct walk *w, uint32_t index)
 		c.consumers = lag.consumers;
 		c.consumers_connected = lag.attached;
 		c.unacknowledged = lag.unacknowledged;
+		c.rate = rate_of(w->sv->hub, index);
 	}
 	return !in_question(w, name) || !wanted(w, name) || put_channel(w, name, &c);
 }
@@ -135,8 +150,7 @@ static bool visit_replica(struct walk *w, uint32_t index)
 
 /* The largest first: the smallest key is that of the largest number. No name fits behind it; the place of the channel tells it from
  * others with that number. */
-static bool put_top(struct walk *w, uint64_t number, uint32_t place, struct rc_str name,
-	const struct rc_survey_top *top)
+static bool put_top(struct walk *w, uint64_t number, uint32_t place, struct rc_str name)
 {
 	uint64_t parts[] = {~number, (uint64_t)w->sv->shard << 32 | place};
 	char key_bytes[16];
@@ -144,38 +158,32 @@ static bool put_top(struct walk *w, uint64_t number, uint32_t place, struct rc_s
 
 	for (uint32_t i = 0; i < sizeof(key_bytes); i++)
 		key_bytes[i] = (char)(parts[i / 8] >> (56 - 8 * (i % 8)));
-	if (!wanted(w, key))
+	if (rc_name_reserved(name) || !wanted(w, key))
 		return true;
 	struct rc_textbuf b = item_begin(w, key);
-	if (b.ptr) {
-		rc_textbuf_add(&b, (struct rc_str){(const char *)top, sizeof(*top)});
+	if (b.ptr)
 		rc_textbuf_add(&b, name);
-	}
 	return item_end(w, key, &b);
 }
 
 static bool visit_heard(struct walk *w, uint32_t index)
 {
 	const struct rc_replica *r = rc_hub_replica(w->sv->hub, index);
-	struct rc_survey_top top = {.channel = of_replica(r)};
-	struct rc_str name = rc_replica_name(r);
+	uint32_t subscribers = of_replica(r).subscribers;
 
-	if (top.channel.subscribers == 0 || r->rendition != RC_RENDITION_WS || r->pattern ||
-		rc_name_reserved(name))
+	if (subscribers == 0 || r->rendition != RC_RENDITION_WS || r->pattern)
 		return true;
-	return put_top(w, top.channel.subscribers, index, name, &top);
+	return put_top(w, subscribers, index, rc_replica_name(r));
 }
 
 static bool visit_busiest(struct walk *w, const struct rc_top_entry *e)
 {
 	const struct rc_hub *h = w->sv->hub;
 
-	if (e->owned == RC_NONE || !e->rate || !rc_owner_is_known(h, e->owned, e->hash))
+	if (!e->rate || !is_known(h, e))
 		return true;
 	const struct rc_owned *o = rc_slab_at(&h->owned, e->owned);
-	struct rc_str name = {o->name, o->name_len};
-	struct rc_survey_top top = {.channel = of_owned(w, o), .rate = e->rate};
-	return rc_name_reserved(name) || put_top(w, e->rate, e->owned, name, &top);
+	return put_top(w, e->rate, e->owned, (struct rc_str){o->name, o->name_len});
 }
 
 static void walk_busiest(struct walk *w)
@@ -617,5 +625,7 @@ void rc_survey_piece(
 	case RC_SURVEY_SUBSCRIPTIONS:
 		walk_channels(&w);
 		break;
+	case RC_SURVEY_NAMED: /* is asked as CHANNEL */
+		RC_ASSERT(false);
 	}
 }

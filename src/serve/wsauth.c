@@ -183,7 +183,7 @@ void rc_ws_auth(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
 	struct rc_str token = rc_ws_token_of(m, buf, sizeof(buf));
 	bool first = rc_ws_stage(c) == RC_WS_WAITS_TOKEN;
 
-	if (first && rc_ws_watches(sv, c)) {
+	if (first && rc_session_watches(sv, c)) {
 		rc_ws_watch_auth(sv, c, m->id_raw, token, false);
 		return;
 	}
@@ -230,7 +230,7 @@ void rc_ws_refresh(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *
 			"this connection has no token; auth gives it one");
 		return;
 	}
-	if (rc_ws_watches(sv, c)) {
+	if (rc_session_watches(sv, c)) {
 		rc_ws_watch_auth(sv, c, m->id_raw, token, true);
 		return;
 	}

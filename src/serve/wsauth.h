@@ -33,14 +33,6 @@ bool rc_ws_tell_refreshed(struct rc_serve *sv, struct rc_conn *c, struct rc_str 
 
 /* ---- wswatch.c ---------------------------------------------------------------------------------- */
 
-/* It is a service that looks, or is still to prove that it is one. */
-static inline bool rc_ws_watches(const struct rc_serve *sv, const struct rc_conn *c)
-{
-	const struct rc_session *s = rc_session_of(sv, c);
-
-	return s && s->watch != RC_WATCH_NOT;
-}
-
 /* The token of its first message, or again: it has one and renews it. */
 void rc_ws_watch_auth(struct rc_serve *sv, struct rc_conn *c, struct rc_str id_raw,
 	struct rc_str token, bool again);

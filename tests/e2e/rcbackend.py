@@ -3,7 +3,7 @@
 import json
 import struct
 
-from deadline import SOON
+from deadline import SOON, eventually
 from rcingest import Publisher, Wire, frame, short
 
 ROUND_ROBIN, USER, FIELD = Wire.MODE_ROUND_ROBIN, Wire.MODE_USER, Wire.MODE_FIELD
@@ -89,3 +89,19 @@ class Backend(Publisher):
         self.send_bytes(assign(self.sequence, session, on, *channels, flags=0))
         self.settle()
         return self.nacks.get(self.sequence)
+
+
+def knows(g, b, connect):
+    """Connects some clients; whether those of every shard were told of, which takes a moment after REGISTER. All that was told is read."""
+    here = [connect(g) for _ in range(6)]
+    for c in here:
+        c.barrier()
+    ends = {c.connected["session"] for c in here}
+    told = ends <= {m.session for m in b.barrier_past()}
+    for c in here:
+        c.close()
+    if not told:
+        eventually(lambda: g.counter("clients") == 0, "they are gone")
+    while told and ends:
+        ends.discard(b.command().session)
+    return told

@@ -12,7 +12,7 @@ import pytest
 import rcapi
 import rcjwt
 from deadline import eventually
-from rcbackend import FIELD, USER, Backend, assign, entry, flow, register, reply
+from rcbackend import FIELD, USER, Backend, assign, entry, flow, knows, register, reply
 from rcingest import Wire, frame
 from rcsse import SseClient
 
@@ -72,22 +72,6 @@ def next_event(b, c=None):
     m = b.command()
     assert m.id == 0 and (c is None or m.session == c.connected["session"]), m
     return m.type, json.loads(m.payload)
-
-
-def knows(g, b, connect):
-    """Connects some clients; whether those of every shard were told of, which takes a moment after REGISTER. All that was told is read."""
-    here = [connect(g) for _ in range(6)]
-    for c in here:
-        c.barrier()
-    ends = {c.connected["session"] for c in here}
-    told = ends <= {m.session for m in b.barrier_past()}
-    for c in here:
-        c.close()
-    if not told:
-        eventually(lambda: g.counter("clients") == 0, "they are gone")
-    while told and ends:
-        ends.discard(b.command().session)
-    return told
 
 
 @pytest.mark.tsan

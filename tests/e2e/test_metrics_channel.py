@@ -133,6 +133,31 @@ def test_the_channels_with_most_events_come_first(g):
         eventually(lambda: all(r["rate"] < rows[0]["rate"] / 4 for r in top(g, "rate")), "quiet", seconds=60)
 
 
+def test_what_is_told_of_each_is_whole_however_many_shards_there_are(gateway):
+    """Each shard has a few of a channel's subscribers, and of the busiest channel fewer than of all others."""
+    g = gateway(shards=8)
+    clients = [JsonClient.greeted(g.http) for _ in range(24)]
+    try:
+        for ws in clients:
+            ws.subscribe(*[f"c:{i:02}" for i in range(50)])
+        for ws in clients[:5]:
+            ws.subscribe("hot")
+        with Http(g.http) as web:
+            eventually(lambda: web.publish([{"channel": "hot", "data": 0}] * 500).status == 200 and top(g, "rate", limit=1)[0]["name"] == "hot", "it is the busiest")
+        (hot,) = top(g, "rate", limit=1)
+        assert hot["subscribers"] == 5 and hot["rate"] > 0
+        for limit in (1, 5, 20, 100):
+            rows = top(g, "subscribers", limit=limit)
+            want = [(f"c:{i:02}", 24) for i in range(50)] + [("hot", 5)]
+            # Of those with as many no others are left out than those that come last by name, where all have room.
+            assert len(rows) == min(limit, 51) and {r["subscribers"] for r in rows[:50]} == {24}
+            assert limit < 100 or [(r["name"], r["subscribers"]) for r in rows] == want
+        assert [r["rate"] > 0 for r in rows] == [r["name"] == "hot" for r in rows]
+    finally:
+        for ws in clients:
+            ws.drop()
+
+
 def test_sorting_by_something_else_is_refused(g):
     for sort in ("name", "rate2", "%00"):
         assert rcapi.get(g, "/api/channels?sort=" + sort).status == 400

@@ -5,6 +5,9 @@ import time
 
 import pytest
 
+import rcapi
+from deadline import eventually
+from rcbackend import Backend, knows
 from rchttp import Http
 from rcws import JsonClient, WebSocket
 from test_scopes import CASTER, KEY, READER, Services, bearer, jwt
@@ -189,3 +192,43 @@ def test_too_many_wrong_tokens_of_an_address_are_not_looked_at(gateway, services
             ws.send(1, '{"type":"auth","token":"a-wrong-token-of-nobody"}')
             codes.append(ws.expect_close(4001, 4105)[0])
     assert codes[0] == 4001 and codes[-1] == 4105, codes
+
+
+def test_it_sends_no_commands_and_acknowledges_nothing(gateway):
+    """Whatever the rules say of others."""
+    g = gateway({**SECRET, "admin.open_on_loopback": "yes", "auth.allow_command": "anyone", "namespace.allow_subscribe": "nobody",
+                 "namespace.history_size": "10"})
+    b = Backend.registered(g.ingest, "*")
+    try:
+        with JsonClient.greeted(g.http, WATCH) as ws:
+            ws.say(type="command", id=1, action={"delete": "all"})
+            assert ws.await_type("error")["code"] == "forbidden"
+            ws.say(type="chat:send", id=2, payload=[1])
+            assert ws.await_type("error")["code"] == "forbidden"
+            ws.say(type="subscribe", id=3, channels=["orders"], ack={"timeout": 200, "retries": 0})
+            assert ws.await_type("error")["code"] == "forbidden"
+            b.barrier()
+        assert g.counter("commands") == 0 and g.counter("consumers") == 0
+    finally:
+        b.drop()
+
+
+def test_nobody_is_told_of_it(gateway, connect):
+    """It is in no list of who is present, and no backend hears of it; of a client they would."""
+    g = gateway({"namespace.presence": "yes"})
+    b = Backend.registered(g.ingest, "$connect", "$disconnect", "$subscribe", "$unsubscribe")
+    try:
+        eventually(lambda: knows(g, b, connect), "every shard knows that a backend wants to hear of clients")
+        for _ in range(6):
+            with JsonClient.greeted(g.http, WATCH) as ws:
+                ws.subscribe("room", "room:**")
+                assert rcapi.get_json(g, "/api/channels/room/presence")["clients"] == 0
+                ws.unsubscribe("room")
+        eventually(lambda: g.counter("clients") == 0, "they are gone")
+        client = connect(g)
+        client.subscribe("room")
+        assert rcapi.get_json(g, "/api/channels/room/presence")["clients"] == 1
+        assert [(m.type, m.session) for m in (b.command(), b.command())] == [
+            ("$connect", client.connected["session"]), ("$subscribe", client.connected["session"])]
+    finally:
+        b.drop()
