@@ -581,6 +581,8 @@ def test_stat_watches(gateway, cli):
 
 
 def test_stat_finds_the_only_gateway_and_asks_when_there_are_two(gateway, cli):
+    if cli("stat").returncode != NOBODY:
+        pytest.skip("a gateway that is none of this test's runs on this machine")
     first = gateway()
     assert json.loads(cli("stat", "--json").stdout)["pid"] == first.pid
     second = gateway()
