@@ -168,7 +168,7 @@ const struct rc_option rc_options[] = {
 		.help = "where clients connect (WebSocket, SSE, HTTP); none = nowhere",
 		.why = "Loopback until you decide otherwise. *:8080 is every IPv4 address, [::]:8080 every IPv6 one, "
 		       "port 0 lets the kernel choose."},
-	{SERVER("shards", shards), COUNT(1, RC_CONFIG_SHARDS_MAX), .zero = true, STANDARD("0"),
+	{SERVER("shards", shards), COUNT(1, RC_SHARDS_MAX), .zero = true, STANDARD("0"),
 		.flag = "--shards",
 		.help = "threads, each with its own ring; 0 = one per usable CPU",
 		.why = "A shard fills one core. Leave cores for the network interrupts on a loaded host."},
@@ -266,7 +266,7 @@ const struct rc_option rc_options[] = {
 		.why = "When it is used up the oldest events go first, whatever their namespace allows; who asks for them is told."},
 	{SERVER("ring_bytes", ring_bytes), BYTES(64 * KIB, 256 * MIB), .zero = true, .pow2 = true,
 		STANDARD("0"), .help = "each ring between two shards; 0 = sized from max_message",
-		.why = "There is one per ordered pair of shards: 8 shards have 56."},
+		.why = "There are two per ordered pair of shards: 8 shards have 112."},
 	{SERVER("receive_buffers", receive_buffers), COUNT(64, 32768), .pow2 = true,
 		STANDARD("1024"), .help = "receive buffers of each shard",
 		.why = "Shared by all its connections; more of them take larger bursts of input without a pause."},
