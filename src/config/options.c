@@ -180,7 +180,7 @@ const struct rc_option rc_options[] = {
 		.why = "Buys some microseconds of latency with a core that is always busy. Only with pinned shards."},
 	{SERVER("max_clients", max_clients), COUNT(20, 4000000), STANDARD("10000"),
 		.help = "clients connected at once, all shards together",
-		.why = "Each needs a file descriptor and about 256 bytes; one more is turned away with an answer."},
+		.why = "Each needs a file descriptor and 256 bytes while it waits in one channel, without TLS; one more is turned away with an answer."},
 	{SERVER("max_message", max_message), BYTES(64, 1 * MIB), STANDARD("64KiB"),
 		.help = "the largest event payload that a publisher may send",
 		.why = "frame_max of [ingest] must be at least 1KiB more, lag_bytes of every namespace twice as much."},
@@ -763,7 +763,7 @@ const struct rc_option rc_options[] = {
 		.why = "For namespaces in which clients publish, of which nobody needs to say much at once."},
 	{NAMESPACE("schema", schema), FILE_PATH, STANDARD(""),
 		.help = "a file with a JSON Schema that payloads are checked against; empty = none",
-		.why = "Whoever publishes is told which field is wrong. Which words of JSON Schema may be used is in src/proto/README.md. "
+		.why = "Whoever publishes is told which field is wrong. Which words of JSON Schema may be used is in src/proto/README.md, in the tree and below PREFIX/share/ringcast. "
 		       "Read again at SIGHUP and when it changes."},
 	{NAMESPACE("events", events), TEXT(RC_CONFIG_TEXT_SIZE - 1), STANDARD(""),
 		.help = "names of events that may be published, separated by commas; order:* is all that begin so; empty = any",
