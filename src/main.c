@@ -40,7 +40,8 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
+		(argc == 2 && strcmp(argv[1], "help") == 0)) {
 		usage(stdout);
 		return 0;
 	}

@@ -16,6 +16,7 @@
 #define RC_MUST_USE     __attribute__((warn_unused_result))
 #define RC_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define RC_CACHE_LINE   64
+#define RC_SHARDS_MAX   64 /* of one process: a set of them is the bits of one number */
 /* Adjacent lines are fetched in pairs on x86 and are 128 bytes on some aarch64. */
 #define RC_FALSE_SHARING 128
 #define RC_MIN(a, b)     ((a) < (b) ? (a) : (b))

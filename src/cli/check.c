@@ -261,7 +261,7 @@ static void check_config(struct options *o, struct config_answer *a)
 	shards = a->shards              ? a->shards
 		 : a->config.shards     ? a->config.shards
 		 : a->config.cpus.count ? a->config.cpus.count
-					: RC_HUB_SHARDS_MAX;
+					: RC_SHARDS_MAX;
 	if (!o->clients_given)
 		o->env.max_clients = a->config.max_clients;
 	if (!o->memory_given)

@@ -137,6 +137,48 @@ static int close_page(FILE *page, const char *path)
 	return 0;
 }
 
+static void write_examples(FILE *out)
+{
+	static const char *const lines[] = {
+		"ringcast serve --set namespace.history_size=1000 --set namespace.history_ttl=1h",
+		"ringcast subscribe --since beginning news",
+		"ringcast publish news hello '{\"n\":1}'",
+		"curl http://127.0.0.1:8080/api/publish -d '{\"channel\":\"news\",\"event\":\"hello\",\"data\":{\"n\":2}}'",
+		"ringcast top",
+		"ringcast serve --config /etc/ringcast/ringcast.conf --check-config",
+	};
+
+	rc_roff_section(out, "EXAMPLES");
+	rc_roff_text(
+		out, RC_STR("A gateway for this host that remembers, each of the others in another "
+			    "terminal; and whether a configuration is right:"));
+	(void)fputs(".PP\n.nf\n", out);
+	for (size_t i = 0; i < RC_ARRAY_LEN(lines); i++)
+		rc_roff_line(out, rc_str_of(lines[i]));
+	(void)fputs(".fi\n", out);
+}
+
+/* Where `make install` with the usual prefix and the unit have things. */
+static void write_files(FILE *out)
+{
+	static const char *const files[][2] = {
+		{"/etc/ringcast/ringcast.conf",
+			"the configuration that the unit names; ringcast.conf(5)"},
+		{"/run/ringcast/",
+			"the counters of a gateway that systemd started, for ringcast stat and top"},
+		{"/var/log/ringcast/", "where the unit lets it write: access of [log]"},
+		{"/usr/local/share/ringcast/",
+			"README.md, tuning/DEPLOY.md and the other chapters; settings for the host, "
+			"alerts for Prometheus, a dashboard for Grafana"},
+	};
+
+	rc_roff_section(out, "FILES");
+	for (size_t i = 0; i < RC_ARRAY_LEN(files); i++) {
+		rc_roff_term(out, rc_str_of(files[i][0]));
+		rc_roff_text(out, rc_str_of(files[i][1]));
+	}
+}
+
 /* ringcast(1): the list of the others. */
 static void write_main_page(FILE *out, const char *date)
 {
@@ -158,6 +200,8 @@ static void write_main_page(FILE *out, const char *date)
 		rc_roff_term(out, rc_str_of(rc_cli_commands[i].name));
 		rc_roff_text(out, rc_str_of(rc_cli_commands[i].help));
 	}
+	write_examples(out);
+	write_files(out);
 	rc_roff_section(out, "\"SEE ALSO\"");
 	for (uint32_t i = 0; i < rc_cli_command_count; i++) {
 		(void)fputs("ringcast\\-", out);

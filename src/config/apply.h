@@ -28,5 +28,7 @@ uint32_t rc_config_namespace_get(
 
 /* A sentence or two on [namespace NAME], in the example file and the reference alike. */
 extern const char rc_config_about_namespaces[];
+/* What a running gateway takes notice of. */
+extern const char rc_config_about_changes[];
 
 #endif

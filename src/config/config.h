@@ -21,7 +21,6 @@
 #include "config/address.h"
 #include "config/report.h"
 
-#define RC_CONFIG_SHARDS_MAX     256
 #define RC_CONFIG_CPU_MAX        1023 /* highest CPU number that can be named */
 #define RC_CONFIG_NAMESPACES_MAX 64   /* named ones; the default one comes on top */
 /* Text values with their NUL: so short that each fits into one line of a configuration file. */
@@ -112,7 +111,7 @@ struct rc_config_origin {
 /* In the operator's order: shard i is pinned to cpu[i]. count 0 = not pinned. */
 struct rc_config_cpus {
 	uint32_t count;
-	uint16_t cpu[RC_CONFIG_SHARDS_MAX];
+	uint16_t cpu[RC_SHARDS_MAX];
 };
 
 struct rc_config_namespace {

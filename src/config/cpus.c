@@ -45,8 +45,9 @@ static int append_range(
 			*why = "names a CPU twice";
 			return -1;
 		}
-		if (cpus->count == RC_CONFIG_SHARDS_MAX) {
-			*why = "names more than 256 CPUs, which is the most shards there can be";
+		if (cpus->count == RC_SHARDS_MAX) {
+			_Static_assert(RC_SHARDS_MAX == 64, "said in words");
+			*why = "names more than 64 CPUs, which is the most shards there can be";
 			return -1;
 		}
 		cpus->cpu[cpus->count++] = (uint16_t)cpu;

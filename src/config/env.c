@@ -5,7 +5,8 @@
  * name that no file knows is made, in lower case. An empty variable counts as unset.
  *
  * An unknown variable is only a warning: an orchestrator sets such of its own (Kubernetes does so for a service that is
- * called ringcast; those are left alone silently).
+ * called ringcast; those are left alone silently). So are those that our other commands and scripts read, since one
+ * shell has them all.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -35,6 +36,12 @@ static bool is_of_kubernetes(const char *name)
 	return strcmp(name, "PORT") == 0 || strncmp(name, "PORT_", 5) == 0 ||
 	       strcmp(name, "SERVICE_HOST") == 0 || strcmp(name, "SERVICE_PORT") == 0 ||
 	       strncmp(name, "SERVICE_PORT_", 13) == 0;
+}
+
+static bool is_of_other_programs(const char *name)
+{
+	return strcmp(name, "TOKEN") == 0 || strcmp(name, "INGEST_SERVER") == 0 ||
+	       strcmp(name, "SKIP_DEPS") == 0;
 }
 
 static bool same_name(const char *name, const char *variable)
@@ -143,7 +150,8 @@ static void take_variable(
 	char where[300], ns_name[RC_CONFIG_NAME_SIZE];
 	uint32_t row, ns = 0;
 
-	if (value[0] == 0 || strcmp(name, "CONFIG") == 0 || is_of_kubernetes(name))
+	if (value[0] == 0 || strcmp(name, "CONFIG") == 0 || is_of_kubernetes(name) ||
+		is_of_other_programs(name))
 		return;
 	snprintf(where, sizeof(where), PREFIX "%s", name);
 	row = find_row(name);

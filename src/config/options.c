@@ -168,7 +168,7 @@ const struct rc_option rc_options[] = {
 		.help = "where clients connect (WebSocket, SSE, HTTP); none = nowhere",
 		.why = "Loopback until you decide otherwise. *:8080 is every IPv4 address, [::]:8080 every IPv6 one, "
 		       "port 0 lets the kernel choose."},
-	{SERVER("shards", shards), COUNT(1, RC_CONFIG_SHARDS_MAX), .zero = true, STANDARD("0"),
+	{SERVER("shards", shards), COUNT(1, RC_SHARDS_MAX), .zero = true, STANDARD("0"),
 		.flag = "--shards",
 		.help = "threads, each with its own ring; 0 = one per usable CPU",
 		.why = "A shard fills one core. Leave cores for the network interrupts on a loaded host."},
@@ -180,7 +180,7 @@ const struct rc_option rc_options[] = {
 		.why = "Buys some microseconds of latency with a core that is always busy. Only with pinned shards."},
 	{SERVER("max_clients", max_clients), COUNT(20, 4000000), STANDARD("10000"),
 		.help = "clients connected at once, all shards together",
-		.why = "Each needs a file descriptor and about 256 bytes; one more is turned away with an answer."},
+		.why = "Each needs a file descriptor and 256 bytes while it waits in one channel, without TLS; one more is turned away with an answer."},
 	{SERVER("max_message", max_message), BYTES(64, 1 * MIB), STANDARD("64KiB"),
 		.help = "the largest event payload that a publisher may send",
 		.why = "frame_max of [ingest] must be at least 1KiB more, lag_bytes of every namespace twice as much."},
@@ -266,7 +266,7 @@ const struct rc_option rc_options[] = {
 		.why = "When it is used up the oldest events go first, whatever their namespace allows; who asks for them is told."},
 	{SERVER("ring_bytes", ring_bytes), BYTES(64 * KIB, 256 * MIB), .zero = true, .pow2 = true,
 		STANDARD("0"), .help = "each ring between two shards; 0 = sized from max_message",
-		.why = "There is one per ordered pair of shards: 8 shards have 56."},
+		.why = "There are two per ordered pair of shards: 8 shards have 112."},
 	{SERVER("receive_buffers", receive_buffers), COUNT(64, 32768), .pow2 = true,
 		STANDARD("1024"), .help = "receive buffers of each shard",
 		.why = "Shared by all its connections; more of them take larger bursts of input without a pause."},
@@ -763,7 +763,7 @@ const struct rc_option rc_options[] = {
 		.why = "For namespaces in which clients publish, of which nobody needs to say much at once."},
 	{NAMESPACE("schema", schema), FILE_PATH, STANDARD(""),
 		.help = "a file with a JSON Schema that payloads are checked against; empty = none",
-		.why = "Whoever publishes is told which field is wrong. Which words of JSON Schema may be used is in src/proto/README.md. "
+		.why = "Whoever publishes is told which field is wrong. Which words of JSON Schema may be used is in src/proto/README.md, in the tree and below PREFIX/share/ringcast. "
 		       "Read again at SIGHUP and when it changes."},
 	{NAMESPACE("events", events), TEXT(RC_CONFIG_TEXT_SIZE - 1), STANDARD(""),
 		.help = "names of events that may be published, separated by commas; order:* is all that begin so; empty = any",

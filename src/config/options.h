@@ -40,8 +40,7 @@ struct rc_option {
 	char short_flag;   /* 'l' for -l, or 0 */
 	bool zero;         /* 0 is allowed beside min to max, and means off or automatic */
 	bool pow2;
-	bool secret;     /* never printed */
-	bool reloadable; /* can change without a restart */
+	bool secret; /* never printed */
 };
 
 /* Another name under which an option is taken. */

@@ -7,6 +7,13 @@
 #include "config/apply.h"
 #include "config/value.h"
 
+const char rc_config_about_changes[] =
+	"All of it is read at start; a change holds from the next start on. What stands in the files "
+	"that it names is read again meanwhile: those of [tls] at SIGHUP, keys and services of [auth] "
+	"and schemas of namespaces at SIGHUP and within a second after they have changed; the access "
+	"log is opened anew at SIGHUP. token_file of [ingest] and [admin] and secret_file of [webhooks] "
+	"are read at start only.";
+
 const char rc_config_about_namespaces[] =
 	"[namespace chat] holds for the channels whose name begins with chat: and inherits from "
 	"[namespace], which holds for all others, what it does not set itself. Up to 64 can be named.";
@@ -119,6 +126,7 @@ void rc_config_example(FILE *out)
 		"RINGCAST_NAMESPACE_CHAT_LAG_TIME), the command line overrides both (--set "
 		"ingest.window=1024). ringcast serve --check-config --config FILE checks it.",
 		out);
+	print_wrapped("; ", rc_config_about_changes, out);
 	for (uint32_t row = 0; row < rc_option_count; row++) {
 		const struct rc_option *o = &rc_options[row];
 
@@ -127,8 +135,7 @@ void rc_config_example(FILE *out)
 			print_section_heading(section, out);
 		}
 		rc_value_describe(o, allowed);
-		snprintf(text, sizeof(text), "%s; taken over %s.", allowed,
-			o->reloadable ? "at a reload" : "at a restart");
+		snprintf(text, sizeof(text), "%s.", allowed);
 		fputc('\n', out);
 		print_wrapped("; ", o->help, out);
 		print_wrapped(";   ", o->why, out);

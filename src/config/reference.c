@@ -34,11 +34,6 @@ static const char *about_section(const char *section)
 	return "";
 }
 
-static const char *taken_over(const struct rc_option *o)
-{
-	return o->reloadable ? "at a reload" : "at a restart";
-}
-
 /* Text in a cell of a table: what would be markup is escaped, but for the pairs of ` that the help has itself. */
 static void cell(FILE *out, const char *text)
 {
@@ -80,8 +75,8 @@ void rc_config_markdown(FILE *out)
 		"`RINGCAST_NAMESPACE_CHAT_LAG_TIME` and `--set namespace.chat.lag_time=…`. Flags override the environment, "
 		"which overrides the file. Comments begin with `;` or `#`, after a value only with\n"
 		"a blank and `;`. Sizes are powers of 1024 (`64KiB`, or `64K`), times have a unit (`500us`, `20ms`, `30s`, "
-		"`5m`, `1h`). What is unknown is an error. `man 5 ringcast.conf` is the same.\n",
-		rc_option_count);
+		"`5m`, `1h`). What is unknown is an error. `man 5 ringcast.conf` is the same.\n\n%s\n",
+		rc_option_count, rc_config_about_changes);
 	for (uint32_t row = 0; row < rc_option_count; row++) {
 		const struct rc_option *o = &rc_options[row];
 
@@ -90,8 +85,8 @@ void rc_config_markdown(FILE *out)
 			(void)fprintf(out, "\n## [%s]\n\n", section);
 			for (const char *at = about_section(section); *at; at++)
 				(void)fputc((unsigned char)*at, out);
-			(void)fputs("\n\n| option | default | may be | taken over | |\n"
-				    "| --- | --- | --- | --- | --- |\n",
+			(void)fputs(
+				"\n\n| option | default | may be | |\n| --- | --- | --- | --- |\n",
 				out);
 		}
 		rc_value_describe(o, allowed);
@@ -100,7 +95,7 @@ void rc_config_markdown(FILE *out)
 			(void)fprintf(out, ", `%s`", o->flag);
 		(void)fprintf(out, o->standard[0] ? " | `%s` | " : " | none%s | ", o->standard);
 		cell(out, allowed);
-		(void)fprintf(out, " | %s | ", taken_over(o));
+		(void)fputs(" | ", out);
 		cell_sentence(out, o->help);
 		(void)fputc(' ', out);
 		cell(out, o->why);
@@ -124,8 +119,8 @@ static void man_option(FILE *out, const struct rc_option *o)
 	(void)fputs(".br\n", out);
 	rc_roff_text(out, rc_str_of(o->why));
 	rc_value_describe(o, allowed);
-	(void)snprintf(text, sizeof(text), "(%s; taken over %s%s%s)", allowed, taken_over(o),
-		o->flag ? "; " : "", o->flag ? o->flag : "");
+	(void)snprintf(text, sizeof(text), "(%s%s%s)", allowed, o->flag ? "; " : "",
+		o->flag ? o->flag : "");
 	(void)fputs(".br\n", out);
 	rc_roff_text(out, rc_str_of(text));
 }
@@ -153,6 +148,8 @@ void rc_config_man(FILE *out, const char *date)
 		       "RINGCAST_INGEST_WINDOW for window of [ingest], RINGCAST_NAMESPACE_CHAT_LAG_TIME for "
 		       "lag_time of [namespace chat]. The command line overrides both: --set max_clients=15000, "
 		       "--set ingest.window=1024, --set namespace.chat.lag_time=5s."));
+	rc_roff_paragraph(out);
+	rc_roff_text(out, rc_str_of(rc_config_about_changes));
 	rc_roff_paragraph(out);
 	rc_roff_text(out,
 		RC_STR("ringcast serve --example-config prints this as a file, --check-config says whether one is "

@@ -164,7 +164,7 @@ void rc_hub_init(struct rc_hub *h, const struct rc_hub_limits *l, const struct r
 	unsigned char *at[PARTS];
 	unsigned char *next = memory;
 
-	RC_ASSERT(l->shards >= 1 && l->shards <= RC_HUB_SHARDS_MAX && l->shard < l->shards);
+	RC_ASSERT(l->shards >= 1 && l->shards <= RC_SHARDS_MAX && l->shard < l->shards);
 	for (int p = 0; p < PARTS; p++) {
 		at[p] = next;
 		next += rc_align_up(part_bytes(l, (enum part)p), RC_CACHE_LINE);

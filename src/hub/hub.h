@@ -36,8 +36,7 @@
 #include "proto/event.h"
 #include "proto/names.h"
 
-#define RC_HUB_SHARDS_MAX 64
-#define RC_HUB_BROADCAST  "$all" /* the channel that every client hears */
+#define RC_HUB_BROADCAST "$all" /* the channel that every client hears */
 
 /* How a namespace treats a subscriber that does not keep up. */
 enum rc_slow_policy { RC_SLOW_DISCONNECT, RC_SLOW_SKIP, RC_SLOW_LATEST };
@@ -448,7 +447,7 @@ struct rc_hub {
 	uint64_t stamp;   /* of the newest event that was ordered here */
 	uint64_t time_ms; /* when it came in, or this run began; never goes back */
 	uint64_t seen
-		[RC_HUB_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
+		[RC_SHARDS_MAX]; /* by owner: all its events up to this stamp came, as far as they are for us */
 	uint64_t forgotten_stamp; /* the newest of channels that were forgotten; 0 = none had any */
 	uint32_t forgotten_time_ms; /* when that event came in */
 	uint64_t forgotten_when;    /* the losses with the one that was forgotten last */
@@ -460,7 +459,7 @@ struct rc_hub {
 	unsigned char *
 		pattern_frame; /* the event of which this is being told, with its stream position */
 	uint32_t pattern_frame_len;
-	char position[RC_STREAM_TEXT_MAX(RC_HUB_SHARDS_MAX)];
+	char position[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 	uint32_t position_len; /* 0 = not up to date */
 	struct rc_presence presence;
 	struct rc_deflated deflated;

@@ -203,7 +203,7 @@ size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, ch
 {
 	char *at = out + rc_epoch_text(epoch, out);
 
-	RC_ASSERT(count >= 1 && count <= RC_STREAM_SHARDS_MAX);
+	RC_ASSERT(count >= 1 && count <= RC_SHARDS_MAX);
 	for (uint32_t i = 0; i < count; i++) {
 		*at++ = i == 0 ? '~' : '.';
 		at += rc_u64_text(stamps[i], at);
@@ -212,14 +212,14 @@ size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, ch
 }
 
 int rc_stream_parse(
-	struct rc_str text, uint64_t *epoch, uint64_t stamps[RC_STREAM_SHARDS_MAX], uint32_t *count)
+	struct rc_str text, uint64_t *epoch, uint64_t stamps[RC_SHARDS_MAX], uint32_t *count)
 {
 	struct rc_str rest;
 	const char *dot;
 
 	if (split(text, '~', epoch, &rest) < 0)
 		return -EINVAL;
-	for (uint32_t n = 0; n < RC_STREAM_SHARDS_MAX; n++) {
+	for (uint32_t n = 0; n < RC_SHARDS_MAX; n++) {
 		dot = rest.len > 0 ? memchr(rest.ptr, '.', rest.len) : NULL;
 		struct rc_str digits = {
 			rest.ptr, dot != NULL ? (size_t)(dot - rest.ptr) : rest.len};
@@ -238,7 +238,7 @@ int rc_stream_parse(
 
 size_t rc_stream_text_before(struct rc_str text, uint64_t stamp, char *out)
 {
-	uint64_t epoch, stamps[RC_STREAM_SHARDS_MAX];
+	uint64_t epoch, stamps[RC_SHARDS_MAX];
 	uint32_t count, whose = 0, found = 0;
 
 	if (stamp == 0 || rc_stream_parse(text, &epoch, stamps, &count) < 0)

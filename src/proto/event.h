@@ -116,14 +116,13 @@ RC_MUST_USE int rc_position_parse(struct rc_str text, uint64_t *epoch, uint64_t 
  * It says what a client has of any set of channels and patterns.
  */
 
-#define RC_STREAM_SHARDS_MAX       64
 #define RC_STREAM_TEXT_MAX(shards) (RC_EPOCH_LEN + 21 * (size_t)(shards))
 
-/* 1 to RC_STREAM_SHARDS_MAX stamps. Writes at most RC_STREAM_TEXT_MAX(count) bytes, no NUL, and returns their number. */
+/* 1 to RC_SHARDS_MAX stamps. Writes at most RC_STREAM_TEXT_MAX(count) bytes, no NUL, and returns their number. */
 size_t rc_stream_text(uint64_t epoch, const uint64_t *stamps, uint32_t count, char *out);
 /* 0 or -EINVAL; takes what rc_stream_text writes and nothing else. Out parameters mean nothing after -EINVAL. */
-RC_MUST_USE int rc_stream_parse(struct rc_str text, uint64_t *epoch,
-	uint64_t stamps[RC_STREAM_SHARDS_MAX], uint32_t *count);
+RC_MUST_USE int rc_stream_parse(
+	struct rc_str text, uint64_t *epoch, uint64_t stamps[RC_SHARDS_MAX], uint32_t *count);
 /* The position just before the event that has this one and that stamp: as rc_stream_text. 0 when two shards stand at that stamp, and
  * which of them gave it can't be told. */
 size_t rc_stream_text_before(struct rc_str text, uint64_t stamp, char *out);

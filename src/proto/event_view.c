@@ -107,7 +107,7 @@ static bool take_name(const char **p, const char *end, struct rc_str *out, bool 
  */
 static struct rc_str take_position(const char *start, const char **end)
 {
-	const size_t most = RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX);
+	const size_t most = RC_STREAM_TEXT_MAX(RC_SHARDS_MAX);
 	const char *quote, *lowest;
 
 	if (*end - start < 2 || (*end)[-1] != '"')

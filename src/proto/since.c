@@ -26,7 +26,7 @@ int rc_msg_since_text(struct rc_str decoded, struct rc_since *out)
 
 static int since_value(struct rc_json_value v, struct rc_since *out)
 {
-	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	char text[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 	int len;
 
 	if (v.kind == RC_JSON_NUMBER) {

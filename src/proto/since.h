@@ -30,7 +30,7 @@ struct rc_since {
 	uint32_t count;         /* stream: how many stamps */
 	uint64_t epoch, offset; /* position; of stream the epoch only */
 	uint64_t time_ms;
-	uint64_t stamps[RC_STREAM_SHARDS_MAX];
+	uint64_t stamps[RC_SHARDS_MAX];
 };
 
 /* The text of a query, of a header, of a decoded JSON string: 0, or -EINVAL. */

@@ -30,7 +30,7 @@ size_t rc_bin_next(struct rc_serve *sv, struct rc_conn *c, struct rc_str message
 struct rc_bin_room {
 	char id[1 + RC_CHANNEL_MAX + 1];
 	char name[RC_CHANNEL_MAX + 3];
-	char since[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX) + 3];
+	char since[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX) + 3];
 	char type[RC_EVENT_NAME_MAX + 3];
 };
 

@@ -256,6 +256,9 @@ static bool unauthorized(struct rc_serve *sv, struct rc_http_call *call, const c
 	return false;
 }
 
+static const char no_tokens[] =
+	"nobody may yet: set token_file or listen in [admin], or services in [auth]";
+
 static bool without_token(struct rc_serve *sv, struct rc_http_call *call)
 {
 	const char *why = NULL;
@@ -265,7 +268,7 @@ static bool without_token(struct rc_serve *sv, struct rc_http_call *call)
 		if (!why)
 			return true;
 	} else if (!rc_credential_possible(sv)) {
-		why = "there is no admin token: set token_file in [admin]";
+		why = no_tokens;
 	}
 	rc_credential_failed(sv, call->c, RC_AUTH_AT_HTTP, false);
 	return !too_many_requests(sv, call) && unauthorized(sv, call, why);
@@ -308,10 +311,7 @@ static bool allowed(struct rc_serve *sv, struct rc_http_call *call)
 	default:
 		call->grant = NULL;
 		return !too_many_requests(sv, call) &&
-		       unauthorized(sv, call,
-			       rc_credential_possible(sv)
-				       ? NULL
-				       : "there is no admin token: set token_file in [admin]");
+		       unauthorized(sv, call, rc_credential_possible(sv) ? NULL : no_tokens);
 	}
 	call->reply.who_len = (uint8_t)RC_MIN(call->grant->name_len, sizeof(call->reply.who));
 	memcpy(call->reply.who, call->grant->name, call->reply.who_len);

@@ -13,7 +13,7 @@ enum written { WRITTEN, NOT_WANTED, NO_MEMORY };
 static enum written write_view(struct rc_serve *sv, struct rc_conn *c, const struct rc_replay *p,
 	const struct rc_replica *r, const unsigned char *frame, const struct rc_fetched_frame *head)
 {
-	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	char text[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 	const struct rc_replica *base = rc_replay_base(sv, p);
 	struct rc_view_event e = {
 		.frame = frame,
@@ -49,7 +49,7 @@ static enum written write_event(struct rc_serve *sv, struct rc_conn *c, const st
 {
 	uint32_t len = head->len;
 
-	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	char text[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 	struct rc_str position = {NULL, 0};
 	bool bare = r->rendition == RC_RENDITION_SSE_BARE;
 	size_t bound = len;

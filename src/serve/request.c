@@ -219,7 +219,7 @@ static struct rc_str position_of(struct rc_serve *sv, uint32_t sub, char *text)
 static void write_position(struct rc_serve *sv, uint32_t sub, struct rc_textbuf *b, bool *first)
 {
 	const struct rc_replica *rep = rc_hub_sub_base(sv->hub, sub);
-	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	char text[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 	struct rc_str position = position_of(sv, sub, text);
 
 	if (position.len == 0)
@@ -283,7 +283,7 @@ static void resume(struct rc_serve *sv, uint32_t sub)
 static void acknowledge_frames(struct rc_serve *sv, struct rc_conn *c, const struct rc_request *r)
 {
 	for (uint32_t i = 0; i < r->count && c->state == RC_CONN_OPEN; i++) {
-		char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+		char text[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 		if (r->subs[i] == RC_NONE)
 			continue;
 		uint32_t sub = r->subs[i] & ~RC_REQUEST_FRESH;

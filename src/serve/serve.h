@@ -129,7 +129,7 @@ struct rc_serve_tls {
 	struct rc_hash_key key;
 	_Atomic(const struct rc_tls_context *) context;
 	_Atomic uint64_t version; /* from 1 on */
-	_Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX];
+	_Atomic uint64_t seen[RC_SHARDS_MAX];
 	_Atomic uint32_t
 		unfinished[RC_SERVE_ADDRESS_CELLS]; /* handshakes, by hash of the address */
 };
@@ -143,7 +143,7 @@ struct rc_serve_auth {
 	_Atomic uint64_t version; /* from 1 on */
 	_Atomic uint64_t
 		failed; /* reloads that found something wrong; the first shard counts them */
-	_Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX];
+	_Atomic uint64_t seen[RC_SHARDS_MAX];
 };
 
 /* The same with what namespaces take from publishers; only where one takes less than everything. */
@@ -151,7 +151,7 @@ struct rc_serve_rules {
 	_Atomic(const struct rc_validation *) current;
 	_Atomic uint64_t version; /* from 1 on */
 	_Atomic uint64_t failed;  /* the first shard counts them */
-	_Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX];
+	_Atomic uint64_t seen[RC_SHARDS_MAX];
 };
 
 /* Of the whole gateway, fixed at start. */

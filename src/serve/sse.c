@@ -66,8 +66,8 @@ static void begin(struct rc_serve *sv, struct rc_conn *c)
 {
 	uint32_t replay = rc_replay_of(sv, c->subs);
 	const struct rc_replay *p = replay == RC_NONE ? NULL : rc_replay_at(sv, replay);
-	unsigned char hello[RC_SSE_SHORT_MAX(RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX))];
-	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	unsigned char hello[RC_SSE_SHORT_MAX(RC_STREAM_TEXT_MAX(RC_SHARDS_MAX))];
+	char text[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 	bool blind = c->stage == STAGE_BLIND;
 	bool missing = blind || (p && p->what == RC_REPLAY_SINCE && p->verdict != RC_VERDICT_ALL);
 	struct rc_str position = p ? rc_replay_position(sv, p, text) : rc_hub_position(sv->hub);
@@ -394,8 +394,8 @@ static struct rc_str id_of(const struct rc_log_frame *f)
 
 /* The id of the event before the cursor: where the client stands when it was told of all before it. When the log has let that event
  * go, the position just before the next one says the same. */
-static struct rc_str id_before(const struct rc_replica *r, uint64_t cursor,
-	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)])
+static struct rc_str id_before(
+	const struct rc_replica *r, uint64_t cursor, char text[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)])
 {
 	struct rc_log_frame f;
 
@@ -411,7 +411,7 @@ void rc_sse_gap_to(struct rc_serve *sv, struct rc_conn *c, const struct rc_repli
 {
 	const struct rc_sub *s = rc_hub_sub(sv->hub, c->subs);
 	uint32_t replay = rc_replay_of(sv, c->subs);
-	char json[1024], position[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	char json[1024], position[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 	struct rc_textbuf b = {.ptr = json, .cap = sizeof(json)};
 	struct rc_str none = {NULL, 0};
 	/* Of which of several channels is not known. */
@@ -444,7 +444,7 @@ void rc_sse_input(struct rc_serve *sv, struct rc_conn *c)
 
 void rc_sse_timer(struct rc_serve *sv, struct rc_conn *c)
 {
-	unsigned char beat[RC_SSE_SHORT_MAX(RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX))];
+	unsigned char beat[RC_SSE_SHORT_MAX(RC_STREAM_TEXT_MAX(RC_SHARDS_MAX))];
 
 	if (c->state != RC_CONN_OPEN) {
 		rc_conn_kill(sv->conns, c);

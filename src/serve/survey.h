@@ -102,8 +102,8 @@ struct rc_survey {
 	uint32_t sets, present; /* they are gathered one after the other */
 	struct rc_survey_set set[RC_SURVEY_SETS_MAX];
 	uint32_t left; /* shards that are not done with the present set */
-	uint32_t cursor[RC_HUB_SHARDS_MAX];
-	uint8_t state[RC_HUB_SHARDS_MAX];
+	uint32_t cursor[RC_SHARDS_MAX];
+	uint8_t state[RC_SHARDS_MAX];
 };
 
 /* ---- asking: survey.c --------------------------------------------------------------------------- */

@@ -395,7 +395,7 @@ static uint32_t check_local(const struct rc_serve *sv, uint32_t local)
 
 static void check_homed(const struct rc_serve *sv, const struct rc_user *u)
 {
-	uint32_t on[RC_HUB_SHARDS_MAX] = {0};
+	uint32_t on[RC_SHARDS_MAX] = {0};
 	uint32_t count = 0, prev = RC_NONE;
 
 	for (uint32_t at = u->first; at != RC_NONE;) {

@@ -276,16 +276,10 @@ int rc_gateway_plan(struct rc_gateway *g, const struct rc_config *config, struct
 		return -1;
 	g->count = config->shards       ? config->shards
 		   : config->cpus.count ? config->cpus.count
-					: usable_cpus();
+					: RC_MIN(usable_cpus(), (uint32_t)RC_SHARDS_MAX);
 	if (config->cpus.count && config->shards > config->cpus.count)
 		return rc_error_set(err, "shards is %u but cpus names only %u", config->shards,
 			config->cpus.count);
-	if (g->count > RC_HUB_SHARDS_MAX) {
-		if (config->shards || config->cpus.count)
-			return rc_error_set(err, "%u shards asked for; one process runs %d at most",
-				g->count, RC_HUB_SHARDS_MAX);
-		g->count = RC_HUB_SHARDS_MAX;
-	}
 	for (uint32_t i = 0; i <= config->namespace_count; i++) {
 		const struct rc_config_namespace *ns = &config->ns[i];
 		g->namespaces[i] = (struct rc_hub_namespace){
@@ -643,7 +637,7 @@ void rc_gateway_wake(const struct rc_gateway *g)
 }
 
 bool rc_gateway_followed(const struct rc_gateway *g, const _Atomic uint64_t *version,
-	const _Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX])
+	const _Atomic uint64_t seen[RC_SHARDS_MAX])
 {
 	uint64_t newest = atomic_load_explicit(version, memory_order_relaxed);
 

@@ -167,7 +167,7 @@ bool rc_gateway_ended(const struct rc_gateway *g);
 void rc_gateway_wake(const struct rc_gateway *g);
 /* Every shard has seen this version of something that they share, so that the one before can go. */
 bool rc_gateway_followed(const struct rc_gateway *g, const _Atomic uint64_t *version,
-	const _Atomic uint64_t seen[RC_CONFIG_SHARDS_MAX]);
+	const _Atomic uint64_t seen[RC_SHARDS_MAX]);
 void rc_gateway_join(struct rc_gateway *g);
 void rc_gateway_close(struct rc_gateway *g);
 

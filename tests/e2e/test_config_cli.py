@@ -54,7 +54,7 @@ def write(folder, text, name="ringcast.conf"):
 
 @one_shard
 def test_help_names_the_subcommands(cli):
-    for flag in ("--help", "-h"):
+    for flag in ("--help", "-h", "help"):
         done = cli(flag)
         assert done.returncode == OK
         for name in SUBCOMMANDS:
@@ -197,6 +197,28 @@ def test_a_bad_variable_is_named(folder, shards):
     done = subprocess.run([*rcgateway.WRAP, rcgateway.BINARY, "serve", "--check-config"], capture_output=True, text=True,
                           env={**rcgateway.environment(folder), "RINGCAST_HEARTBEAT": "never"})
     assert done.returncode == NO and "RINGCAST_HEARTBEAT" in done.stderr
+
+
+@one_shard
+def test_variables_of_our_other_commands_are_no_mistakes(folder, shards):
+    """One shell has them for `ringcast subscribe`, `publish` and `make run`, and starts a gateway too."""
+    def complaints(**env):
+        done = subprocess.run([*rcgateway.WRAP, rcgateway.BINARY, "serve", "--check-config"], capture_output=True, text=True,
+                              env={**rcgateway.environment(folder), **env})
+        assert done.returncode == OK, done.stderr
+        return re.findall(r"RINGCAST_\w+(?= in the environment)", done.stderr)
+
+    assert complaints(RINGCAST_TOKEN="eyJ", RINGCAST_INGEST_SERVER="127.0.0.1:7400", RINGCAST_SKIP_DEPS="1") == []
+    assert complaints(RINGCAST_TOKEM="eyJ") == ["RINGCAST_TOKEM"]
+
+
+@one_shard
+def test_no_more_shards_than_one_process_runs(cli):
+    """The help names the bound that the program holds."""
+    most = int(re.search(r"\n +0, or 1 to (\d+); default 0\n", cli("serve", "--help").stdout.partition("  shards ")[2]).group(1))
+    assert most == 64 and cli("serve", "--check-config", "--set", f"shards={most}", "--set", "memory=1GiB").returncode == OK
+    refused = cli("serve", "--check-config", "--set", f"shards={most + 1}")
+    assert refused.returncode == NO and f"1 to {most}" in refused.stderr, refused.stderr
 
 
 @one_shard

@@ -186,7 +186,7 @@ def test_the_backend_answers_commands(gateway, node, folder, secrets):
 
         assert json.loads(vote('{"choice":"tea"}').stdout) == {"tea": 1}
         assert json.loads(vote('{"choice":"tea"}').stdout) == {"tea": 2}
-        for wrong in ('{"choice":7}', "{}", '{"choice":"%s"}' % ("x" * 101)):
+        for wrong in ('{"choice":7}', "{}", "null", '{"choice":"%s"}' % ("x" * 101)):
             refused = vote(wrong)
             assert refused.returncode == 1 and "bad_choice" in refused.stderr, refused
         backend.until("$disconnect ann")

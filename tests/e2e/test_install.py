@@ -61,6 +61,16 @@ def test_the_unit_names_the_paths_of_the_prefix(shards, root, folder):
     assert "prefix=/opt/ringcast\n" in text(folder, "opt/ringcast/lib/pkgconfig/ringcast.pc")
 
 
+def test_the_links_of_the_installed_chapters_lead_somewhere(shards, root):
+    share = os.path.join(root, "usr/local/share/ringcast")
+    chapters = [os.path.join(at, name) for at, _, names in os.walk(share) for name in names if name.endswith(".md")]
+    assert {os.path.relpath(c, share) for c in chapters} >= {"README.md", "tuning/README.md", "tuning/DEPLOY.md", "src/proto/README.md", "src/config/REFERENCE.md"}
+    for chapter in chapters:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", re.sub(r"```.*?```|`[^`\n]*`", "", text(chapter), flags=re.S)):
+            if not re.match(r"[a-z]+:", target):
+                assert os.path.exists(os.path.join(os.path.dirname(chapter), target)), (target, chapter)
+
+
 def test_a_configuration_that_is_there_stays(shards, folder):
     for _ in range(2):
         said = rccompile.make("install", f"DESTDIR={folder}", "PREFIX=/usr/local")

@@ -9,7 +9,8 @@ chapter beside what the code says. Blocks of the former two say how:
     sh test            to its end, with status 0 (status=0,1 where the answer may be no)
     sh host            not here: it changes the host, takes too long, or needs tools from elsewhere
     c NAME, html NAME, ini NAME, js NAME, python NAME
-                       the file of that name
+                       the file of that name; some are run by the blocks above, others by a test of their own
+    php NAME, go NAME  likewise, run where the language is installed
     js                 lines for a page
     nginx, haproxy     locations of a server, and a proxy, which those look over where they are installed
 
@@ -24,12 +25,16 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 
 import rccompile
 import rccounters
+import rcedge
+import rctls
 from deadline import Deadline, eventually
+from rchttp import Http
 from rcpages import Pages, Site
 from rcproxy import Tunnel
 
@@ -83,6 +88,25 @@ def namespace():
         holder.stderr.close()
 
 
+def block(kind):
+    text, = [text for found, text in blocks() if found == kind]
+    return text
+
+
+def written_to(folder, kind, change=None):
+    """The path of a block that is a file, with something in it changed that must be there."""
+    text, path = block(kind), os.path.join(folder, kind.split(" ")[1])
+    assert not change or change[0] in text
+    with open(path, "w") as f:
+        f.write(text.replace(*change) if change else text)
+    return path
+
+
+def write_secret(folder, name, text):
+    with open(os.open(os.path.join(folder, name), os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+        f.write(text)
+
+
 class Terminal:
     """A block that goes on beside the others, and all it says."""
 
@@ -128,7 +152,8 @@ def counters(folder):
 
 def test_every_block_says_what_it_is(shards):
     kinds = {"sh run", "sh second", "sh known", "sh hooked", "sh guarded", "sh background", "sh test", "sh test status=0,1", "sh host", "c hello.c", "ini ringcast.conf",
-             "ini tls.conf", "ini hooks.conf", "python hook.py", "html news.html", "js", "js news.js", "js tour.mjs", "js ann.mjs", "nginx", "haproxy"}
+             "ini tls.conf", "ini hooks.conf", "ini override.conf", "python hook.py", "python mint.py", "python publish.py", "php publish.php", "go publish.go", "html news.html",
+             "js", "js news.js", "js tour.mjs", "js ann.mjs", "js page.js", "nginx", "haproxy"}
     found = [kind for kind, _ in blocks()]
     assert set(found) == kinds, "a block of a new kind, or a kind that is not used any more"
     assert found.count("sh test") >= 5
@@ -227,14 +252,14 @@ def test_it_is_true(shards, folder, namespace):
 
 def test_the_configuration_in_it_holds(shards, folder):
     """The file of the README is taken by the program, and what it sets is what holds then."""
-    path, secret = os.path.join(folder, "ringcast.conf"), os.path.join(folder, "auth.secret")
-    text, = [text for kind, text in blocks() if kind == "ini ringcast.conf"]
-    assert "/etc/ringcast/auth.secret" in text
-    text = text.replace("/etc/ringcast/auth.secret", secret)
-    with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
-        f.write("s" * 48)
+    path, text = os.path.join(folder, "ringcast.conf"), block("ini ringcast.conf")
+    rctls.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90", "-subj", "/CN=gateway.example.com",
+                  "-addext", "subjectAltName=DNS:gateway.example.com", "-keyout", f"{folder}/host.key", "-out", f"{folder}/host.pem")
+    write_secret(folder, "auth.secret", "s" * 48)
+    write_secret(folder, "services", "orders token:0f3c9a17e2b84d56 publish=orders:**\n")
+    assert set(re.findall(r"/etc/ringcast/(\S+)", text)) == {"host.pem", "host.key", "auth.secret", "services"}
     with open(path, "w") as f:
-        f.write(text)
+        f.write(text.replace("/etc/ringcast", folder))
     rccompile.make("all")
     program, env = os.path.join(ROOT, "build/release/ringcast"), clean_environment(folder)
     rccompile.run([program, "serve", "--config", path, "--check-config"], env=env)
@@ -242,6 +267,39 @@ def test_the_configuration_in_it_holds(shards, folder):
     assert re.search(r"slow_key = symbol\b", printed.partition("[namespace quotes]")[2]), printed
     found = json.loads(subprocess.run([program, "check", "--json", "--config", path], capture_output=True, text=True, env=env).stdout)
     assert found["config"]["fine"], found["config"]
+
+
+def test_the_unit_takes_the_lines_for_a_low_port(shards):
+    """Two lines that the unit has, with another value, and that it names itself."""
+    unit, lines = text_of("tuning/ringcast.service"), block("ini override.conf").splitlines()
+    assert lines[0] == "[Service]" and [line.partition("=")[2] for line in lines[1:]] == ["CAP_NET_BIND_SERVICE"] * 2
+    for line in lines[1:]:
+        assert f"\n{line.partition('=')[0]}=\n" in unit, line
+
+
+def test_a_token_that_a_backend_in_python_makes(shards, folder):
+    pytest.importorskip("jwt", reason="PyJWT is not installed")
+    rccompile.make("all")
+    # With the line end that openssl writes, which is no part of it.
+    write_secret(folder, "auth.secret", "c2VjcmV0" * 8 + "\n")
+    token = rccompile.run([sys.executable, written_to(folder, "python mint.py")], cwd=folder, env=clean_environment(folder)).strip()
+    claims = rccompile.run([os.path.join(ROOT, "build/release/ringcast"), "token", "--set", "auth.hmac_secret_file=auth.secret", "--verify", token],
+                           cwd=folder, env=clean_environment(folder))
+    assert '"ann"' in claims and '"room:*"' in claims, claims
+
+
+@pytest.mark.parametrize("kind,command", [("python publish.py", [sys.executable]), ("php publish.php", ["php"]), ("go publish.go", ["go", "run"])])
+def test_publishing_with_the_token_of_a_service(gateway, folder, kind, command):
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    write_secret(folder, "services", "orders token:0f3c9a17e2b84d56 publish=orders:**\n")
+    write_secret(folder, "orders.token", "0f3c9a17e2b84d56\n")
+    g = gateway({"auth.services": os.path.join(folder, "services"), "admin.listen": "127.0.0.1:0", "admin.open_on_loopback": "no"})
+    path = written_to(folder, kind, ("127.0.0.1:8090", f"127.0.0.1:{g._address('admin')[1]}"))
+    env = {**clean_environment(folder), "GOCACHE": os.path.join(folder, "go")}
+    said = rccompile.run([*command, path], cwd=folder, env=env)
+    assert re.search(r"\b[a-z0-9]{10}@1\b", said), said
+    assert g.counter("events_published") == 1
 
 
 @pytest.mark.deadline(120)
@@ -330,26 +388,54 @@ def test_the_lines_for_event_source(gateway, publisher):
             eventually(lambda: any("get the state anew:" in line for line in do("page", "logged")), "the gap was told", 40)
 
 
-def test_the_locations_for_nginx_hold(shards, folder):
-    nginx = shutil.which("nginx")
-    if not nginx:
-        pytest.skip("nginx is not installed")
-    text, = [text for kind, text in blocks() if kind == "nginx"]
-    path = os.path.join(folder, "nginx.conf")
-    with open(path, "w") as f:
-        f.write(f"pid {folder}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\nserver {{\nlisten 127.0.0.1:1;\n{text}}}\n}}\n")
-    rccompile.run([nginx, "-t", "-q", "-p", folder, "-c", path])
+BEHIND = """
+import { connect } from "%s";
+for (const way of ["ws", "sse"]) {
+	const rc = connect(process.argv[2], { transports: [way] });
+	for await (const e of rc.subscribe("news", { since: "beginning" })) {
+		console.log(e.data, "over", rc.transport);
+		break;
+	}
+	rc.close();
+}
+"""
+
+
+def test_the_locations_for_nginx_pass_what_clients_need(gateway, publisher, folder):
+    g = gateway({"namespace.history_size": "10", "server.trusted_proxies": "loopback"})
+    text, (port,) = block("nginx"), rcedge.free_ports(1)
+    assert text.count("http://127.0.0.1:8080;") == text.count("proxy_pass") == 3
+    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{g.http[1]}")
+    front = rcedge.nginx(folder, f"server {{\nlisten 127.0.0.1:{port};\n{text}}}\n", "", [("127.0.0.1", port)])
+    if not front:
+        pytest.skip("nginx is not there: scripts/deps unpacks it")
+    try:
+        for path, status in (("/healthz", 200), ("/ringcast.js", 200), ("/ringcast.classic.js", 200), ("/ringcast-react.js", 200), ("/ringcast.d.ts", 200),
+                             ("/", 404), ("/api/status", 404), ("/metrics", 404), ("/healthz/x", 404), ("/ringcastxjs", 404)):
+            with Http(("127.0.0.1", port)) as c:
+                # nginx has a page of its own for / where it is installed, and none of ours.
+                got = c.get(path)
+                assert got.status == status or path == "/" and b"ringcast" not in got.body, (path, got.status)
+        publisher(g).publish("news", '"hello"')
+        node = shutil.which("node")
+        if node:
+            path = os.path.join(folder, "behind.mjs")
+            with open(path, "w") as f:
+                f.write(BEHIND % os.path.join(ROOT, "src/web/client/node.js"))
+            assert rccompile.run([node, path, f"http://127.0.0.1:{port}"]) == "hello over ws\nhello over sse\n"
+    finally:
+        front.stop()
 
 
 def test_the_lines_for_haproxy_hold(shards, folder):
-    haproxy = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+    haproxy = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin") or rcedge.find("usr/sbin/haproxy")
     if not haproxy:
         pytest.skip("haproxy is not installed")
     text, = [text for kind, text in blocks() if kind == "haproxy"]
     path = os.path.join(folder, "haproxy.cfg")
     with open(path, "w") as f:
         f.write(f"defaults\n\ttimeout connect 5s\n\ttimeout client 90s\n\ttimeout server 90s\n{text}")
-    rccompile.run([haproxy, "-c", "-q", "-f", path])
+    rccompile.run([haproxy, "-c", "-q", "-f", path], env=rcedge.environment())
 
 
 def test_the_rules_for_proxies_in_it_hold(shards, folder):

@@ -23,7 +23,7 @@ static void check_fault(const struct rc_msg_fault *f)
 
 static void check_text(struct rc_str text)
 {
-	char out[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)], iso[RC_ISO8601_LEN];
+	char out[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)], iso[RC_ISO8601_LEN];
 	struct rc_since s = {.kind = RC_SINCE_NONE};
 	uint64_t back;
 

@@ -169,7 +169,7 @@ static void memory_must_suffice_for_the_shards(void **state)
 	set("shards", "2");
 	set("namespace.lag_bytes", "129MiB");
 	expect_error("at least 258MiB");
-	set("shards", "256");
+	set("shards", "64");
 	set("memory", "1TiB");
 	set("namespace.lag_bytes", "256MiB");
 	set("ingest.frame_max", "16MiB");

@@ -137,6 +137,16 @@ static void environment_of_kubernetes_and_empty_variables_are_left_alone(void **
 	assert_int_equal(report.warnings, 0);
 }
 
+static void environment_of_other_commands_is_left_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(load_env(ENV("RINGCAST_TOKEN=eyJ", "RINGCAST_INGEST_SERVER=host:7400",
+				 "RINGCAST_SKIP_DEPS=1", "RINGCAST_TOKENS=x")),
+		0);
+	assert_int_equal(report.warnings, 1);
+	assert_non_null(strstr(report.warning[0], "RINGCAST_TOKENS "));
+}
+
 static void environment_errors_name_the_variable_and_no_secret(void **state)
 {
 	(void)state;
@@ -294,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup(environment_with_an_unknown_name_is_warned_of, reset),
 		cmocka_unit_test_setup(
 			environment_of_kubernetes_and_empty_variables_are_left_alone, reset),
+		cmocka_unit_test_setup(environment_of_other_commands_is_left_alone, reset),
 		cmocka_unit_test_setup(environment_errors_name_the_variable_and_no_secret, reset),
 		cmocka_unit_test_setup(flags_set_options_in_every_spelling, reset),
 		cmocka_unit_test_setup(flags_that_are_wrong_are_refused, reset),

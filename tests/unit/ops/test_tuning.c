@@ -127,7 +127,7 @@ static void unit_and_limits_allow_a_million_clients(void **state)
 	read_source("tuning/99-ringcast.limits.conf", limits, sizeof(limits));
 	rc_config_init(&config);
 	assert_true(number_after(unit, "\nLimitNOFILE=") >=
-		    rc_host_descriptors(&config, CLIENTS, RC_CONFIG_SHARDS_MAX));
+		    rc_host_descriptors(&config, CLIENTS, RC_SHARDS_MAX));
 	assert_int_equal(
 		number_after(unit, "\nLimitNOFILE="), number_after(limits, "hard  nofile"));
 	assert_int_equal(

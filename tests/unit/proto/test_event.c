@@ -309,9 +309,9 @@ static void epoch_parse_takes_ten_digits_of_48_bits(void **state)
 
 static void assert_stream(uint64_t epoch, const uint64_t *stamps, uint32_t count, const char *want)
 {
-	char text[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX)];
+	char text[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX)];
 	size_t len = rc_stream_text(epoch, stamps, count, text);
-	uint64_t epoch_back = 0, back[RC_STREAM_SHARDS_MAX];
+	uint64_t epoch_back = 0, back[RC_SHARDS_MAX];
 	uint32_t count_back = 0;
 
 	assert_true(len <= RC_STREAM_TEXT_MAX(count));
@@ -327,7 +327,7 @@ static void assert_stream(uint64_t epoch, const uint64_t *stamps, uint32_t count
 
 static void stream_positions_come_back_from_their_text(void **state)
 {
-	uint64_t most[RC_STREAM_SHARDS_MAX];
+	uint64_t most[RC_SHARDS_MAX];
 
 	(void)state;
 	assert_stream(0, (uint64_t[]){0}, 1, "aaaaaaaaaa~0");
@@ -335,7 +335,7 @@ static void stream_positions_come_back_from_their_text(void **state)
 	assert_stream(((uint64_t)1 << 48) - 1, (uint64_t[]){UINT64_MAX, 10}, 2,
 		"h777777777~18446744073709551615.10");
 	memset(most, 0xff, sizeof(most));
-	assert_stream(5, most, RC_STREAM_SHARDS_MAX, NULL);
+	assert_stream(5, most, RC_SHARDS_MAX, NULL);
 }
 
 static void the_position_before_an_event_is_known_where_one_shard_alone_has_its_stamp(void **state)
@@ -391,8 +391,8 @@ static void stream_parse_takes_one_spelling_only(void **state)
 		"Aaaaaaaaaa~1",
 		"q777777777~1",
 	};
-	uint64_t epoch, stamps[RC_STREAM_SHARDS_MAX];
-	char many[RC_EPOCH_LEN + 2 * (RC_STREAM_SHARDS_MAX + 1)];
+	uint64_t epoch, stamps[RC_SHARDS_MAX];
+	char many[RC_EPOCH_LEN + 2 * (RC_SHARDS_MAX + 1)];
 	uint32_t count;
 
 	(void)state;
@@ -405,7 +405,7 @@ static void stream_parse_takes_one_spelling_only(void **state)
 	assert_int_equal(
 		rc_stream_parse((struct rc_str){many, sizeof(many) - 2}, &epoch, stamps, &count),
 		0);
-	assert_int_equal(count, RC_STREAM_SHARDS_MAX);
+	assert_int_equal(count, RC_SHARDS_MAX);
 	assert_int_equal(
 		rc_stream_parse((struct rc_str){many, sizeof(many)}, &epoch, stamps, &count),
 		-EINVAL);

@@ -166,14 +166,14 @@ static void parse_leaves_data_alone_that_looks_like_a_position(void **state)
 static void parse_works_at_every_size_of_header(void **state)
 {
 	static const size_t sizes[] = {1, 2, 10, 20, 30, 40, 3000, 65400, 65420, 65440, 70000};
-	uint64_t stamps[RC_STREAM_SHARDS_MAX];
-	char position[RC_STREAM_TEXT_MAX(RC_STREAM_SHARDS_MAX) + 1];
+	uint64_t stamps[RC_SHARDS_MAX];
+	char position[RC_STREAM_TEXT_MAX(RC_SHARDS_MAX) + 1];
 	char *data = malloc(70001);
 
 	(void)state;
 	assert_non_null(data);
 	memset(stamps, 0xff, sizeof(stamps));
-	position[rc_stream_text(7, stamps, RC_STREAM_SHARDS_MAX, position)] = 0;
+	position[rc_stream_text(7, stamps, RC_SHARDS_MAX, position)] = 0;
 	for (size_t i = 0; i < RC_ARRAY_LEN(sizes); i++) {
 		struct rc_event e = {RC_STR("c"), RC_STR("e"), {data, sizes[i]}, 1, T0, true, 0,
 			{NULL, 0}, NULL};

@@ -25,8 +25,9 @@ function answer(m) {
 		console.log(m.type, m.user ?? "somebody");
 		return [204];
 	}
-	if (typeof m.payload.choice != "string" || m.payload.choice.length > 100) return [422, { code: "bad_choice", message: "choice is a text of 100 letters at most" }];
-	votes.set(m.payload.choice, (votes.get(m.payload.choice) ?? 0) + 1);
+	const choice = m.payload?.choice;
+	if (typeof choice != "string" || choice.length > 100) return [422, { code: "bad_choice", message: "choice is a text of 100 letters at most" }];
+	votes.set(choice, (votes.get(choice) ?? 0) + 1);
 	return [200, Object.fromEntries(votes)];
 }
 
