@@ -23,7 +23,7 @@ export class Feed {
 	last = new Map();
 
 	// live: acknowledged by the gateway, and its events are wanted. was: it was so once. id: of the message that asked for it. asked: the `since` of
-	// that. mixed: it shares events with others. paused: 1 by a reader that is full, 2 and soon no more. alone: asked for by itself. bare: without
+	// that. mixed: it overlaps another, and may get its copies. shares: it has had such that can't be told apart from its own. paused: 1 by a reader that is full, 2 and soon no more. alone: asked for by itself. bare: without
 	// `since`. hole: why there is a gap if nothing is recovered. over: it ended, and not by its users.
 	constructor(channel, wish, since) {
 		this.channel = channel;

@@ -253,5 +253,5 @@ export function connect(url, options = {}) {
 	class Own extends NodeWebSocket {
 		static tls = tls;
 	}
-	return dial(url, { WebSocket: Own, ...options });
+	return dial(url, { ...options, WebSocket: options.WebSocket ?? Own });
 }

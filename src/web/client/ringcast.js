@@ -223,7 +223,7 @@ export class Client {
 			}
 			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "no WebSocket" });
 			this.#fell = true;
-			greet(streams(get, this.#query, (message) => hear([message]), lost, signal));
+			greet(streams(get, this.#query, (message) => hear([message]), lost, signal, this.#link));
 		} catch (cause) {
 			// A WebSocket that can't even be made is blocked, or it would be made and asked for again without end.
 			this.#sure = ws;
@@ -247,12 +247,12 @@ export class Client {
 		const { maxDelay, minDelay, maxTries, token, transports } = this.#options;
 		const was = this.#up;
 		const kind = Math.floor(code / 100);
-		const renewed = code == 4001 && typeof token == "function" && !this.#refused;
 
-		if (was && now() - this.#begun > 5000) this.#fails = 0;
+		if (was && now() - this.#begun > 5000) this.#fails = this.#refused = 0;
+		const renewed = code == 4001 && typeof token == "function" && !this.#refused;
 		this.#refused = code == 4001;
-		// Such a code is the gateway's, so WebSocket works.
-		if (kind > 39) this.#blocked = NaN;
+		// On a WebSocket such a code is the gateway's, so that works.
+		if (kind > 39 && this.#transport != "sse") this.#blocked = NaN;
 		const detour = this.#transport == "ws" && ++this.#blocked > 1 && transports.includes("sse");
 		// Here the gateway knows when it is time; that somebody comes back to the page says nothing.
 		this.#told = kind == 41 || code == 1013 ? 3000 : code == 1012 ? (this.#bye ?? 1000) : 0;
@@ -449,7 +449,11 @@ export class Client {
 				// Its channel is named by what follows.
 				if (code == "replaced") this.#replaced = code;
 				else if (this.#asks.has(id)) this.#refuse(id, code, message, m);
-				else if (!feeds.length) this.#error(code, message, { temporary: !!temporary });
+				else if (!feeds.length) {
+					this.#error(code, message, { temporary: !!temporary });
+					// Whatever it was that we said, it was not heard.
+					if (!id && code == "rate_limited") this.#lost(4105, message);
+				}
 				return;
 			default:
 				if (typeof type != "string" || ++this.#bad > 9) throw Error("no type");
@@ -465,23 +469,22 @@ export class Client {
 		this.#rtt = this.#rtt ? this.#rtt + (rtt - this.#rtt) / 4 : rtt;
 		if (this.#up) return;
 		const again = !!this.#ever;
-		const turn = this.#turn;
 		const transport = this.#transport;
 		const { session, user } = this.#hello;
 		this.#state = "connected";
 		this.#ever = true;
 		this.#begun = now();
 		this.#tries = 0;
-		this.#refused = false;
 		if (transport == "ws") {
+			this.#refused = false;
 			this.#blocked = NaN;
 			this.#fell = false;
 		}
 		if (again) this.#counts.reconnects++;
 		this.#renew(this.#hello, { timestamp });
 		this.#watch();
+		for (const id of this.#asks.keys()) this.#post(id);
 		this.#emit("connected", { session, user, transport, again });
-		for (const id of this.#asks.keys()) if (turn == this.#turn) this.#post(id);
 	}
 
 	/** Hot: for each event. */
@@ -491,8 +494,9 @@ export class Client {
 		sound(event);
 		const feeds = this.#routes.get(channel) || this.#route(channel);
 		if (!feeds[0]) return channel == "$all" && this.#emit("broadcast", event);
-		// A stream sends an event once for all of them.
-		if (this.#transport == "sse" || (!feeds[1] && !feeds[0].mixed)) return feeds.forEach((feed) => this.#give(feed, event));
+		// A stream sends an event once for all that are in it, and a lonely feed has no other's copies.
+		const { names } = this.#link;
+		if (names || !feeds[0].mixed) return feeds.forEach((feed) => names?.has(feed.channel) == false || this.#give(feed, event));
 		// A WebSocket sends a copy for each, and does not say which is whose; but those of patterns have a position, where any namespace keeps
 		// history. So a copy goes to all who are furthest, but not as far as this: when it is their next, or nobody has it yet and offsets have a
 		// hole. Else to one who has nothing of this channel yet. Else it came already; or it is newer, and the channel's offsets began anew.
@@ -506,7 +510,7 @@ export class Client {
 		if (!to[0] && none[0]) to = [none.find((feed) => feed.asked) || none[0]];
 		if (!to[0] && known.every((feed) => !(timestamp <= feed.last.get(channel)?.timestamp))) to = known;
 		if (!to[0]) this.#counts.duplicates++;
-		for (const feed of to) this.#give(feed, event, true);
+		for (const feed of to) this.#give(feed, event, feed.pattern);
 		// Only with the last copy it is sure that each of these patterns has come so far; and only if all say the same position, which one that is
 		// behind in other channels does not.
 		const { counts } = feeds;
@@ -515,7 +519,7 @@ export class Client {
 		if (counts.size > 999) counts.clear();
 		counts.set(key, count);
 		for (const feed of may) {
-			feed.mixed ||= may[1];
+			feed.shares ||= may[1];
 			if (position && count == may.length && far(feed) == offset) feed.position = position;
 		}
 	}
@@ -529,7 +533,7 @@ export class Client {
 		return feeds;
 	}
 
-	/** hold: it is not said by that where a pattern stands. */
+	/** hold: it is not said by that where the feed stands. */
 	#give(feed, event, hold) {
 		if (!feed?.live) return;
 		const { channel, offset, timestamp } = event;
@@ -537,14 +541,15 @@ export class Client {
 		if (feed.wish.ack) return this.#once(feed, event);
 		if (feed.pattern) {
 			if (feed.last.size > 4095) feed.last.clear();
+			hold ||= offset < feed.last.get(channel)?.seen;
 			feed.last.set(channel, { seen: offset, timestamp });
 		} else if (offset > feed.seen || offset === undefined) feed.seen = offset;
 		// Values of a key come in the order of their turns, which is not that of their offsets.
 		else if (feed.wish.key) hold = true;
 		else return this.#counts.duplicates++;
-		if (!hold || !feed.pattern) feed.position = event.position || feed.position;
+		if (!hold) feed.position = event.position || feed.position;
 		this.#counts.events++;
-		for (const use of feed.uses) use(event);
+		for (const use of [...feed.uses]) use(event);
 	}
 
 	#gap(feed, { reason, missed, position }) {
@@ -574,7 +579,6 @@ export class Client {
 			return;
 		}
 		entry.fate = 1;
-		if (done.size > 1023) done.delete(done.keys().next().value);
 		done.set(offset, entry);
 		this.#counts.events++;
 		Promise.all([...feed.uses].map(async (use) => use(event))).then(
@@ -592,15 +596,16 @@ export class Client {
 		let count = 0;
 		this.#acking = undefined;
 		for (const feed of this.#asked.values()) {
-			const { channel, epoch } = feed;
+			const { channel, epoch, done } = feed;
 			let all = true;
 			let low;
 			let tell;
 			if (!feed.live || !feed.wish.ack) continue;
-			for (const [offset, entry] of [...feed.done].sort(([a], [b]) => a - b)) {
+			for (const [offset, entry] of [...done].sort(([a], [b]) => a - b)) {
 				const { fate, id } = entry;
 				all &&= fate > 1 || (fate < 0 && fate > -now());
 				if (all) low = offset;
+				if (fate > 2 && done.size > 1023) done.delete(offset);
 				if (fate != 2) continue;
 				entry.fate = 3;
 				if (id != feed.id) continue;
@@ -630,6 +635,7 @@ export class Client {
 			let feed = this.#feeds.get(channel);
 			if (feed && !feed.uses.size) {
 				this.#feeds.delete(channel);
+				feed.reject(new RingcastError("closed"));
 				feed = undefined;
 			}
 			if (feed?.paused) feed = undefined;
@@ -788,82 +794,91 @@ export class Client {
 	subscribe(channel, handler, options) {
 		if (typeof handler != "function") [handler, options] = [undefined, handler];
 		const { since, filter, rate, key, window, summary, ack, buffer = 1024 } = options || {};
-		const fresh = new Feed("" + channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
+		const fresh = new Feed("" + channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since ?? undefined);
 		const bad = (text) => {
 			throw new RingcastError("bad_argument", `'${channel}' ${text}`);
 		};
 		if (typeof channel != "string") bad("is none");
-		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is. */
+		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is; what he has in hand. */
 		const events = [];
 		let missed = 0;
 		let wake = noop;
+		let news;
 		let at;
+		let held;
+		let done = noop;
 		let over;
 		let error;
 		let feed = this.#feeds.get(channel);
 
-		if (feed?.kind != fresh.kind) {
+		if (feed?.kind != fresh.kind || (since && !feed.uses.size)) {
 			if (feed?.uses.size) bad("is subscribed with other options");
 			for (const other of this.#feeds.values())
-				if ((fresh.view || other.view) && other.uses.size && meets(other.levels, fresh.levels)) bad(`overlaps '${other.channel}', and one has a filter, a rate or a window`);
+				if (other.uses.size && meets(other.levels, fresh.levels)) {
+					if (fresh.view || other.view) bad(`overlaps '${other.channel}', and one has a filter, a rate or a window`);
+					fresh.mixed = other.mixed = true;
+				}
 			this.#feeds.set(channel, (feed = fresh));
 		}
 		const change = (paused) => {
 			feed.paused = paused;
 			this.#change(channel);
 		};
+		const stir = () => {
+			wake();
+			news = new Promise((resolve) => (wake = resolve));
+		};
 		const end = (why) => {
 			over = true;
 			error = why;
-			wake();
+			stir();
 		};
 		const leave = () => {
-			events.length = 0;
+			for (const [, done] of events.splice(0)) done();
+			done();
 			end();
 			if (feed.uses.delete(use) && !feed.over) this.#change(channel);
 		};
 		const use = (event, why) => {
 			if (why) end(this.#over ? undefined : why);
+			else if (over) return;
 			else if (handler) return ack ? handler(event) : this.#call(handler, event, channel);
 			else if (!ack && (missed || events.length >= buffer)) missed++;
 			else {
 				const read = new Promise((resolve) => events.push([event, resolve]));
-				wake();
+				stir();
 				if (ack) return read;
-				if (events.length < buffer || feed.uses.size > 1 || feed.mixed) return;
+				if (events.length < buffer || feed.uses.size > 1 || feed.shares) return;
 				// Nobody else would miss it, and its place is known: the gateway keeps it.
 				feed.hole = "overflow";
 				feed.live = false;
 				change(1);
 			}
 		};
-		const client = this;
-		async function* read() {
-			try {
-				for (;;) {
-					while (!events.length) {
-						if (error) throw error;
-						if (over) return;
-						await new Promise((resolve) => (wake = resolve));
-					}
-					const [event, done] = events.shift();
-					if (events.length <= buffer / 2) {
-						if (missed) client.#gap(feed, { reason: "overflow", missed, position: feed.position });
-						missed = 0;
-						if (feed.paused == 1) {
-							// Not at once, or a slow reader would ask more often than it may.
-							feed.paused = 2;
-							client.#after(50, () => change(0));
-						}
-					}
-					yield event;
-					at = event.position;
-					done();
-				}
-			} finally {
-				leave();
+		/** It asks for the next: so it is done with what it had. */
+		const next = async () => {
+			at = held ?? at;
+			done();
+			while (!events.length) {
+				if (error) throw error;
+				if (over) return { done: over };
+				await news;
 			}
-		}
+			let value;
+			[value, done] = events.shift();
+			held = value.position;
+			if (events.length <= buffer / 2) {
+				if (missed) this.#gap(feed, { reason: "overflow", missed, position: feed.position });
+				missed = 0;
+				if (feed.paused == 1) {
+					// Not at once, or a slow reader would ask more often than it may.
+					feed.paused = 2;
+					this.#after(50, () => change(0));
+				}
+			}
+			return { value };
+		};
+		stir();
 		feed.uses.add(use);
 		feed.ready.then(({ position }) => (at ??= position), noop);
 		if (this.#over) this.#end(feed, this.#over);
@@ -878,7 +893,7 @@ export class Client {
 			get state() {
 				return over ? "closed" : feed.live ? "subscribed" : "waiting";
 			},
-			[Symbol.asyncIterator]: () => (handler ? bad("has a handler") : read()),
+			[Symbol.asyncIterator]: () => (handler ? bad("has a handler") : { next, return: async () => (leave(), { done: true }) }),
 		};
 	}
 }

@@ -2,9 +2,9 @@
 // Where WebSocket is blocked: the messages of the protocol over event streams and HTTP. The client says the same as on a WebSocket and hears the same;
 // what can't be had this way is answered by an error `unsupported`.
 
-/** get(path, init) is fetch; hear(message), lost(code, reason); signal: of its end. Returns what sends a message. */
-export function streams(get, search, hear, lost, signal) {
-	/** Each: names, since where, stop(). Whoever has no place of his own in the past is in the first. */
+/** get(path, init) is fetch; hear(message), lost(code, reason); signal: of its end; link.names: whom what is heard is for. Returns what sends a message. */
+export function streams(get, search, hear, lost, signal, link) {
+	/** Each: names, since where, stop(), now: it has those who have no place of their own in the past. */
 	let open = [];
 	/** Streams are opened one after the other, behind the first ping: so whoever is refused knows that he is meant. */
 	let start;
@@ -68,7 +68,10 @@ export function streams(get, search, hear, lost, signal) {
 				s.begun = true;
 				known();
 				if (gap) for (const channel of old.filter((name) => name == (m.channel ?? name))) hear({ ...m, channel, position });
-				else if (text) hear({ ...m, position });
+				else if (text) {
+					link.names = s.names;
+					hear({ ...m, position });
+				}
 			};
 			s.stop?.();
 			s.stop = () => {
@@ -78,7 +81,7 @@ export function streams(get, search, hear, lost, signal) {
 			};
 			for (const name of [...s.names, ...names]) query.append("channel", name);
 			if (s.since !== undefined) query.set(s.begun ? "lastEventId" : "since", s.since);
-			if (!s.names.size && !names.length) {
+			if (signal.aborted || (!s.names.size && !names.length)) {
 				open = open.filter((other) => other != s);
 				return known();
 			}
@@ -88,7 +91,7 @@ export function streams(get, search, hear, lost, signal) {
 				const { status, body } = answer;
 				if (status != 200) {
 					// To who was here before it says no more than that it can't be.
-					const [text, code, why] = /^(\w+): ([^]*)|[^]*/.exec(status == 204 ? "forbidden: not for this client" : await answer.text());
+					const [text, code, why] = /^(\w+): ([^]*)|[^]*/.exec(status == 204 ? "forbidden: not for this client" : status == 414 || status == 431 ? "limit_exceeded: too many channels" : await answer.text());
 					if (control.signal.aborted) return;
 					if (!code || !names.length) return end(status == 401 ? 4001 : 1013, text.slice(0, 99));
 					refuse(ask, code, why);
@@ -97,7 +100,7 @@ export function streams(get, search, hear, lost, signal) {
 				const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 				for (;;) {
 					const { value, done } = await reader.read();
-					if (done) return end(1006, "it ended");
+					if (done) return end(1012, "it ended");
 					alive();
 					// A CR at the end may be half of a line end.
 					const lines = (rest + value).split(/\r\n|\n|\r(?=[^])/);
@@ -108,6 +111,7 @@ export function streams(get, search, hear, lost, signal) {
 						if (control.signal.aborted) return;
 						if (field == "data") data.push(text);
 						else if (field == "id") id = text;
+						else if (field == "retry") hear({ type: "bye", reconnect: { after: text } });
 						else if (!line) block();
 					}
 				}
@@ -133,9 +137,9 @@ export function streams(get, search, hear, lost, signal) {
 			chain = chain.then(async () => {
 				for (const at of new Set(channels.map((name) => since?.[name]))) {
 					let cut;
-					let s = at === undefined ? open[0] : open.find((s) => s.since === at);
+					let s = open.find((s) => (at === undefined ? s.now : s.since === at));
 					if (!s && open.length > 3) [s, cut] = [open[0], "transport"];
-					if (!s) open.push((s = { names: new Set(), since: at }));
+					if (!s) open.push((s = { names: new Set(), since: at, now: at === undefined }));
 					await begin(s, id, channels.filter((name) => since?.[name] === at), at, cut);
 				}
 			});
