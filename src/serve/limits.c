@@ -11,7 +11,13 @@
 
 /* ---- start -------------------------------------------------------------------------------------- */
 
-size_t rc_limits_bytes(const struct rc_config *config, uint32_t connections_max)
+/* Who goes by HTTP is one of a few: others are let in by WebSocket. One without a place would only have his debts forgotten. */
+static uint32_t speakers_max(uint32_t connections_max)
+{
+	return connections_max / 4 + 1;
+}
+
+static size_t addresses_bytes(const struct rc_config *config, uint32_t connections_max)
 {
 	bool any = config->limit_connections_per_address || config->limit_accept_rate_per_address ||
 		   config->limit_handshake_rate_per_address ||
@@ -20,13 +26,45 @@ size_t rc_limits_bytes(const struct rc_config *config, uint32_t connections_max)
 	return any ? rc_tally_bytes(connections_max) : 0;
 }
 
+static size_t speakers_bytes(const struct rc_config *config, uint32_t connections_max)
+{
+	bool any = config->limit_byte_rate || config->limit_subscribe_rate ||
+		   config->limit_publish_rate || config->limit_command_rate;
+
+	return any ? rc_tally_bytes(speakers_max(connections_max)) : 0;
+}
+
+size_t rc_limits_bytes(const struct rc_config *config, uint32_t connections_max)
+{
+	return addresses_bytes(config, connections_max) + speakers_bytes(config, connections_max);
+}
+
+/* What was published is what costs others most: its debts are forgotten last. */
+static enum rc_tally_bucket place_of(enum rc_rate_kind kind)
+{
+	static const uint8_t places[RC_RATES] = {
+		[RC_RATE_BYTE] = 0,
+		[RC_RATE_SUBSCRIBE] = 1,
+		[RC_RATE_COMMAND] = 2,
+		[RC_RATE_PUBLISH] = RC_TALLY_BUCKETS - 1,
+	};
+
+	RC_ASSERT(kind != RC_RATE_MESSAGE);
+	return (enum rc_tally_bucket)places[kind];
+}
+
 void rc_limits_init(
 	struct rc_limits *l, const struct rc_config *config, void *memory, uint32_t connections_max)
 {
+	size_t first = addresses_bytes(config, connections_max);
+
 	memset(l, 0, sizeof(*l));
 	rc_random_bytes(&l->key, sizeof(l->key));
-	if (memory)
+	if (first)
 		rc_tally_init(&l->addresses, memory, connections_max);
+	if (speakers_bytes(config, connections_max))
+		rc_tally_init(&l->speakers, (unsigned char *)memory + first,
+			speakers_max(connections_max));
 	l->addresses.rate[RC_TALLY_ACCEPTS] = rc_rate_of(config->limit_accept_rate_per_address,
 		SECOND_NS, config->limit_accept_burst_per_address);
 	l->addresses.rate[RC_TALLY_HANDSHAKES] =
@@ -50,6 +88,8 @@ void rc_limits_init(
 		rc_rate_of(config->limit_publish_rate, SECOND_NS, config->limit_publish_burst);
 	l->client[RC_RATE_COMMAND] =
 		rc_rate_of(config->limit_command_rate, SECOND_NS, config->limit_command_burst);
+	for (uint32_t kind = RC_RATE_MESSAGE + 1; kind < RC_RATES; kind++)
+		l->speakers.rate[place_of((enum rc_rate_kind)kind)] = l->client[kind];
 }
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
@@ -225,7 +265,7 @@ bool rc_limits_http(struct rc_serve *sv, struct rc_conn *c)
 			&sv->limits->addresses, entry, RC_TALLY_REQUESTS, sv->now_ns);
 	else if (entry == RC_LIMITS_EXEMPT && s && s->peer.family && !exempt(sv, &s->peer))
 		taken = rc_tally_take(&sv->limits->addresses, hash_of(sv, &s->peer),
-			RC_TALLY_REQUESTS, sv->now_ns, &forgot);
+			RC_TALLY_REQUESTS, 1, sv->now_ns, &forgot);
 	noted(sv, forgot);
 	if (!taken)
 		rc_count(sv->counters, RC_C_http_rate_limited, 1);
@@ -269,6 +309,46 @@ void rc_limits_gone(struct rc_serve *sv, struct rc_conn *c)
 	aside->address = RC_NONE;
 }
 
+/* ---- what is said over HTTP --------------------------------------------------------------------- */
+
+/* Of the user, or of whom else it is known no more than where he comes from. */
+static uint64_t speaker(const struct rc_serve *sv, struct rc_str user, const struct rc_netaddr *a)
+{
+	char text[1 + RC_USER_MAX];
+
+	if (!user.len)
+		return hash_of(sv, a);
+	/* No family of addresses. */
+	text[0] = 0;
+	(void)rc_str_copy(text + 1, user);
+	return rc_hash(&sv->limits->key, text, 1 + user.len);
+}
+
+bool rc_limits_spoken(struct rc_serve *sv, struct rc_conn *c, enum rc_rate_kind kind, uint32_t n,
+	uint32_t *wait_s)
+{
+	static const enum rc_counter counted[RC_RATES] = {
+		[RC_RATE_BYTE] = RC_C_messages_rate_limited,
+		[RC_RATE_SUBSCRIBE] = RC_C_subscribe_rate_limited,
+		[RC_RATE_PUBLISH] = RC_C_publish_rate_limited,
+		[RC_RATE_COMMAND] = RC_C_command_rate_limited,
+	};
+	bool forgot = false;
+
+	if (!sv->limits || !sv->limits->speakers.set_count)
+		return true;
+	struct rc_netaddr a = rc_session_address(sv, c);
+	if (exempt(sv, &a))
+		return true;
+	uint64_t who = speaker(sv, rc_session_user(sv, c), &a);
+	if (rc_tally_take(&sv->limits->speakers, who, place_of(kind), n, sv->now_ns, &forgot))
+		return true;
+	rc_count(sv->counters, counted[kind], 1);
+	*wait_s =
+		rc_tally_wait_ms(&sv->limits->speakers, who, place_of(kind), sv->now_ns) / 1000 + 1;
+	return false;
+}
+
 /* ---- authentication ----------------------------------------------------------------------------- */
 
 bool rc_limits_may_try(struct rc_serve *sv, const struct rc_conn *c)
@@ -292,7 +372,7 @@ void rc_limits_failed(struct rc_serve *sv, const struct rc_conn *c)
 		return;
 	struct rc_netaddr a = rc_session_address(sv, c);
 	if (!exempt(sv, &a))
-		(void)rc_tally_take(&sv->limits->addresses, hash_of(sv, &a), RC_TALLY_FAILURES,
+		(void)rc_tally_take(&sv->limits->addresses, hash_of(sv, &a), RC_TALLY_FAILURES, 1,
 			sv->now_ns, &forgot);
 	noted(sv, forgot);
 }

@@ -31,6 +31,8 @@ enum rc_rate_kind {
 struct rc_limits {
 	struct rc_hash_key key;
 	struct rc_tally addresses;
+	struct rc_tally
+		speakers; /* users, and addresses of those who are none, by what they say over HTTP */
 	struct rc_rate accepts, handshakes; /* all together */
 	struct rc_rate client[RC_RATES];
 	_Atomic uint32_t accepts_full_at, handshakes_full_at;
@@ -38,7 +40,7 @@ struct rc_limits {
 
 /* ---- start; main thread */
 
-/* Of the table of addresses; 0: no limit needs it. */
+/* Of both tables; 0: no limit needs one. */
 size_t rc_limits_bytes(const struct rc_config *config, uint32_t connections_max);
 /* memory: zeroed, of rc_limits_bytes, aligned to 64; NULL where these are 0. */
 void rc_limits_init(struct rc_limits *l, const struct rc_config *config, void *memory,
@@ -78,6 +80,13 @@ bool rc_limits_pong(struct rc_serve *sv, struct rc_conn *c, uint32_t len);
 /* Before a request of that kind, which asks for n things. False: too many; the caller answers `rate_limited`, temporary, which
  * goes nowhere when the client was closed. */
 bool rc_limits_request(struct rc_serve *sv, struct rc_conn *c, enum rc_rate_kind kind, uint32_t n);
+/*
+ * The same for what comes by POST /events, where a connection is nobody: all that a user says so, on whatever connections and shards,
+ * is held to what one client may; what those say who have no user, by address. A request is metered as one of its address
+ * (rc_limits_http), so there is no RC_RATE_MESSAGE. False: *wait_s is when to come again.
+ */
+bool rc_limits_spoken(struct rc_serve *sv, struct rc_conn *c, enum rc_rate_kind kind, uint32_t n,
+	uint32_t *wait_s) RC_MUST_USE;
 /* At each heartbeat: a meter that has nothing to remember is given back. */
 void rc_limits_rest(struct rc_serve *sv, struct rc_conn *c);
 

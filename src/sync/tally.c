@@ -157,19 +157,21 @@ void rc_tally_leave(struct rc_tally *t, uint32_t entry)
 	unlock(s);
 }
 
-bool rc_tally_take(struct rc_tally *t, uint64_t hash, enum rc_tally_bucket bucket, uint64_t now_ns,
-	bool *forgot)
+bool rc_tally_take(struct rc_tally *t, uint64_t hash, enum rc_tally_bucket bucket, uint32_t n,
+	uint64_t now_ns, bool *forgot)
 {
+	const struct rc_rate *r = &t->rate[bucket];
 	bool taken = true;
 	uint32_t tag;
 
-	if (!t->set_count || !t->rate[bucket].count)
+	if (!t->set_count || !r->count)
 		return true;
 	struct rc_tally_set *s = set_of(t, hash, &tag);
 	lock(s);
 	uint32_t i = place_of(t, s, tag, now_ns, forgot);
 	if (i != RC_NONE)
-		taken = rc_rate_take(&t->rate[bucket], &s->at[i].full_at[bucket], now_ns, 1);
+		taken = rc_rate_take(
+			r, &s->at[i].full_at[bucket], now_ns, RC_MIN(n, r->burst >> r->shift));
 	unlock(s);
 	return taken;
 }

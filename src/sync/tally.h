@@ -23,6 +23,7 @@
 
 #define RC_TALLY_WAYS 15
 
+/* Of addresses. A table of somebody else gives these places a meaning of its own; debts of the last are forgotten last. */
 enum rc_tally_bucket {
 	RC_TALLY_ACCEPTS,
 	RC_TALLY_HANDSHAKES,
@@ -58,9 +59,13 @@ void rc_tally_init(struct rc_tally *t, void *memory, uint32_t connections_max);
 enum rc_tally_result rc_tally_enter(struct rc_tally *t, uint64_t hash, uint32_t most,
 	uint64_t now_ns, uint32_t *entry, bool *forgot) RC_MUST_USE;
 void rc_tally_leave(struct rc_tally *t, uint32_t entry);
-/* Takes one out of a bucket: of that address, which need not have a connection; or of that entry. False: there is none. */
-bool rc_tally_take(struct rc_tally *t, uint64_t hash, enum rc_tally_bucket bucket, uint64_t now_ns,
-	bool *forgot);
+/*
+ * Takes n out of a bucket (of more than its burst as much as that: else it could never be had): of that address, which need not have
+ * a connection. False: they are not there, nothing was taken.
+ */
+bool rc_tally_take(struct rc_tally *t, uint64_t hash, enum rc_tally_bucket bucket, uint32_t n,
+	uint64_t now_ns, bool *forgot);
+/* One, of that entry. */
 bool rc_tally_take_of(
 	struct rc_tally *t, uint32_t entry, enum rc_tally_bucket bucket, uint64_t now_ns);
 /* Milliseconds until there is one; 0: there is. Nothing is taken. */

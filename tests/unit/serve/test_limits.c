@@ -305,6 +305,7 @@ static void nothing(void)
 	config.limit_auth_failures = 0;
 	config.limit_max_unauthenticated = 0;
 	config.limit_message_rate = config.limit_byte_rate = config.limit_subscribe_rate = 0;
+	config.limit_publish_rate = config.limit_command_rate = 0;
 }
 
 static void without_limits_there_is_no_table_and_no_refusal(void **state)
@@ -410,6 +411,68 @@ static void who_is_free_has_no_meter(void **state)
 	assert_int_equal(rc_conn_aside(&conns, c)->meter, RC_NONE);
 }
 
+/* ---- what is said over HTTP --------------------------------------------------------------------- */
+
+static void is(struct rc_conn *c, const char *user)
+{
+	struct rc_session *s = rc_session_need(&sv, c);
+	size_t size = sizeof(struct rc_claims) + strlen(user);
+
+	s->claims = rc_pool_get(sv.pool, size);
+	assert_non_null(s->claims);
+	memset(s->claims, 0, size);
+	s->claims->size = (uint32_t)size;
+	s->claims->user_len = (uint8_t)strlen(user);
+	memcpy(s->claims->bytes, user, strlen(user));
+	assert_true(rc_str_eq(rc_session_user(&sv, c), rc_str_of(user)));
+}
+
+static bool speaks(struct rc_conn *c, uint32_t n)
+{
+	uint32_t wait_s = 0;
+	bool may = rc_limits_spoken(&sv, c, RC_RATE_PUBLISH, n, &wait_s);
+
+	assert_int_equal(may, wait_s == 0);
+	return may;
+}
+
+static void what_is_said_over_http_is_the_users_wherever_he_says_it(void **state)
+{
+	(void)state;
+	begin(slow_talk);
+	struct rc_conn *ann = from("192.0.2.1"), *again = from("192.0.2.2");
+	struct rc_conn *bo = from("192.0.2.1");
+	is(ann, "ann");
+	is(again, "ann");
+	is(bo, "bo");
+	uint32_t burst = config.limit_publish_burst;
+	for (uint32_t i = 0; i < burst; i++)
+		assert_true(speaks(i % 2 ? ann : again, 1));
+	assert_false(speaks(ann, 1));
+	assert_false(speaks(again, 1));
+	assert_true(speaks(bo, burst + 1));
+	assert_false(speaks(bo, 1));
+	/* Other kinds have buckets of their own. */
+	uint32_t wait_s = 0;
+	assert_true(rc_limits_spoken(&sv, ann, RC_RATE_COMMAND, 1, &wait_s));
+	assert_true(rc_limits_spoken(&sv, ann, RC_RATE_BYTE, 1, &wait_s));
+	assert_int_equal(sum(NULL, RC_C_publish_rate_limited), 3);
+}
+
+static void of_who_is_no_user_it_is_the_addresss(void **state)
+{
+	(void)state;
+	begin(slow_talk);
+	struct rc_conn *one = from("2001:db8:1:2::1"), *near = from("2001:db8:1:2::2");
+	struct rc_conn *far = from("2001:db8:1:3::1"), *free = from("127.0.0.1");
+	for (uint32_t i = 0; i < config.limit_publish_burst; i++)
+		assert_true(speaks(i % 2 ? one : near, 1));
+	assert_false(speaks(near, 1));
+	assert_true(speaks(far, 1));
+	for (uint32_t i = 0; i < 3 * config.limit_publish_burst; i++)
+		assert_true(speaks(free, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +489,9 @@ int main(void)
 		cmocka_unit_test_teardown(a_meter_is_kept_as_long_as_it_knows_something, end),
 		cmocka_unit_test_teardown(what_is_larger_than_the_burst_counts_as_the_burst, end),
 		cmocka_unit_test_teardown(who_is_free_has_no_meter, end),
+		cmocka_unit_test_teardown(
+			what_is_said_over_http_is_the_users_wherever_he_says_it, end),
+		cmocka_unit_test_teardown(of_who_is_no_user_it_is_the_addresss, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,8 +105,23 @@ static void each_bucket_is_its_own(void **state)
 			assert_true(
 				rc_tally_take_of(&tally, entry, (enum rc_tally_bucket)b, SECOND));
 		assert_false(rc_tally_take(
-			&tally, address(9), (enum rc_tally_bucket)b, SECOND, &forgot));
+			&tally, address(9), (enum rc_tally_bucket)b, 1, SECOND, &forgot));
 	}
+}
+
+static void several_are_taken_at_once_or_none_and_more_than_the_burst_counts_as_that(void **state)
+{
+	bool forgot = false;
+	(void)state;
+
+	begin(100);
+	tally.rate[RC_TALLY_REQUESTS] = rc_rate_of(1, SECOND, 10);
+	assert_true(rc_tally_take(&tally, address(1), RC_TALLY_REQUESTS, 7, SECOND, &forgot));
+	assert_false(rc_tally_take(&tally, address(1), RC_TALLY_REQUESTS, 4, SECOND, &forgot));
+	assert_true(rc_tally_take(&tally, address(1), RC_TALLY_REQUESTS, 3, SECOND, &forgot));
+	assert_false(rc_tally_take(&tally, address(1), RC_TALLY_REQUESTS, 1, SECOND, &forgot));
+	assert_true(rc_tally_take(&tally, address(2), RC_TALLY_REQUESTS, 1000, SECOND, &forgot));
+	assert_false(rc_tally_take(&tally, address(2), RC_TALLY_REQUESTS, 1, SECOND, &forgot));
 }
 
 static void without_a_table_nothing_is_counted_or_refused(void **state)
@@ -119,7 +134,7 @@ static void without_a_table_nothing_is_counted_or_refused(void **state)
 	assert_int_equal(
 		rc_tally_enter(&tally, address(1), 1, SECOND, &entry, &forgot), RC_TALLY_UNCOUNTED);
 	assert_int_equal(entry, RC_NONE);
-	assert_true(rc_tally_take(&tally, address(1), RC_TALLY_FAILURES, SECOND, &forgot));
+	assert_true(rc_tally_take(&tally, address(1), RC_TALLY_FAILURES, 1, SECOND, &forgot));
 	assert_int_equal(rc_tally_wait_ms(&tally, address(1), RC_TALLY_FAILURES, SECOND), 0);
 }
 
@@ -138,7 +153,7 @@ static void a_full_set_lets_in_uncounted_and_counts_again_when_one_goes(void **s
 	assert_int_equal(
 		rc_tally_enter(&tally, address(99), 1, SECOND, &more, &forgot), RC_TALLY_UNCOUNTED);
 	assert_int_equal(more, RC_NONE);
-	assert_true(rc_tally_take(&tally, address(99), RC_TALLY_FAILURES, SECOND, &forgot));
+	assert_true(rc_tally_take(&tally, address(99), RC_TALLY_FAILURES, 1, SECOND, &forgot));
 	/* Those who are in it are held to what they may. */
 	assert_int_equal(
 		rc_tally_enter(&tally, address(3), 1, SECOND, &more, &forgot), RC_TALLY_TOO_MANY);
@@ -158,30 +173,32 @@ static void who_owes_least_is_forgotten_first_and_failures_last(void **state)
 	begin(1);
 	tally.rate[RC_TALLY_REQUESTS] = rc_rate_of(1, SECOND, 100);
 	tally.rate[RC_TALLY_FAILURES] = rc_rate_of(1, SECOND, 100);
-	assert_true(rc_tally_take(&tally, address(0), RC_TALLY_FAILURES, SECOND, &forgot));
+	assert_true(rc_tally_take(&tally, address(0), RC_TALLY_FAILURES, 1, SECOND, &forgot));
 	for (uint32_t i = 1; i < RC_TALLY_WAYS; i++) {
 		for (uint32_t k = 0; k < 20 - i; k++)
 			assert_true(rc_tally_take(
-				&tally, address(i), RC_TALLY_REQUESTS, SECOND, &forgot));
+				&tally, address(i), RC_TALLY_REQUESTS, 1, SECOND, &forgot));
 	}
 	assert_false(forgot);
 	/* The last one owes six, the fewest. */
-	assert_true(rc_tally_take(&tally, address(50), RC_TALLY_REQUESTS, SECOND, &forgot));
+	assert_true(rc_tally_take(&tally, address(50), RC_TALLY_REQUESTS, 1, SECOND, &forgot));
 	assert_true(forgot);
 	forgot = false;
 	/* Its place went to 50, which now owes the least itself. */
-	assert_true(rc_tally_take(&tally, address(51), RC_TALLY_FAILURES, SECOND, &forgot));
+	assert_true(rc_tally_take(&tally, address(51), RC_TALLY_FAILURES, 1, SECOND, &forgot));
 	assert_true(forgot);
 	for (uint32_t i = 1; i < RC_TALLY_WAYS - 1; i++)
-		assert_true(
-			rc_tally_take(&tally, address(60 + i), RC_TALLY_FAILURES, SECOND, &forgot));
+		assert_true(rc_tally_take(
+			&tally, address(60 + i), RC_TALLY_FAILURES, 1, SECOND, &forgot));
 	/* All others have made room, the first who failed has not. */
 	for (int i = 0; i < 99; i++)
-		assert_true(rc_tally_take(&tally, address(0), RC_TALLY_FAILURES, SECOND, &forgot));
-	assert_false(rc_tally_take(&tally, address(0), RC_TALLY_FAILURES, SECOND, &forgot));
+		assert_true(
+			rc_tally_take(&tally, address(0), RC_TALLY_FAILURES, 1, SECOND, &forgot));
+	assert_false(rc_tally_take(&tally, address(0), RC_TALLY_FAILURES, 1, SECOND, &forgot));
 	/* A minute and forty seconds later nobody owes anything, and nothing is lost by a new one. */
 	forgot = false;
-	assert_true(rc_tally_take(&tally, address(80), RC_TALLY_FAILURES, 102 * SECOND, &forgot));
+	assert_true(
+		rc_tally_take(&tally, address(80), RC_TALLY_FAILURES, 1, 102 * SECOND, &forgot));
 	assert_false(forgot);
 }
 
@@ -219,7 +236,7 @@ static void random_orders_agree_with_a_model(void **state)
 				bool expected =
 					rc_rate_take(&tally.rate[b], &model[a].full_at[b], now, 1);
 				assert_int_equal(rc_tally_take(&tally, address(a),
-							 (enum rc_tally_bucket)b, now, &forgot),
+							 (enum rc_tally_bucket)b, 1, now, &forgot),
 					expected);
 			} else if (held_count < HELD && rc_prng_below(&rng, 2) == 0) {
 				uint32_t entry;
@@ -292,7 +309,7 @@ static void *work(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		uint32_t a = rc_prng_below(&rng, SHARED), e;
 		w->taken +=
-			rc_tally_take(&tally, address(1000), RC_TALLY_REQUESTS, SECOND, &forgot);
+			rc_tally_take(&tally, address(1000), RC_TALLY_REQUESTS, 1, SECOND, &forgot);
 		if (count[a] && rc_prng_below(&rng, 2)) {
 			(void)atomic_fetch_sub_explicit(&inside[a], 1, memory_order_relaxed);
 			rc_tally_leave(&tally, entry[a][--count[a]]);
@@ -368,6 +385,9 @@ int main(void)
 		cmocka_unit_test(an_address_has_as_many_connections_as_it_may),
 		cmocka_unit_test(debts_stay_when_the_connection_goes),
 		cmocka_unit_test(each_bucket_is_its_own),
+		cmocka_unit_test_teardown(
+			several_are_taken_at_once_or_none_and_more_than_the_burst_counts_as_that,
+			end),
 		cmocka_unit_test(without_a_table_nothing_is_counted_or_refused),
 		cmocka_unit_test(a_full_set_lets_in_uncounted_and_counts_again_when_one_goes),
 		cmocka_unit_test(who_owes_least_is_forgotten_first_and_failures_last),
