@@ -87,7 +87,7 @@ export class Client {
 			this.#base = protocol.replace("ws", "http") + "//" + host + pathname.replace(/\/(ws\/?)?$/, "");
 			this.#query = searchParams;
 		} catch {
-			throw new RingcastError("bad_argument", `'${url}' is no address of a gateway`);
+			throw new RingcastError("bad_argument", `no address: ${url}`);
 		}
 		for (const name in this.#options.query) this.#query.set(name, this.#options.query[name]);
 	}
@@ -252,7 +252,7 @@ export class Client {
 		const renewed = code == 4001 && typeof token == "function" && !this.#refused;
 		this.#refused = code == 4001;
 		// On a WebSocket such a code is the gateway's, so that works.
-		if (kind > 39 && this.#transport != "sse") this.#blocked = NaN;
+		if (kind > 39 && this.#transport == "ws") this.#blocked = NaN;
 		const detour = this.#transport == "ws" && ++this.#blocked > 1 && transports.includes("sse");
 		// Here the gateway knows when it is time; that somebody comes back to the page says nothing.
 		this.#told = kind == 41 || code == 1013 ? 3000 : code == 1012 ? (this.#bye ?? 1000) : 0;
@@ -267,7 +267,7 @@ export class Client {
 		}
 		if (was) this.#emit("disconnected", { code, reason, again });
 		if (turn != this.#turn) return;
-		if (!again) this.#emit("reconnect_failed", new RingcastError({ 4001: "unauthorized", 4003: "replaced" }[code] || (kind == 40 ? "closed" : "offline"), `${code} ${reason}`));
+		if (!again) this.#emit("reconnect_failed", new RingcastError({ 4001: "unauthorized", 4003: "replaced" }[code] || (kind == 40 ? "closed" : "offline"), code + " " + reason));
 		else if (detour) this.#open(detour);
 		else {
 			const most = (kind == 42 || renewed) && this.#fails < 3 ? 250 : Math.min(maxDelay, minDelay * 2 ** this.#fails);
@@ -802,8 +802,7 @@ export class Client {
 		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is; what he has in hand. */
 		const events = [];
 		let missed = 0;
-		let wake = noop;
-		let news;
+		const waiting = [];
 		let at;
 		let held;
 		let done = noop;
@@ -812,10 +811,10 @@ export class Client {
 		let feed = this.#feeds.get(channel);
 
 		if (feed?.kind != fresh.kind || (since && !feed.uses.size)) {
-			if (feed?.uses.size) bad("is subscribed with other options");
+			if (feed?.uses.size) bad("has other options");
 			for (const other of this.#feeds.values())
 				if (other.uses.size && meets(other.levels, fresh.levels)) {
-					if (fresh.view || other.view) bad(`overlaps '${other.channel}', and one has a filter, a rate or a window`);
+					if (fresh.view || other.view) bad(`overlaps '${other.channel}'`);
 					fresh.mixed = other.mixed = true;
 				}
 			this.#feeds.set(channel, (feed = fresh));
@@ -824,10 +823,7 @@ export class Client {
 			feed.paused = paused;
 			this.#change(channel);
 		};
-		const stir = () => {
-			wake();
-			news = new Promise((resolve) => (wake = resolve));
-		};
+		const stir = () => waiting.splice(0).forEach((go) => go());
 		const end = (why) => {
 			over = true;
 			error = why;
@@ -862,7 +858,7 @@ export class Client {
 			while (!events.length) {
 				if (error) throw error;
 				if (over) return { done: over };
-				await news;
+				await new Promise((resolve) => waiting.push(resolve));
 			}
 			let value;
 			[value, done] = events.shift();
@@ -878,7 +874,6 @@ export class Client {
 			}
 			return { value };
 		};
-		stir();
 		feed.uses.add(use);
 		feed.ready.then(({ position }) => (at ??= position), noop);
 		if (this.#over) this.#end(feed, this.#over);

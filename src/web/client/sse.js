@@ -28,7 +28,8 @@ export function streams(get, search, hear, lost, signal, link) {
 			const m = init ? await answer.json() : { type: "pong" };
 			// What stands between us and the gateway has words of its own.
 			if (!m.type) throw Error("HTTP " + answer.status);
-			hear({ ...m, id });
+			if (answer.status == 401) lost(4001, m.message);
+			else hear({ ...m, id });
 		} catch (cause) {
 			// A ping without an answer is noticed by its time.
 			if (init) refuse(id, "unknown", cause.message);
@@ -92,7 +93,7 @@ export function streams(get, search, hear, lost, signal, link) {
 				const { status, body } = answer;
 				if (status != 200) {
 					// To who was here before it says no more than that it can't be.
-					const [text, code, why] = /^(\w+): ([^]*)|[^]*/.exec(status == 204 ? "forbidden: not for this client" : status == 414 || status == 431 ? "limit_exceeded: too many channels" : await answer.text());
+					const [text, code, why] = /^(\w+): ([^]*)|[^]*/.exec(status == 204 ? "forbidden: not for this client" : status == 414 || status == 431 ? "limit_exceeded: too many" : await answer.text());
 					if (control.signal.aborted) return;
 					if (!code || !names.length) return end(status == 401 ? 4001 : 1013, text.slice(0, 99));
 					refuse(ask, code, why);
