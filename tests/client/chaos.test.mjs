@@ -144,7 +144,8 @@ test("each event once and in order, or a gap, over a hundred lives of the gatewa
 	assert.equal(all.map((s) => s.complaints).filter(Boolean).join("\n"), "");
 	// Where a history is kept only the end of a life loses something.
 	assert.deepEqual(all.filter((s) => s.channel.startsWith("keep:") && s.lost).map((s) => `${s.name}: ${s.lost}`), []);
-	for (const client of clients) assert.ok(client.metrics.reconnects >= rounds / 2, `${client.metrics.reconnects} reconnects`);
+	// A stream that ended is opened again when the gateway's `retry:` says, which is longer than some lives.
+	for (const client of clients) assert.ok(client.metrics.reconnects >= rounds / (client.transport === "sse" ? 5 : 2), `${client.metrics.reconnects} reconnects`);
 	const duplicates = clients.reduce((sum, c) => sum + c.metrics.duplicates, 0);
 	console.log(`${rounds} lives, ${cuts} cuts; ${all.map((s) => `${s.name}: ${s.events} events, ${s.gaps} gaps, ${s.excused} holes`).join("; ")}; ${duplicates} duplicates kept back, ${refused} of ${said} publishes failed`
 		+ `; heap ${(early / 2 ** 20).toFixed(1)} to ${(late / 2 ** 20).toFixed(1)} MiB`);
