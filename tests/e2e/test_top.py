@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -246,7 +247,7 @@ def test_it_ends_with_its_terminal(gateway, top):
 
 @pytest.mark.one_shard
 def test_a_terminal_that_stands_still_does_not_hold_it(gateway, top):
-    """Nobody takes what it writes, and a signal ends it all the same."""
+    """Nobody takes what it writes, and a signal ends it all the same; whoever looks again has the screen of before."""
     g = gateway()
     t = top(g, "--interval=0.1", width=400, height=200)
     t.until("q quit", "a picture")
@@ -255,8 +256,16 @@ def test_a_terminal_that_stands_still_does_not_hold_it(gateway, top):
     for key in "321" * 20:
         t.type(key)
         t.type("?")
+    # Full, not only written to: the last byte that fits is there.
+    eventually(lambda: not select.select([], [t.slave], [], 0)[1], "there is no room")
     t.process.send_signal(signal.SIGTERM)
     assert t.process.wait(20 * SLOW) == 0
+    assert t.modes() == t.before
+    # What it had not taken is gone, in the middle of a sequence as it may be; the way back is whole.
+    rest = b""
+    while select.select([t.master], [], [], 0.2)[0]:
+        rest += os.read(t.master, 65536)
+    assert rest.endswith(b"\x1b[0m\x1b[?25h\x1b[?1049l"), rest[-100:]
 
 
 @pytest.mark.one_shard
@@ -476,6 +485,11 @@ def test_colours_and_glyphs_follow_the_environment(gateway, connect, top):
     assert seen(NO_COLOR="1") == (set(), True)
     assert seen(NO_COLOR="") == ({"0;32", "0;36"}, True)
     assert seen(LC_ALL="C") == ({"0;32", "0;36"}, False)
+    # The name counts, the first that says something; no host has these locales.
+    assert seen(LC_ALL="", LC_CTYPE="", LANG="xx_XX.UTF-8")[1]
+    assert seen(LC_ALL="", LC_CTYPE="xx_XX.utf8", LANG="C")[1]
+    assert not seen(LC_ALL="", LC_CTYPE="C", LANG="xx_XX.UTF-8")[1]
+    assert not seen(LC_ALL="", LC_CTYPE="", LANG="")[1]
 
 
 # ---- bad files
