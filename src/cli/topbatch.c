@@ -42,6 +42,8 @@ static void print_gateway(FILE *out, const struct rc_top_source *s)
 	for (const char *c = g->path; *c != '\0'; c++)
 		fputc(*c < ' ' || *c > '~' ? '?' : *c, out);
 	fprintf(out, "\ninterval_s %.3f\n", rc_top_seconds(&s->model, RC_TOP_INTERVAL));
+	/* Less than one when it has not looked for so long. */
+	fprintf(out, "minute_s %.3f\n", rc_top_seconds(&s->model, RC_TOP_MINUTE));
 }
 
 static void print_gauge(FILE *out, const struct rc_top_model *m, const char *key, const char *name)
@@ -59,11 +61,14 @@ static void print_figures(FILE *out, const struct rc_top_model *m)
 		{"clients.sse", "clients_sse"}, {"clients.behind", "clients_behind"},
 		{"users", "users"}, {"memory.log_bytes", "log_bytes"},
 		{"memory.arena_used_bytes", "arena_used_bytes"},
+		{"memory.arena_size_bytes", "arena_size_bytes"},
 		{"memory.history_bytes", "history_bytes"}};
-	static const char *const rates[] = {"events_published", "deliveries", "send_bytes",
-		"messages_in", "clients_opened", "clients_closed"};
+	static const char *const rates[] = {"events_published", "sys_events", "deliveries",
+		"send_bytes", "messages_in", "clients_opened", "clients_closed"};
 	for (size_t i = 0; i < RC_ARRAY_LEN(gauges); i++)
 		print_gauge(out, m, gauges[i][0], gauges[i][1]);
+	fputs("rate.events ", out);
+	number(out, rc_top_rate_of_events(m), "%.1f");
 	for (size_t i = 0; i < RC_ARRAY_LEN(rates); i++) {
 		fprintf(out, "rate.%s ", rates[i]);
 		number(out, rc_top_rate_of(m, rates[i]), "%.1f");
@@ -115,11 +120,23 @@ static void print_list(FILE *out, const struct rc_top_model *m, bool trouble)
 	}
 }
 
+static void print_verdict(FILE *out, const struct rc_top_model *m)
+{
+	struct rc_top_verdict v = rc_top_verdict(m);
+	fprintf(out, "verdict.kinds %" PRIu32 "\n",
+		v.lately + rc_top_saturated(v.load) + rc_top_saturated(v.memory));
+	fputs("verdict.load ", out);
+	number(out, v.load, "%.3f");
+	fputs("verdict.memory ", out);
+	number(out, v.memory, "%.3f");
+}
+
 void rc_top_batch_print(FILE *out, const struct rc_top_source *s)
 {
 	print_gateway(out, s);
 	print_figures(out, &s->model);
 	print_shards(out, &s->model);
+	print_verdict(out, &s->model);
 	print_list(out, &s->model, false);
 	print_list(out, &s->model, true);
 	fputc('\n', out);

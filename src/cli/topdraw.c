@@ -10,6 +10,9 @@
 
 /* The gateway writes its heartbeat once a second; a shard that missed so many is stuck. */
 #define HEARTBEAT_LATE_MS 5000
+/* Rows from which on there is room for the name of the file, columns from which on the keys have names. */
+#define PATH_FROM 16u
+#define KEYS_FROM 79u
 
 /* ---- above ---------------------------------------------------------------------------------- */
 
@@ -66,7 +69,7 @@ static uint32_t draw_head(const struct rc_top_picture *p)
 	uint32_t row = f.row + 1;
 	/* The end of a long path says more than its beginning. */
 	size_t len = strlen(g->path);
-	if (p->screen->height >= 10)
+	if (p->screen->height >= PATH_FROM)
 		rc_top_put_right(p->screen, row++, (uint32_t)RC_MIN(len, (size_t)p->screen->width),
 			RC_TOP_FAINT, g->path);
 	const char *said = note(p);
@@ -78,18 +81,32 @@ static uint32_t draw_head(const struct rc_top_picture *p)
 
 /* ---- below ---------------------------------------------------------------------------------- */
 
+static const char *keys_text(const struct rc_top_picture *p)
+{
+	uint32_t width = p->screen->width;
+	if (p->ui->typing)
+		return width < 44 ? "Enter  Esc" : " Enter: done  Esc: all counters";
+	if (width >= KEYS_FROM)
+		return " p pause  s sort  / filter  ? help  q quit";
+	return width < 32 ? "? q" : "p s /  ? help  q quit";
+}
+
 static void draw_keys(const struct rc_top_picture *p, uint32_t row)
 {
-	static const char *const name[] = {"1 overview", "2 shards", "3 counters"};
+	static const char *const names[] = {"1 overview", "2 shards", "3 counters"};
+	bool named = p->screen->width >= KEYS_FROM;
 	uint32_t col = 0;
 	for (uint32_t v = 0; v < RC_TOP_VIEW_COUNT; v++) {
 		bool current = p->ui->view == v;
 		col = rc_top_putf(p->screen, row, col, current ? RC_TOP_HEAD : RC_TOP_FAINT,
-			current ? "[%s] " : " %s  ", name[v]);
+			current ? "[%.*s]" : " %.*s ", named ? 10 : 1, names[v]);
+		col += named ? 1 : 0;
 	}
-	rc_top_put(p->screen, row, col, RC_TOP_FAINT,
-		p->ui->typing ? " Enter: done  Esc: all counters"
-			      : " p pause  s sort  / filter  ? help  q quit");
+	col += named ? 0 : 1;
+	col = rc_top_put(p->screen, row, col, RC_TOP_FAINT, keys_text(p));
+	/* Where it would cost another word it is left out: the arrows are in the help. */
+	if (p->ui->more && col + 2 + strlen("v more") <= p->screen->width)
+		rc_top_put(p->screen, row, col + 2, RC_TOP_FAINT, "v more");
 }
 
 void rc_top_draw_help(const struct rc_top_picture *p, uint32_t row, uint32_t bottom)
@@ -101,11 +118,18 @@ void rc_top_draw_help(const struct rc_top_picture *p, uint32_t row, uint32_t bot
 		{"/", "counters whose name contains what you type; Esc: all"},
 		{"arrows", "scroll; also PgUp, PgDn, Home, End"}, {"?", "this; again: back"},
 		{"", ""}, {"rates", "of the last interval; \"-\": not known"},
+		{"events", "without those the gateway tells of itself;"},
+		{"", "a shard's are with them"},
 		{"latency", "from histograms: at most 6 % above the truth"},
 		{"minute", "what happened in the last 50 to 60 seconds"},
-		{"trouble", "what was refused, limited, dropped or failed"},
-		{"load", "share of its time that a shard spent at work"}};
-	for (size_t i = 0; i < RC_ARRAY_LEN(line) && row < bottom; i++, row++) {
+		{"trouble", "what was refused, limited, dropped, lost, failed;"},
+		{"", "faint: not in the last minute"},
+		{"busy, full", "a shard at work, an arena in use, for over 85 %"},
+		{"load", "share of its time that a shard spent at work"}, {"", ""},
+		{"not here", "busiest channels, laggards: on the dashboard, and by"},
+		{"", "GET /api/channels?sort=rate, GET /api/laggards"}};
+	uint32_t first = rc_top_settle(p, RC_ARRAY_LEN(line), bottom - row);
+	for (size_t i = first; i < RC_ARRAY_LEN(line) && row < bottom; i++, row++) {
 		rc_top_put(p->screen, row, 0, RC_TOP_HEAD, line[i][0]);
 		rc_top_put(p->screen, row, 12, RC_TOP_PLAIN, line[i][1]);
 	}
@@ -121,6 +145,7 @@ void rc_top_draw(const struct rc_top_picture *p)
 	};
 	rc_top_screen_clear(p->screen);
 	uint32_t row = draw_head(p), bottom = p->screen->height - 1;
+	p->ui->more = false;
 	if (row < bottom)
 		(p->ui->help ? rc_top_draw_help : draw[p->ui->view])(p, row, bottom);
 	/* Who it is says more than what may be typed. */

@@ -6,6 +6,7 @@
 #ifndef RC_CLI_TOPDRAW_H
 #define RC_CLI_TOPDRAW_H
 
+#include "cli/figures.h"
 #include "cli/topmodel.h"
 #include "cli/topscreen.h"
 #include "cli/topui.h"
@@ -28,8 +29,16 @@ void rc_top_draw_overview(const struct rc_top_picture *p, uint32_t row, uint32_t
 void rc_top_draw_shards(const struct rc_top_picture *p, uint32_t row, uint32_t bottom);
 void rc_top_draw_counters(const struct rc_top_picture *p, uint32_t row, uint32_t bottom);
 void rc_top_draw_help(const struct rc_top_picture *p, uint32_t row, uint32_t bottom);
+/* These return the row behind what they drew. */
+uint32_t rc_top_draw_summary(const struct rc_top_picture *p, uint32_t row);
+uint32_t rc_top_draw_troubles(const struct rc_top_picture *p, uint32_t row, uint32_t bottom);
+uint32_t rc_top_draw_closes(const struct rc_top_picture *p, uint32_t row, uint32_t bottom);
 /* Rows `first` on of the table of shards, with a line of titles above. */
-void rc_top_draw_shard_table(
+uint32_t rc_top_draw_shard_table(
 	const struct rc_top_picture *p, uint32_t row, uint32_t bottom, uint32_t first);
+/* Brings the first row that is shown to where a page full of `count` rows follows, and returns it. */
+uint32_t rc_top_settle(const struct rc_top_picture *p, uint32_t count, uint32_t page);
+/* "5 s", "0.1 s" */
+const char *rc_top_span_text(double seconds, char out[RC_FIGURE_SIZE]);
 
 #endif

@@ -128,6 +128,13 @@ double rc_top_rate_of(const struct rc_top_model *m, const char *name)
 	return rc_top_rate(m, rc_top_find(&m->gateway, name));
 }
 
+double rc_top_rate_of_events(const struct rc_top_model *m)
+{
+	double all = rc_top_rate_of(m, "events_published"), own = rc_top_rate_of(m, "sys_events");
+	/* The two are not read at one moment. */
+	return isnan(own) || isnan(all) ? all : RC_MAX(all - own, 0.0);
+}
+
 bool rc_top_value(const struct rc_top_model *m, const char *name, int64_t *out)
 {
 	uint32_t i = rc_top_find(&m->gateway, name);

@@ -56,6 +56,8 @@ uint64_t rc_top_grown(const struct rc_top_model *m, enum rc_top_span span, uint3
 /* The same a second, of the interval. i may be RC_NONE. NAN when it is not known. */
 double rc_top_rate(const struct rc_top_model *m, uint32_t i);
 double rc_top_rate_of(const struct rc_top_model *m, const char *name);
+/* Events a second that somebody published: without those that the gateway tells of itself, as to who watches it. */
+double rc_top_rate_of_events(const struct rc_top_model *m);
 /* What entry of that name is now; false when there is none. */
 bool rc_top_value(const struct rc_top_model *m, const char *name, int64_t *out);
 
@@ -102,10 +104,27 @@ struct rc_top_row {
 /* Close reasons that ever happened, the most frequent first. Up to max of them; returns how many. */
 uint32_t rc_top_closes(const struct rc_top_model *m, struct rc_top_row *rows, uint32_t max);
 /*
- * What was refused, limited, dropped, or failed in the last minute or interval: what moved in the interval comes first, then
- * what moved most.
+ * What was refused, limited, dropped, lost, or failed since the gateway began. What moved in the interval comes first, then what
+ * moved most in the last minute, then what ever happened, the most frequent first.
  */
 uint32_t rc_top_troubles(const struct rc_top_model *m, struct rc_top_row *rows, uint32_t max);
 bool rc_top_is_trouble(const char *name);
+
+/* A shard that is at work for more than this share of its time, or an arena that is so full, is trouble to come. */
+#define RC_TOP_SATURATED 0.85
+
+struct rc_top_verdict {
+	uint32_t counted;          /* kinds of trouble that the file tells of */
+	uint32_t ever;             /* those of them that ever happened */
+	uint32_t lately;           /* those that did in the last minute */
+	uint32_t busiest, fullest; /* shards */
+	double load;   /* of the busiest shard in the interval; NAN when it is not known */
+	double memory; /* share of the arena that is in use in the fullest; likewise */
+};
+struct rc_top_verdict rc_top_verdict(const struct rc_top_model *m);
+static inline bool rc_top_saturated(double share)
+{
+	return share > RC_TOP_SATURATED; /* NAN is not */
+}
 
 #endif

@@ -12,13 +12,14 @@
 #include "cli/figures.h"
 
 /* Where the items of a section begin. */
-#define INDENT   10u
-#define LIST_MAX 64u
+#define INDENT 10u
 /* Columns of the tables. */
 #define LABEL_MIN 10u
 #define LABEL_MAX 30u
 #define COLUMN    10u
-#define LIST_NAME 30u
+/* How full the arena is. */
+#define ARENA_WIDTH 10u
+#define ARENA_FROM  60u
 /* More digits do not fit into a column. */
 #define COUNT_DIGITS_MAX 10000000u
 
@@ -69,14 +70,15 @@ static uint32_t draw_rates(const struct rc_top_picture *p, uint32_t row)
 {
 	static const struct {
 		const char *label, *name;
-	} rates[] = {{"events", "events_published"}, {"deliveries", "deliveries"},
-		{"messages in", "messages_in"}, {"connects", "clients_opened"},
-		{"closes", "clients_closed"}};
+	} rates[] = {{"events", NULL}, {"deliveries", "deliveries"}, {"messages in", "messages_in"},
+		{"connects", "clients_opened"}, {"closes", "clients_closed"}};
 	struct rc_top_flow f = begin(p, row, "Rates");
 	char text[RC_FIGURE_SIZE];
 	for (size_t i = 0; i < RC_ARRAY_LEN(rates); i++) {
-		rc_top_flow_item(&f, RC_TOP_PLAIN, "%s %s/s", rates[i].label,
-			rc_figure_rate(rc_top_rate_of(p->model, rates[i].name), text));
+		double rate = rates[i].name == NULL ? rc_top_rate_of_events(p->model)
+						    : rc_top_rate_of(p->model, rates[i].name);
+		rc_top_flow_item(
+			&f, RC_TOP_PLAIN, "%s %s/s", rates[i].label, rc_figure_rate(rate, text));
 		/* Behind the deliveries that they are made of. */
 		if (i == 1)
 			rc_top_flow_item(&f, RC_TOP_PLAIN, "out %s/s",
@@ -85,14 +87,40 @@ static uint32_t draw_rates(const struct rc_top_picture *p, uint32_t row)
 	return f.row + 1;
 }
 
+/* "2 of 128 MiB", with a bar where there is room. The fullest arena is what counts: each shard is full on its own. */
+static void draw_arena(const struct rc_top_picture *p, struct rc_top_flow *f)
+{
+	int64_t used, size;
+	char part[RC_FIGURE_SIZE], whole[RC_FIGURE_SIZE];
+	bool known = rc_top_value(p->model, "arena_used_bytes", &used);
+	rc_figure_bytes(known ? (double)used : NAN, part);
+	if (!known || !rc_top_value(p->model, "arena_size_bytes", &size) || size <= 0) {
+		rc_top_flow_item(f, RC_TOP_PLAIN, "arena %s", part);
+		return;
+	}
+	rc_figure_bytes((double)size, whole);
+	/* One unit says it for both. */
+	char *unit = strchr(part, ' ');
+	if (unit != NULL && strcmp(unit, strchr(whole, ' ')) == 0)
+		*unit = '\0';
+	bool full = rc_top_saturated(rc_top_verdict(p->model).memory);
+	bool bar = p->screen->width >= ARENA_FROM;
+	rc_top_flow_item(f, full ? RC_TOP_WARN : RC_TOP_PLAIN,
+		bar ? "arena %s of %s [%*s]" : "arena %s of %s%*s", part, whole,
+		bar ? (int)ARENA_WIDTH : 0, "");
+	if (bar)
+		rc_top_put_bar(p->screen, f->row, f->col - ARENA_WIDTH - 3, ARENA_WIDTH,
+			(double)used / (double)size);
+}
+
 static uint32_t draw_memory(const struct rc_top_picture *p, uint32_t row)
 {
 	static const struct {
 		const char *label, *name;
-	} sizes[] = {
-		{"log", "log_bytes"}, {"arena", "arena_used_bytes"}, {"history", "history_bytes"}};
+	} sizes[] = {{"log", "log_bytes"}, {"history", "history_bytes"}};
 	struct rc_top_flow f = begin(p, row, "Memory");
 	char text[RC_FIGURE_SIZE];
+	draw_arena(p, &f);
 	for (size_t i = 0; i < RC_ARRAY_LEN(sizes); i++) {
 		int64_t value;
 		bool known = rc_top_value(p->model, sizes[i].name, &value);
@@ -108,13 +136,6 @@ static uint32_t label_width(const struct rc_top_picture *p)
 {
 	uint32_t width = p->screen->width;
 	return width < LABEL_MIN + 5 * COLUMN ? LABEL_MIN : RC_MIN(width - 5 * COLUMN, LABEL_MAX);
-}
-
-/* "5 s", "0.1 s" */
-static const char *span_text(double seconds, char out[RC_FIGURE_SIZE])
-{
-	snprintf(out, RC_FIGURE_SIZE, seconds < 0.95 ? "%.1f s" : "%.0f s", RC_MIN(seconds, 1e6));
-	return out;
 }
 
 static void draw_quantiles(
@@ -158,7 +179,7 @@ static uint32_t draw_latency(const struct rc_top_picture *p, uint32_t row, uint3
 		if (lines[i].seldom && q.count == 0)
 			continue;
 		char text[64], span[RC_FIGURE_SIZE];
-		span_text(rc_top_seconds(p->model, lines[i].span), span);
+		rc_top_span_text(rc_top_seconds(p->model, lines[i].span), span);
 		if (label < 26)
 			snprintf(text, sizeof(text), "%s %s", lines[i].narrow, span);
 		else
@@ -194,7 +215,7 @@ static uint32_t draw_course(const struct rc_top_picture *p, uint32_t row, bool l
 		largest = part_of(point, latency) > largest ? part_of(point, latency) : largest;
 	}
 	char span[RC_FIGURE_SIZE], most[RC_FIGURE_SIZE], text[64];
-	span_text(seconds, span);
+	rc_top_span_text(seconds, span);
 	if (label < 26)
 		snprintf(text, sizeof(text), "%s %s", latency ? "p99" : "del", span);
 	else
@@ -216,74 +237,45 @@ static uint32_t draw_course(const struct rc_top_picture *p, uint32_t row, bool l
 	return row + 1;
 }
 
-/* ---- lists ---------------------------------------------------------------------------------- */
-
-/* How many of `wanted` rows a list gets of those that are left, its title taken off: half of them, or four. */
-static uint32_t room_for(uint32_t wanted, uint32_t left)
-{
-	return left < 2 ? 0 : RC_MIN(wanted, RC_MAX(left / 2, RC_MIN(left - 1, 4u)));
-}
-
-static void draw_list_row(
-	const struct rc_top_picture *p, uint32_t row, const struct rc_top_row *r, bool trouble)
-{
-	const struct rc_counters_meta *meta = &p->model->gateway.meta[r->entry];
-	uint32_t width = p->screen->width;
-	uint32_t name = width < LIST_NAME + 24 ? RC_MAX(width, 24u) - 12 : LIST_NAME;
-	enum rc_top_style style = trouble && r->rate > 0 ? RC_TOP_WARN : RC_TOP_PLAIN;
-	char text[RC_FIGURE_SIZE], rate[RC_FIGURE_SIZE + 4];
-	snprintf(rate, sizeof(rate), "%s/s", rc_figure_rate(r->rate, text));
-	rc_top_putf(p->screen, row, 0, style, "  %-.*s", (int)(name - 2), meta->name);
-	rc_top_put_right(p->screen, row, name + 12, style, rate);
-	if (width < LIST_NAME + 24)
-		return;
-	const char *sum = rc_figure_count(trouble ? r->minute : r->total, text);
-	rc_top_put_right(p->screen, row, name + 24, style, sum);
-	rc_top_put(p->screen, row, name + 26, RC_TOP_FAINT, meta->help);
-}
-
-static uint32_t draw_list(
-	const struct rc_top_picture *p, uint32_t row, uint32_t bottom, bool trouble)
-{
-	if (row >= bottom)
-		return row;
-	struct rc_top_row rows[LIST_MAX];
-	uint32_t count = (trouble ? rc_top_troubles : rc_top_closes)(p->model, rows, LIST_MAX);
-	uint32_t shown = room_for(count, bottom - row);
-	uint32_t col = rc_top_put(p->screen, row, 0, RC_TOP_HEAD, trouble ? "Trouble" : "Closes");
-	if (count == 0)
-		rc_top_put(p->screen, row, RC_MAX(col + 2, indent_of(p)), RC_TOP_FAINT,
-			trouble ? "none in the last minute" : "none yet");
-	else if (shown < count)
-		rc_top_putf(p->screen, row, col + 2, RC_TOP_FAINT, "%" PRIu32 " of %" PRIu32, shown,
-			count);
-	if (count > 0 && p->screen->width >= LIST_NAME + 24)
-		rc_top_put_right(p->screen, row, LIST_NAME + 24, RC_TOP_FAINT,
-			trouble ? "last minute" : "in all");
-	row++;
-	for (uint32_t i = 0; i < shown; i++)
-		draw_list_row(p, row++, &rows[i], trouble);
-	return row;
-}
-
 /* ---- the view ------------------------------------------------------------------------------- */
 
-void rc_top_draw_overview(const struct rc_top_picture *p, uint32_t row, uint32_t bottom)
+/* Below so many rows what goes wrong is said first, and in one line. */
+#define SHORT 20u
+
+/* `whole`: nothing is left out for want of room. Returns the row behind it all. */
+static uint32_t draw_all(const struct rc_top_picture *p, uint32_t row, uint32_t bottom, bool whole)
 {
 	uint32_t height = p->screen->height;
 	uint32_t blank = height >= 30 ? 1 : 0;
+	if (height < SHORT)
+		row = rc_top_draw_summary(p, row);
 	row = draw_clients(p, row);
 	row = draw_rates(p, row);
 	row = draw_memory(p, row) + blank;
 	if (row < bottom)
 		row = draw_latency(p, row, bottom);
-	if (height >= 20) {
+	if (height >= SHORT || whole) {
 		row = draw_course(p, row, true);
 		row = draw_course(p, row, false);
 	}
-	row = draw_list(p, row + blank, bottom, true);
-	row = draw_list(p, row + blank, bottom, false);
+	row = rc_top_draw_troubles(p, row + blank, bottom);
+	row = rc_top_draw_closes(p, row + blank, bottom);
 	/* Its titles and two shards. */
-	if (row + blank + 3 <= bottom)
-		rc_top_draw_shard_table(p, row + blank, bottom, 0);
+	if (row + blank + 3 <= bottom || whole)
+		row = rc_top_draw_shard_table(p, row + blank, bottom, 0);
+	return row;
+}
+
+/*
+ * Unscrolled it is made to fit: lists are cut so that the next one is seen. Scrolled it is a sheet as high as it has to be,
+ * of which a part is shown.
+ */
+void rc_top_draw_overview(const struct rc_top_picture *p, uint32_t row, uint32_t bottom)
+{
+	uint32_t sheet = row + RC_COUNTERS_SHARDS_MAX + 1024;
+	rc_top_window(p->screen, row, bottom, UINT32_MAX);
+	uint32_t first = rc_top_settle(p, draw_all(p, row, sheet, true) - row, bottom - row);
+	rc_top_window(p->screen, row, bottom, first);
+	(void)draw_all(p, row, first > 0 ? sheet : bottom, first > 0);
+	rc_top_window(p->screen, 0, 0, 0);
 }

@@ -131,8 +131,14 @@ bool rc_top_is_trouble(const char *name)
 {
 	static const char *const words[] = {"refused", "limited", "failed", "failures", "dropped",
 		"error", "overflow", "starved", "lost", "unauthorized"};
-	static const char *const names[] = {
-		"gaps_sent", "dead_letters", "events_skipped", "lag_disconnects"};
+	static const char *const names[] = {"gaps_sent", "dead_letters", "events_skipped",
+		"lag_disconnects", "lapped", "acked_trimmed", "accept_emfile", "presence_full",
+		"commands_timeout", "commands_no_backend", "commands_busy", "backends_stalled",
+		"webhook_timeouts", "webhook_cut", "webhook_answers_bad",
+		/* lighter: somebody else's fault, or known to who it befell */
+		"commands_forbidden", "http_forbidden", "http_bad", "ingest_nacks", "replies_bad",
+		"history_squeezed", "consumers_expired", "inflate_bombs", "inflate_broken",
+		"tls_bad_records", "tls_bad_messages", "sys_events_left_out"};
 	/* Reasons of closes have a list of their own. */
 	if (strncmp(name, "close_", 6) == 0)
 		return false;
@@ -148,19 +154,56 @@ bool rc_top_is_trouble(const char *name)
 static bool worse(const struct rc_top_row *a, const struct rc_top_row *b)
 {
 	bool now_a = a->rate > 0, now_b = b->rate > 0;
-	return now_a != now_b ? now_a : a->minute > b->minute;
+	if (now_a != now_b)
+		return now_a;
+	return a->minute != b->minute ? a->minute > b->minute : a->total > b->total;
+}
+
+static bool counts_trouble(const struct rc_top_model *m, uint32_t entry)
+{
+	const struct rc_counters_meta *meta = &m->gateway.meta[entry];
+	return meta->kind == RC_KIND_COUNTER && rc_top_is_trouble(meta->name);
 }
 
 uint32_t rc_top_troubles(const struct rc_top_model *m, struct rc_top_row *rows, uint32_t max)
 {
 	uint32_t count = 0;
-	for (uint32_t i = 0; i < m->gateway.meta_count; i++) {
-		const struct rc_counters_meta *meta = &m->gateway.meta[i];
-		if (meta->kind != RC_KIND_COUNTER || !rc_top_is_trouble(meta->name))
-			continue;
-		struct rc_top_row row = row_of(m, i);
-		if (row.minute > 0 || row.rate > 0)
-			count = insert(rows, count, max, row, worse);
-	}
+	for (uint32_t i = 0; i < m->gateway.meta_count; i++)
+		if (counts_trouble(m, i) && rc_top_now(m)->value[i] > 0)
+			count = insert(rows, count, max, row_of(m, i), worse);
 	return count;
+}
+
+/* ---- the verdict ---------------------------------------------------------------------------- */
+
+/* Takes `share` of `shard` when it is the largest so far. */
+static void largest(double *most, uint32_t *at, double share, uint32_t shard)
+{
+	if (isnan(share) || share <= *most)
+		return;
+	*most = share;
+	*at = shard;
+}
+
+struct rc_top_verdict rc_top_verdict(const struct rc_top_model *m)
+{
+	struct rc_top_verdict v = {.load = NAN, .memory = NAN};
+	for (uint32_t i = 0; i < m->gateway.meta_count; i++) {
+		if (!counts_trouble(m, i))
+			continue;
+		v.counted++;
+		v.ever += rc_top_now(m)->value[i] > 0;
+		v.lately += rc_top_grown(m, RC_TOP_MINUTE, i) > 0;
+	}
+	for (uint32_t s = 0; s < m->gateway.shard_count; s++) {
+		size_t at = (size_t)s * RC_TOP_COLUMN_COUNT;
+		const uint64_t *now = rc_top_now(m)->shard + at;
+		const uint64_t *before = m->snap[(m->taken + 1) % 2].shard + at;
+		double size = gauge_of(m, now, RC_TOP_ARENA_SIZE);
+		largest(&v.load, &v.busiest, rate_of(m, now, before, RC_TOP_BUSY_NS) / 1e9, s);
+		if (size > 0)
+			largest(&v.memory, &v.fullest, gauge_of(m, now, RC_TOP_ARENA_USED) / size,
+				s);
+	}
+	return v;
 }

@@ -74,9 +74,23 @@ void rc_top_screen_clear(struct rc_top_screen *s)
 
 /* ---- putting -------------------------------------------------------------------------------- */
 
+void rc_top_window(struct rc_top_screen *s, uint32_t from, uint32_t to, uint32_t lift)
+{
+	s->window.from = from;
+	s->window.to = to;
+	s->window.lift = lift;
+}
+
 static void put_glyph(struct rc_top_screen *s, uint32_t row, uint32_t col, enum rc_top_style style,
 	unsigned char glyph)
 {
+	if (s->window.to > 0) {
+		if (row < s->window.from || row - s->window.from < s->window.lift)
+			return;
+		row -= s->window.lift;
+		if (row >= s->window.to)
+			return;
+	}
 	if (row < s->height && col < s->width)
 		s->cell[(size_t)row * s->width + col] =
 			(struct rc_top_cell){glyph, (unsigned char)style};

@@ -41,12 +41,21 @@ struct rc_top_screen {
 	struct rc_top_cell *cell;  /* the picture, row by row */
 	struct rc_top_cell *shown; /* what the terminal shows */
 	char *bytes;               /* room for a whole picture */
+	struct {
+		uint32_t from, to, lift;
+	} window; /* to = 0: none */
 };
 
 /* Sizes are brought into 1 to the maxima. False when there is no memory; deinit is valid then as well, and on the zero value. */
 bool rc_top_screen_init(struct rc_top_screen *s, uint32_t width, uint32_t height) RC_MUST_USE;
 void rc_top_screen_deinit(struct rc_top_screen *s);
 void rc_top_screen_clear(struct rc_top_screen *s);
+
+/*
+ * What is put into rows `from` on is shown `lift` rows higher, as far as that is between `from` and `to`: a sheet that is
+ * higher than the room for it. 0, 0, 0 ends that.
+ */
+void rc_top_window(struct rc_top_screen *s, uint32_t from, uint32_t to, uint32_t lift);
 
 /* Each returns the column behind what was put, whether or not it was within the picture. */
 uint32_t rc_top_put(struct rc_top_screen *s, uint32_t row, uint32_t col, enum rc_top_style style,

@@ -15,6 +15,8 @@ static const char *const column_name[RC_TOP_COLUMN_COUNT] = {
 	[RC_TOP_EVENTS] = "events_published",
 	[RC_TOP_BEHIND] = "clients_behind",
 	[RC_TOP_LOG_BYTES] = "log_bytes",
+	[RC_TOP_ARENA_USED] = "arena_used_bytes",
+	[RC_TOP_ARENA_SIZE] = "arena_size_bytes",
 };
 
 /* Those that are shown by name come first, so that no stranger in the file takes their place. */

@@ -10,12 +10,12 @@
 
 #include "cli/figures.h"
 
-/* Brings the first row that is shown to where a page full of them follows. */
-static uint32_t settle(const struct rc_top_picture *p, uint32_t count, uint32_t page)
+uint32_t rc_top_settle(const struct rc_top_picture *p, uint32_t count, uint32_t page)
 {
-	uint32_t *first = &p->ui->first[p->ui->view];
+	uint32_t *first = rc_top_ui_first(p->ui);
 	p->ui->page = page;
 	*first = RC_MIN(*first, count > page ? count - page : 0);
+	p->ui->more = count > page && *first < count - page;
 	return *first;
 }
 
@@ -75,7 +75,7 @@ static void draw_titles(const struct rc_top_picture *p, uint32_t row)
 	}
 }
 
-void rc_top_draw_shard_table(
+uint32_t rc_top_draw_shard_table(
 	const struct rc_top_picture *p, uint32_t row, uint32_t bottom, uint32_t first)
 {
 	/* As many as a file can have. */
@@ -87,9 +87,9 @@ void rc_top_draw_shard_table(
 		uint32_t end = 0;
 		for (uint32_t c = 0; c < RC_TOP_SORT_COUNT; c++) {
 			end += columns[c].width;
-			enum rc_top_style style = c == RC_TOP_BY_BEHIND && rows[i].behind > 0
-							  ? RC_TOP_WARN
-							  : RC_TOP_PLAIN;
+			bool warn = (c == RC_TOP_BY_BEHIND && rows[i].behind > 0) ||
+				    (c == RC_TOP_BY_LOAD && rc_top_saturated(rows[i].load));
+			enum rc_top_style style = warn ? RC_TOP_WARN : RC_TOP_PLAIN;
 			if (end <= p->screen->width)
 				rc_top_put_right(
 					p->screen, row, end, style, cell_text(&rows[i], c, text));
@@ -97,12 +97,14 @@ void rc_top_draw_shard_table(
 		if (p->screen->width >= TABLE_WIDTH + 2 + BAR_WIDTH)
 			rc_top_put_bar(p->screen, row, TABLE_WIDTH + 2, BAR_WIDTH, rows[i].load);
 	}
+	return row;
 }
 
 void rc_top_draw_shards(const struct rc_top_picture *p, uint32_t row, uint32_t bottom)
 {
 	uint32_t page = bottom - row > 1 ? bottom - row - 1 : 0;
-	rc_top_draw_shard_table(p, row, bottom, settle(p, p->model->gateway.shard_count, page));
+	(void)rc_top_draw_shard_table(
+		p, row, bottom, rc_top_settle(p, p->model->gateway.shard_count, page));
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */
@@ -164,7 +166,7 @@ void rc_top_draw_counters(const struct rc_top_picture *p, uint32_t row, uint32_t
 	for (uint32_t i = 0; i < g->meta_count; i++)
 		count += is_shown(p, i) ? 1 : 0;
 	uint32_t page = bottom - row > 1 ? bottom - row - 1 : 0;
-	uint32_t first = settle(p, count, page);
+	uint32_t first = rc_top_settle(p, count, page);
 	uint32_t col = rc_top_put(p->screen, row, 0, RC_TOP_HEAD, "Counters  ");
 	if (p->ui->typing || p->ui->filter[0] != '\0')
 		col = rc_top_putf(p->screen, row, col, RC_TOP_PLAIN, "/%s%s  ", p->ui->filter,

@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -33,9 +31,17 @@ bool rc_top_term_usable(void)
 	       strcmp(term, "dumb") != 0;
 }
 
+/* By its name alone: a host need not have the locale that the terminal of its visitor speaks. */
 bool rc_top_term_utf8(void)
 {
-	return setlocale(LC_CTYPE, "") != NULL && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+	for (size_t i = 0; i < RC_ARRAY_LEN(names); i++) {
+		const char *locale = getenv(names[i]);
+		if (locale != NULL && locale[0] != '\0')
+			return strcasestr(locale, "UTF-8") != NULL ||
+			       strcasestr(locale, "utf8") != NULL;
+	}
+	return false;
 }
 
 bool rc_top_term_colour(void)
@@ -116,6 +122,18 @@ int rc_top_term_write(const struct rc_top_term *t, const char *bytes, size_t len
 	return 0;
 }
 
+/*
+ * The way back is not given up as a picture is. Where there is no room for it, what the terminal has not taken yet is thrown
+ * away: a part of a picture that is about to vanish anyway. So it stands there for whenever somebody looks again.
+ */
+static void write_leave(const struct rc_top_term *t)
+{
+	if (rc_top_term_write(t, LEAVE, sizeof(LEAVE) - 1) != -EAGAIN)
+		return;
+	(void)tcflush(t->out, TCOFLUSH);
+	(void)!rc_top_term_write(t, LEAVE, sizeof(LEAVE) - 1);
+}
+
 /* In the background the terminal belongs to the shell and whom it runs. */
 static bool is_ours(const struct rc_top_term *t)
 {
@@ -157,7 +175,7 @@ void rc_top_term_leave(struct rc_top_term *t)
 	if (t->entered) {
 		t->entered = false;
 		if (is_ours(t)) {
-			(void)!rc_top_term_write(t, LEAVE, sizeof(LEAVE) - 1);
+			write_leave(t);
 			/* What was typed and not read is nobody's command line. */
 			if (t->known) {
 				(void)tcflush(t->in, TCIFLUSH);

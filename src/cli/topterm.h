@@ -22,7 +22,7 @@ struct rc_top_term {
 
 /* Can pictures be shown on standard output: a terminal that can move its cursor? */
 bool rc_top_term_usable(void);
-/* As the locale has it. */
+/* As the name of the locale has it, installed or not. */
 bool rc_top_term_utf8(void);
 /* Unless NO_COLOR says otherwise. */
 bool rc_top_term_colour(void);
@@ -34,7 +34,10 @@ void rc_top_term_open(struct rc_top_term *t);
  * has SIGTTOU blocked.
  */
 void rc_top_term_enter(struct rc_top_term *t);
-/* Valid when it was not entered, or is not ours any more. Keeps errno. */
+/*
+ * Valid when it was not entered, or is not ours any more. A terminal that takes nothing loses what it has not taken, so that it
+ * has the way back. Keeps errno.
+ */
 void rc_top_term_leave(struct rc_top_term *t);
 void rc_top_term_close(struct rc_top_term *t);
 void rc_top_term_size(const struct rc_top_term *t, uint32_t *width, uint32_t *height);

@@ -4,9 +4,14 @@
  */
 #include "cli/topui.h"
 
+uint32_t *rc_top_ui_first(struct rc_top_ui *ui)
+{
+	return &ui->first[ui->help ? RC_TOP_VIEW_COUNT : ui->view];
+}
+
 static void scroll(struct rc_top_ui *ui, uint32_t key)
 {
-	uint32_t *first = &ui->first[ui->view];
+	uint32_t *first = rc_top_ui_first(ui);
 	uint32_t step = key == RC_KEY_PAGE_UP || key == RC_KEY_PAGE_DOWN ? RC_MAX(ui->page, 1u) : 1;
 	switch (key) {
 	case RC_KEY_UP:
@@ -113,6 +118,7 @@ bool rc_top_ui_key(struct rc_top_ui *ui, uint32_t key)
 	case '?':
 	case 'h':
 		ui->help = !ui->help;
+		ui->first[RC_TOP_VIEW_COUNT] = 0;
 		break;
 	case RC_KEY_ESCAPE:
 		if (!ui->help)

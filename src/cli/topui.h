@@ -19,14 +19,20 @@ struct rc_top_ui {
 	bool paused;
 	bool help;
 	bool typing; /* keys go into the filter */
-	/* First row that is shown, by view; the drawing brings it into what there is, and says how many rows it shows. */
-	uint32_t first[RC_TOP_VIEW_COUNT];
+	/*
+	 * First row that is shown, by view, behind them that of the help; the drawing brings it into what there is, and says how
+	 * many rows it shows and whether there are more below.
+	 */
+	uint32_t first[RC_TOP_VIEW_COUNT + 1];
 	uint32_t page;
+	bool more;
 	char filter[RC_TOP_FILTER_MAX + 1];
 };
 
 /* False: q, the end. */
 RC_MUST_USE bool rc_top_ui_key(struct rc_top_ui *ui, uint32_t key);
+/* Of what is shown now. */
+uint32_t *rc_top_ui_first(struct rc_top_ui *ui);
 /* Does the name contain the filter, in any case of letters? */
 bool rc_top_ui_passes(const struct rc_top_ui *ui, const char *name);
 

@@ -429,6 +429,7 @@ RC_COUNTER(acks_refused, COUNTER, "messages",
 /* memory */
 RC_COUNTER(log_bytes, GAUGE, "bytes", "Bytes of events held in channel logs.")
 RC_COUNTER(arena_used_bytes, GAUGE, "bytes", "Bytes of the arena in use.")
+RC_COUNTER(arena_size_bytes, GAUGE, "bytes", "Bytes of the arena, in use or not; as of the start.")
 RC_COUNTER(arena_refused, COUNTER, "times", "Requests for arena memory that could not be met.")
 
 /* the log */

@@ -403,6 +403,7 @@ static int open_shard(struct rc_gateway *g, uint32_t index, struct rc_error *err
 	unsigned char *base = s->memory.base;
 	s->scratch = base + at.scratch;
 	rc_buddy_init(&s->arena, base + tables, g->arena_bytes, base + at.state);
+	rc_gauge_set(s->counters, RC_C_arena_size_bytes, g->arena_bytes);
 	rc_pool_init(&s->pool, &s->arena);
 	uint64_t now = rc_clock_mono_ns();
 	struct rc_conn_events events = {

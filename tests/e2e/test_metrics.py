@@ -151,6 +151,8 @@ def test_what_is_fixed_at_start_is_there(gateway):
     assert m("ringcast_up") == 1 and m("ringcast_clients_limit") == 1234
     assert m("ringcast_build_info") == 1
     assert m("ringcast_arena_limit_bytes") == 64 << 20
+    # The counters file has it shard by shard: there each is full on its own.
+    assert m("ringcast_arena_size_bytes") == g.gauge("arena_size_bytes") == 64 << 20
     assert m("ringcast_memory_budget_bytes", reason="connection table") > 1234 * 100
     assert m("ringcast_memory_budget_kernel_bytes", reason="sockets") > 0
     assert m("ringcast_feature_kernel_tls") in (0, 1)

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -17,12 +18,14 @@ import rcgateway
 import rcload
 from deadline import SLOW, Deadline, background, eventually
 from rcterm import Terminal
+from rcws import JsonClient
 
 pytestmark = pytest.mark.deadline(120)
 
 BATCH_KEYS = {"time", "gateway.pid", "gateway.version", "gateway.shards", "gateway.alive", "gateway.uptime_s", "gateway.file",
               "gateway.heartbeat_age_ms", "interval_s", "clients", "clients.sse", "clients.behind", "users", "memory.log_bytes",
-              "memory.arena_used_bytes", "memory.history_bytes", "rate.events_published", "rate.deliveries", "rate.send_bytes",
+              "memory.arena_used_bytes", "memory.arena_size_bytes", "memory.history_bytes", "minute_s", "rate.events", "rate.sys_events",
+              "verdict.kinds", "verdict.load", "verdict.memory", "rate.events_published", "rate.deliveries", "rate.send_bytes",
               "rate.messages_in", "rate.clients_opened", "rate.clients_closed", "histogram.publish_to_flush_ns.p99",
               "histogram.client_rtt_ns.count", "histogram.turn_ns.max", "shard.0.load", "shard.0.clients", "shard.0.deliveries",
               "shard.0.events", "shard.0.behind", "shard.0.log_bytes"}
@@ -104,7 +107,7 @@ def test_its_figures_are_those_of_what_is_done(gateway, connect, sse, publisher,
     for r in readers[:3]:
         r.close()
     t.until("4 connected  2 ws  2 sse", "three are gone")
-    t.until(lambda s: re.search(r"^  close_(?:client|going_away|io_error) +[\d.]+/s +3  ", s.text, re.M), "why")
+    t.until(lambda s: re.search(r"^  close_(?:client|going_away|io_error) +[\d.]+/s +3 +3  ", s.text, re.M), "why")
 
 
 def test_under_load_it_agrees_with_the_generator(gateway, load, top):
@@ -127,14 +130,60 @@ def test_under_load_it_agrees_with_the_generator(gateway, load, top):
 def test_trouble_is_named_with_its_help(gateway, connect, top):
     g = gateway({"max_channels_per_client": "2"})
     t = top(g, "--interval=0.2", width=120, height=40)
-    t.until("none in the last minute", "no trouble")
+    t.until("none since the gateway began", "no trouble")
     c = connect(g)
     for name in "abcd":
         c.say(type="subscribe", channel=name)
     g.until_counter("subscribe_refused_limit", 2)
-    t.until(lambda s: re.search(r"subscribe_refused_limit +\S+/s +2  Subscribes refused: the client has too many\.", s.text), "the refusals")
+    t.until(lambda s: re.search(r"subscribe_refused_limit +\S+/s +2 +2  Subscribes refused: the client has too many\.", s.text), "the refusals")
     # It stays for a minute, though nothing more happens.
-    t.until(lambda s: re.search(r"subscribe_refused_limit +0/s +2  ", s.text), "the rate is over")
+    t.until(lambda s: re.search(r"subscribe_refused_limit +0/s +2 +2  ", s.text), "the rate is over")
+    # Who begins to look now is told of it, and of no minute that he has not seen.
+    late = top(g, "--interval=0.2", width=120, height=40)
+    late.until(lambda s: re.search(r"^Trouble +none in the last \d+ s +last \d+ s +in all$", s.text, re.M), "what it knows")
+    late.until(lambda s: re.search(r"subscribe_refused_limit +0/s +0 +2  ", s.text), "what was before")
+    block, = batch(g.folder, f"--pid={g.pid}", "-n1", "-i0.1")
+    assert [block[f"trouble.subscribe_refused_limit.{k}"] for k in ("total", "minute", "rate")] == ["2", "0", "0.0"]
+    assert block["verdict.kinds"] == "0" and 0 < float(block["minute_s"]) < 5 * SLOW
+
+
+def test_what_watching_makes_is_no_event(gateway, top):
+    """A dashboard is told of the gateway once a second, through a channel; nobody has published that."""
+    g = gateway({"rtt_poor": "60s"})
+    with JsonClient.greeted(g.http, "/ws?scope=read") as ws:
+        ws.subscribe("$sys:metrics")
+        t = top(g, "--interval=0.2", width=100, height=24)
+        t.until("events 0/s", "idle")
+        told, busy = g.counter("sys_events"), set()
+        while g.counter("sys_events") < told + 4:
+            t.drain(0.05)
+            if figure(t.screen, r"events ([\d,.]+)/s"):
+                busy.add(t.screen.text)
+        # A look between an event and its being counted as the gateway's own sees one of them.
+        assert len(busy) <= 1, busy
+        block, = batch(g.folder, f"--pid={g.pid}", "-n1", "-i3")
+        assert float(block["rate.events"]) == 0 < float(block["rate.events_published"])
+
+
+def test_a_small_terminal_shows_the_trouble_first_and_scrolls_to_the_rest(gateway, connect, top):
+    g = gateway({"max_channels_per_client": "1", "memory": "128MiB"})
+    c = connect(g)
+    t = top(g, "--interval=0.2", width=40, height=10)
+    t.until("Trouble   none since the gateway began", "no trouble")
+    t.until("q quit  v more", "how to go on")
+    c.say(type="subscribe", channel="a")
+    c.say(type="subscribe", channel="b")
+    t.until(lambda s: re.search(r"^Trouble   1 kind in the last [\d.]+ s", s.text, re.M), "that there is trouble")
+    wanted = {r"^Memory    arena [\d.]+( [KM]iB)? of 128 MiB", r"^Latency", r"^  subscribe_refused_limit ", r"^Closes    none yet", r"shard\*"}
+    while wanted:
+        here = t.screen.text
+        wanted = {w for w in wanted if not re.search(w, here, re.M)}
+        t.type("\x1b[B")
+        t.until(lambda s: s.text != here, f"down, to {wanted}")
+    t.type("\x1b[1~")
+    t.until(lambda s: s.rows[3].startswith("Trouble   1 kind"), "Home")
+    t.type("?\x1b[4~")
+    t.until("GET /api/channels?sort=rate", "the end of the help")
 
 
 # ---- keys and sizes
@@ -246,7 +295,7 @@ def test_it_ends_with_its_terminal(gateway, top):
 
 @pytest.mark.one_shard
 def test_a_terminal_that_stands_still_does_not_hold_it(gateway, top):
-    """Nobody takes what it writes, and a signal ends it all the same."""
+    """Nobody takes what it writes, and a signal ends it all the same; whoever looks again has the screen of before."""
     g = gateway()
     t = top(g, "--interval=0.1", width=400, height=200)
     t.until("q quit", "a picture")
@@ -255,8 +304,16 @@ def test_a_terminal_that_stands_still_does_not_hold_it(gateway, top):
     for key in "321" * 20:
         t.type(key)
         t.type("?")
+    # Full, not only written to: the last byte that fits is there.
+    eventually(lambda: not select.select([], [t.slave], [], 0)[1], "there is no room")
     t.process.send_signal(signal.SIGTERM)
     assert t.process.wait(20 * SLOW) == 0
+    assert t.modes() == t.before
+    # What it had not taken is gone, in the middle of a sequence as it may be; the way back is whole.
+    rest = b""
+    while select.select([t.master], [], [], 0.2)[0]:
+        rest += os.read(t.master, 65536)
+    assert rest.endswith(b"\x1b[0m\x1b[?25h\x1b[?1049l"), rest[-100:]
 
 
 @pytest.mark.one_shard
@@ -315,7 +372,9 @@ def test_stopping_and_going_on_in_a_shell(gateway, folder):
         assert not t.screen.cursor_shown
         # In the background it leaves the terminal alone, and a signal ends it there.
         t.type("\x1a")
-        t.until(lambda s: not s.alternate, "stopped once more")
+        t.until(lambda s: not s.alternate, "the screen is given back once more")
+        # Not before: what is typed until it has stopped is thrown away.
+        wait_for(lambda: stopped(pid), "stopped once more")
         say("bg")
         wait_for(lambda: not stopped(pid), "in the background")
         assert modes("background") == before
@@ -476,6 +535,11 @@ def test_colours_and_glyphs_follow_the_environment(gateway, connect, top):
     assert seen(NO_COLOR="1") == (set(), True)
     assert seen(NO_COLOR="") == ({"0;32", "0;36"}, True)
     assert seen(LC_ALL="C") == ({"0;32", "0;36"}, False)
+    # The name counts, the first that says something; no host has these locales.
+    assert seen(LC_ALL="", LC_CTYPE="", LANG="xx_XX.UTF-8")[1]
+    assert seen(LC_ALL="", LC_CTYPE="xx_XX.utf8", LANG="C")[1]
+    assert not seen(LC_ALL="", LC_CTYPE="C", LANG="xx_XX.UTF-8")[1]
+    assert not seen(LC_ALL="", LC_CTYPE="", LANG="")[1]
 
 
 # ---- bad files

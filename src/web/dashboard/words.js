@@ -112,7 +112,7 @@ export const TROUBLES = [
 export const GAUGES = new Set(["clients", "clients_sse", "clients_known", "clients_deflate", "clients_behind", "connections", "unauthenticated",
 	"users", "tls_handshaking", "tls_kernel", "tls_user", "subscriptions", "channels", "patterns", "history_bytes", "presence_entries",
 	"publishers", "backends", "commands_outstanding", "commands_waiting", "webhook_connections", "views", "lag_max_bytes", "lag_max_ms",
-	"consumers", "log_bytes", "arena_used_bytes"]);
+	"consumers", "log_bytes", "arena_used_bytes", "arena_size_bytes"]);
 
 export const LAG_REASONS = {
 	"socket full": "Its socket is full",

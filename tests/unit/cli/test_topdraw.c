@@ -7,6 +7,7 @@
 
 #include "cli/topdraw.c"
 #include "cli/topkeys.c"
+#include "cli/toplists.c"
 #include "cli/topoverview.c"
 #include "cli/topscreen.c"
 #include "cli/toptables.c"
@@ -232,7 +233,7 @@ static const struct entry usual[] = {{"clients", RC_KIND_GAUGE}, {"clients_sse",
 	{"close_client", RC_KIND_COUNTER}, {"close_too_slow", RC_KIND_COUNTER},
 	{"accept_refused_rate", RC_KIND_COUNTER}, {"gaps_sent", RC_KIND_COUNTER},
 	{"publish_to_flush_ns", RC_KIND_HIST}, {"turn_ns", RC_KIND_HIST},
-	{"client_rtt_ns", RC_KIND_HIST}};
+	{"client_rtt_ns", RC_KIND_HIST}, {"arena_size_bytes", RC_KIND_GAUGE}};
 
 struct stage {
 	struct rc_top_model m;
@@ -253,6 +254,10 @@ static void set_stage(struct stage *t, const struct entry *entries, uint32_t cou
 				entries[i].kind == RC_KIND_GAUGE ? 100 + i : s->value[i] + 1000 * i;
 		for (uint32_t i = 0; i < shards * RC_TOP_COLUMN_COUNT; i++)
 			s->shard[i] += 250000000 + i;
+		for (uint32_t i = 0; i < shards; i++) {
+			s->shard[i * RC_TOP_COLUMN_COUNT + RC_TOP_ARENA_USED] = 50 << 20;
+			s->shard[i * RC_TOP_COLUMN_COUNT + RC_TOP_ARENA_SIZE] = 100 << 20;
+		}
 		for (uint32_t h = 0; h < t->m.gateway.hist_count; h++)
 			s->hist[h][rc_hist_bucket(100000 * (1 + n % 9))] += 10;
 		rc_top_model_step(&t->m);
@@ -293,14 +298,16 @@ static void the_overview_has_the_figures(void **state)
 	/* 100 in all, 101 of them (it is a made-up gateway) read event streams. */
 	shown(&t.s, "100 connected  -1 ws  101 sse  102 users  103 behind");
 	shown(&t.s, "events 5,000/s  deliveries 4,000/s  out 5.86 KiB/s  messages in 7,000/s");
-	shown(&t.s, "log 111 B  arena 112 B  history 113 B");
+	/* 112 of 121 B. */
+	shown(&t.s, "arena 112 of 121 B [######### ]  log 111 B  history 113 B");
 	shown(&t.s, "publish to socket, 1 s    ");
 	shown(&t.s, "publish to socket, 59 s    ");
 	shown(&t.s, "client round trip, 59 s");
 	shown(&t.s, "Trouble ");
 	shown(&t.s, "gaps_sent");
 	shown(&t.s, "17,000/s");
-	shown(&t.s, "Help of gaps_sent.");
+	shown(&t.s, "   last minute    in all ");
+	shown(&t.s, "   1,003,000 1,530,000  Help of gaps_sent.");
 	shown(&t.s, "close_too_slow");
 	shown(&t.s, "shard*");
 	shown(&t.s, "25.0 %");
@@ -352,7 +359,7 @@ static void the_tables_scroll_and_filter(void **state)
 	not_shown(&t.s, "\n     44 ");
 	t.ui.view = RC_TOP_COUNTERS;
 	draw(&t, 120, 24);
-	shown(&t.s, "Counters  1 to 19 of 21");
+	shown(&t.s, "Counters  1 to 19 of 22");
 	shown(&t.s, "Help of clients_opened.");
 	strcpy(t.ui.filter, "CLOSE");
 	t.ui.typing = true;
@@ -434,6 +441,142 @@ static void a_hostile_file_makes_an_ugly_picture_and_nothing_else(void **state)
 	strike(&t);
 }
 
+/* Trouble of which nothing is known but that it was, so many seconds after somebody began to look. */
+static void set_old_trouble(struct stage *t, uint32_t seconds)
+{
+	*t = (struct stage){0};
+	model_of(&t->m, usual, RC_ARRAY_LEN(usual), 2);
+	next_snap(&t->m, 0)->value[at(&t->m, "gaps_sent")] = 77;
+	rc_top_model_step(&t->m);
+	for (uint32_t n = 0; n < seconds; n++) {
+		next_snap(&t->m, SECOND);
+		rc_top_model_step(&t->m);
+	}
+	t->p = (struct rc_top_picture){.screen = &t->s,
+		.model = &t->m,
+		.ui = &t->ui,
+		.alive = true,
+		.wall_ms = rc_top_now(&t->m)->wall_ms,
+		.seen_ms = rc_top_now(&t->m)->wall_ms};
+}
+
+static void trouble_of_before_is_shown_and_the_span_is_the_real_one(void **state)
+{
+	static const struct {
+		uint32_t seconds;
+		const char *quiet, *title;
+	} spans[] = {{0, "not known yet", " last 0.0 s    in all"},
+		{5, "none in the last 5 s", " last 5 s    in all"},
+		{70, "none in the last minute", " last minute    in all"}};
+	struct stage t;
+	(void)state;
+	for (size_t i = 0; i < RC_ARRAY_LEN(spans); i++) {
+		set_old_trouble(&t, spans[i].seconds);
+		draw(&t, 100, 24);
+		shown(&t.s, spans[i].quiet);
+		shown(&t.s, spans[i].title);
+		shown(&t.s, "gaps_sent");
+		shown(&t.s, "           0        77  Help of gaps_sent.");
+		draw(&t, 40, 24);
+		shown(&t.s, "\n  gaps_sent                    77 in all");
+		draw(&t, 40, 10);
+		shown(&t.s, spans[i].quiet);
+		shown(&t.s, "1 kind before");
+		strike(&t);
+	}
+	set_old_trouble(&t, 1);
+	t.m.snap[t.m.taken % 2].value[at(&t.m, "gaps_sent")] = 0;
+	draw(&t, 100, 24);
+	shown(&t.s, "Trouble   none since the gateway began");
+	strike(&t);
+}
+
+static void who_is_saturated_is_in_trouble(void **state)
+{
+	struct stage t;
+	(void)state;
+	set_old_trouble(&t, 5);
+	struct rc_top_snap *s = next_snap(&t.m, SECOND);
+	s->shard[RC_TOP_COLUMN_COUNT + RC_TOP_BUSY_NS] = 97 * SECOND / 100;
+	for (uint32_t i = 0; i < 2; i++)
+		s->shard[i * RC_TOP_COLUMN_COUNT + RC_TOP_ARENA_SIZE] = 100;
+	s->shard[RC_TOP_ARENA_USED] = 91;
+	rc_top_model_step(&t.m);
+	draw(&t, 100, 24);
+	shown(&t.s, "\n  busy: shard 1                     97 %   ");
+	shown(&t.s, "\n  full: arena of shard 0            91 %   ");
+	shown(&t.s, "gaps_sent");
+	not_shown(&t.s, "Trouble   none");
+	draw(&t, 40, 10);
+	shown(&t.s, "\nTrouble   shard 1 97 % busy ");
+	shown(&t.s, "\n          arena 0 91 % full ");
+	strike(&t);
+}
+
+static void a_short_picture_says_the_trouble_first_and_scrolls(void **state)
+{
+	static const char *const below[] = {
+		"Memory", "Latency", "pub 1 s", "gaps_sent", "Closes", "close_too_slow", "shard*"};
+	bool seen[RC_ARRAY_LEN(below)] = {false};
+	struct stage t;
+	(void)state;
+	set_stage(&t, usual, RC_ARRAY_LEN(usual), 4);
+	draw(&t, 40, 10);
+	shown(&t.s, "\nTrouble   2 kinds in the last minute");
+	shown(&t.s, "\n[1] 2  3  p s /  ? help  q quit  v more ");
+	not_shown(&t.s, "Closes");
+	uint32_t last = 0;
+	for (uint32_t n = 0; n < 100; n++) {
+		assert_true(rc_top_ui_key(&t.ui, RC_KEY_DOWN));
+		draw(&t, 40, 10);
+		shown(&t.s, "ringcast 0.1.0");
+		shown(&t.s, "q quit");
+		for (size_t i = 0; i < RC_ARRAY_LEN(below); i++)
+			seen[i] = seen[i] || strstr(text_of(&t.s), below[i]) != NULL;
+		last = t.ui.first[RC_TOP_OVERVIEW];
+	}
+	for (size_t i = 0; i < RC_ARRAY_LEN(below); i++)
+		if (!seen[i])
+			fail_msg("%s is never shown", below[i]);
+	/* The end is full of rows, and nothing is below. */
+	assert_true(last > 20 && last < 60);
+	not_shown(&t.s, "v more");
+	shown(&t.s, "\n      3 ");
+	assert_true(rc_top_ui_key(&t.ui, RC_KEY_HOME));
+	draw(&t, 40, 10);
+	shown(&t.s, "Trouble   2 kinds");
+	/* What fits does not scroll. */
+	assert_true(rc_top_ui_key(&t.ui, RC_KEY_END));
+	draw(&t, 100, 60);
+	assert_int_equal(t.ui.first[RC_TOP_OVERVIEW], 0);
+	shown(&t.s, "Clients ");
+	strike(&t);
+}
+
+static void the_help_scrolls_and_the_keys_fit(void **state)
+{
+	struct stage t;
+	(void)state;
+	set_stage(&t, usual, RC_ARRAY_LEN(usual), 1);
+	assert_true(rc_top_ui_key(&t.ui, '?'));
+	draw(&t, 80, 24);
+	shown(&t.s, "GET /api/laggards");
+	draw(&t, 60, 10);
+	not_shown(&t.s, "GET /api/laggards");
+	assert_true(rc_top_ui_key(&t.ui, RC_KEY_END));
+	draw(&t, 60, 10);
+	shown(&t.s, "GET /api/laggards");
+	assert_int_equal(t.ui.first[RC_TOP_OVERVIEW], 0);
+	assert_true(rc_top_ui_key(&t.ui, '?') && rc_top_ui_key(&t.ui, '?'));
+	draw(&t, 60, 10);
+	shown(&t.s, "quit (also Ctrl-C)");
+	for (uint32_t width = 14; width < 100; width++) {
+		draw(&t, width, 24);
+		shown(&t.s, width < 32 ? "? q" : "q quit");
+	}
+	strike(&t);
+}
+
 static void a_file_that_lacks_everything_shows_dashes(void **state)
 {
 	static const struct entry one[] = {{"something_new", RC_KIND_COUNTER}};
@@ -444,7 +587,7 @@ static void a_file_that_lacks_everything_shows_dashes(void **state)
 	shown(&t.s, "- connected");
 	shown(&t.s, "deliveries -/s");
 	shown(&t.s, "log -");
-	shown(&t.s, "none in the last minute");
+	shown(&t.s, "not told in this file");
 	t.ui.view = RC_TOP_COUNTERS;
 	draw(&t, 100, 30);
 	shown(&t.s, "something_new");
@@ -465,6 +608,10 @@ int main(void)
 		cmocka_unit_test(a_value_is_whole_or_has_a_letter),
 		cmocka_unit_test(every_size_and_view_stays_within_its_bounds),
 		cmocka_unit_test(a_hostile_file_makes_an_ugly_picture_and_nothing_else),
+		cmocka_unit_test(trouble_of_before_is_shown_and_the_span_is_the_real_one),
+		cmocka_unit_test(who_is_saturated_is_in_trouble),
+		cmocka_unit_test(a_short_picture_says_the_trouble_first_and_scrolls),
+		cmocka_unit_test(the_help_scrolls_and_the_keys_fit),
 		cmocka_unit_test(a_file_that_lacks_everything_shows_dashes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,23 +245,26 @@ static void entries_of_the_wrong_kind_are_no_figures(void **state)
 	rc_top_model_deinit(&m);
 }
 
-static void trouble_is_what_moved_and_leaves_after_a_minute(void **state)
+static void trouble_is_what_moved_and_then_what_ever_did(void **state)
 {
 	struct rc_top_model m;
 	struct rc_top_row rows[4] = {0};
 	(void)state;
 	model_of(&m, USUAL, 1);
 	struct rc_top_snap *s = next_snap(&m, 0);
-	/* Long ago, and not to be told any more. */
+	/* Before anybody looked. */
 	s->value[at(&m, "accept_refused_rate")] = 1000;
 	rc_top_model_step(&m);
+	assert_int_equal(rc_top_troubles(&m, rows, 4), 1);
+	assert_true(rows[0].total == 1000 && rows[0].minute == 0 && isnan(rows[0].rate));
 	s = next_snap(&m, SECOND);
 	s->value[at(&m, "gaps_sent")] += 5;
 	s->value[at(&m, "close_too_slow")] += 5;
 	rc_top_model_step(&m);
-	assert_int_equal(rc_top_troubles(&m, rows, 4), 1);
+	assert_int_equal(rc_top_troubles(&m, rows, 4), 2);
 	assert_int_equal(rows[0].entry, at(&m, "gaps_sent"));
 	assert_true(rows[0].rate == 5 && rows[0].minute == 5);
+	assert_int_equal(rows[1].entry, at(&m, "accept_refused_rate"));
 	next_snap(&m, SECOND)->value[at(&m, "accept_refused_rate")]++;
 	rc_top_model_step(&m);
 	/* What moved just now stands first, though less. */
@@ -276,8 +279,83 @@ static void trouble_is_what_moved_and_leaves_after_a_minute(void **state)
 		next_snap(&m, SECOND);
 		rc_top_model_step(&m);
 	}
-	assert_int_equal(rc_top_troubles(&m, rows, 4), 0);
+	/* It stays, with nothing in the minute; the most frequent first. */
+	assert_int_equal(rc_top_troubles(&m, rows, 4), 2);
+	assert_int_equal(rows[0].entry, at(&m, "accept_refused_rate"));
+	assert_true(rows[0].minute == 0 && rows[0].total == 1001);
+	assert_true(rows[1].minute == 0 && rows[1].total == 5);
 	rc_top_model_deinit(&m);
+}
+
+static void the_verdict_knows_what_moved_and_who_is_saturated(void **state)
+{
+	static const struct entry entries[] = {{"busy_ns", RC_KIND_COUNTER},
+		{"arena_used_bytes", RC_KIND_GAUGE}, {"arena_size_bytes", RC_KIND_GAUGE},
+		{"gaps_sent", RC_KIND_COUNTER}, {"lapped", RC_KIND_COUNTER},
+		{"deliveries", RC_KIND_COUNTER}};
+	struct rc_top_model m;
+	(void)state;
+	model_of(&m, entries, RC_ARRAY_LEN(entries), 3);
+	struct rc_top_snap *s = next_snap(&m, 0);
+	s->value[at(&m, "gaps_sent")] = 7;
+	for (uint32_t i = 0; i < 3; i++)
+		s->shard[(size_t)i * RC_TOP_COLUMN_COUNT + RC_TOP_ARENA_SIZE] = 1000;
+	rc_top_model_step(&m);
+	struct rc_top_verdict v = rc_top_verdict(&m);
+	assert_true(v.counted == 2 && v.ever == 1 && v.lately == 0);
+	assert_true(isnan(v.load) && !rc_top_saturated(v.load));
+	assert_true(v.memory == 0 && !rc_top_saturated(v.memory));
+	/* One of three alone: what is nearly full is not made up for by who has room. */
+	s = next_snap(&m, SECOND);
+	s->value[at(&m, "lapped")] = 1;
+	s->shard[(size_t)1 * RC_TOP_COLUMN_COUNT + RC_TOP_BUSY_NS] = 9 * SECOND / 10;
+	s->shard[(size_t)2 * RC_TOP_COLUMN_COUNT + RC_TOP_ARENA_USED] = 860;
+	rc_top_model_step(&m);
+	v = rc_top_verdict(&m);
+	assert_true(v.counted == 2 && v.ever == 2 && v.lately == 1);
+	assert_true(v.busiest == 1 && fabs(v.load - 0.9) < 1e-9 && rc_top_saturated(v.load));
+	assert_true(v.fullest == 2 && fabs(v.memory - 0.86) < 1e-9 && rc_top_saturated(v.memory));
+	s = next_snap(&m, SECOND);
+	s->shard[(size_t)1 * RC_TOP_COLUMN_COUNT + RC_TOP_BUSY_NS] += 8 * SECOND / 10;
+	s->shard[(size_t)2 * RC_TOP_COLUMN_COUNT + RC_TOP_ARENA_USED] = 840;
+	rc_top_model_step(&m);
+	v = rc_top_verdict(&m);
+	assert_false(rc_top_saturated(v.load) || rc_top_saturated(v.memory));
+	rc_top_model_deinit(&m);
+	/* A file that tells of none of it. */
+	model_of(&m, USUAL, 1);
+	next_snap(&m, 0);
+	rc_top_model_step(&m);
+	assert_true(isnan(rc_top_verdict(&m).memory));
+	rc_top_model_deinit(&m);
+}
+
+static void events_are_those_that_somebody_published(void **state)
+{
+	static const struct entry entries[] = {
+		{"events_published", RC_KIND_COUNTER}, {"sys_events", RC_KIND_COUNTER}};
+	struct rc_top_model m;
+	(void)state;
+	for (uint32_t count = 1; count <= 2; count++) {
+		model_of(&m, entries, count, 1);
+		next_snap(&m, 0);
+		rc_top_model_step(&m);
+		assert_true(isnan(rc_top_rate_of_events(&m)));
+		struct rc_top_snap *s = next_snap(&m, SECOND);
+		s->value[0] = 10;
+		if (count == 2)
+			s->value[1] = 3;
+		rc_top_model_step(&m);
+		/* An older gateway does not tell its own apart. */
+		assert_true(rc_top_rate_of_events(&m) == (count == 2 ? 7 : 10));
+		if (count == 2) {
+			/* Read at another moment there may be more of them. */
+			next_snap(&m, SECOND)->value[1] += 2;
+			rc_top_model_step(&m);
+			assert_true(rc_top_rate_of_events(&m) == 0);
+		}
+		rc_top_model_deinit(&m);
+	}
 }
 
 static void trouble_has_its_words(void **state)
@@ -294,6 +372,25 @@ static void trouble_has_its_words(void **state)
 	for (size_t i = 0; i < RC_ARRAY_LEN(is_not); i++)
 		if (rc_top_is_trouble(is_not[i]))
 			fail_msg("%s", is_not[i]);
+	/* Losses that no word of their names tells; all are in the list of the gateway. */
+	static const char *const losses[] = {"acked_trimmed", "lapped", "accept_emfile",
+		"presence_full", "commands_timeout", "commands_no_backend", "commands_busy",
+		"backends_stalled", "webhook_timeouts", "webhook_cut", "webhook_answers_bad",
+		"webhook_answers_error", "send_errors", "recv_starved", "tls_failed_plain",
+		"tls_failed_version", "tls_failed_cipher", "tls_failed_client_cert",
+		"tls_failed_alert", "tls_failed_closed", "tls_failed_protocol",
+		"tls_failed_timeout", "commands_forbidden", "http_forbidden", "http_bad",
+		"ingest_nacks", "replies_bad", "history_squeezed", "consumers_expired",
+		"inflate_bombs", "inflate_broken", "tls_bad_records", "tls_bad_messages",
+		"sys_events_left_out"};
+	for (size_t i = 0; i < RC_ARRAY_LEN(losses); i++) {
+		bool counted = false;
+		for (uint32_t c = 0; c < RC_COUNTER_COUNT; c++)
+			counted = counted ||
+				  strcmp(rc_counter_meta((enum rc_counter)c)->name, losses[i]) == 0;
+		if (!counted || !rc_top_is_trouble(losses[i]))
+			fail_msg("%s, counted: %d", losses[i], counted);
+	}
 	/* Whatever says so in the list of the gateway itself is found. */
 	for (uint32_t i = 0; i < RC_COUNTER_COUNT; i++) {
 		const char *name = rc_counter_meta((enum rc_counter)i)->name;
@@ -336,7 +433,9 @@ int main(void)
 		cmocka_unit_test(shards_sort_by_each_column_and_the_unknown_last),
 		cmocka_unit_test(a_file_of_another_version_shows_what_it_has),
 		cmocka_unit_test(entries_of_the_wrong_kind_are_no_figures),
-		cmocka_unit_test(trouble_is_what_moved_and_leaves_after_a_minute),
+		cmocka_unit_test(trouble_is_what_moved_and_then_what_ever_did),
+		cmocka_unit_test(the_verdict_knows_what_moved_and_who_is_saturated),
+		cmocka_unit_test(events_are_those_that_somebody_published),
 		cmocka_unit_test(trouble_has_its_words),
 		cmocka_unit_test(closes_are_those_that_happened_the_most_frequent_first),
 	};
