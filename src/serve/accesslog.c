@@ -111,7 +111,8 @@ static void add_request(const struct rc_http_call *call, int status, struct rc_l
 	rc_logrow_text(row, "path", request ? request->path : rc_str_of(r->path ? r->path : ""));
 	rc_logrow_number(row, "status", (uint64_t)status);
 	if (r->who_len)
-		rc_logrow_text(row, "service", (struct rc_str){r->who, r->who_len});
+		rc_logrow_text(
+			row, r->said ? "user" : "service", (struct rc_str){r->who, r->who_len});
 	add_trace(row, (struct rc_str){r->trace, r->traced ? sizeof(r->trace) : 0});
 }
 

@@ -5,6 +5,7 @@
  */
 #include "serve/apiuser.h"
 #include "serve/binary.h"
+#include "serve/say.h"
 
 #include "ringcast/wire.h"
 
@@ -290,6 +291,14 @@ static bool run(struct rc_serve *sv, struct rc_api_job *j)
 	return j->stage == RC_API_DECIDED;
 }
 
+static void answer(struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *j)
+{
+	if (j->client)
+		rc_say_published(sv, j, call);
+	else
+		rc_api_answer(sv, call, j);
+}
+
 void rc_api_turn(struct rc_serve *sv)
 {
 	struct rc_api *api = sv->api;
@@ -305,10 +314,10 @@ void rc_api_turn(struct rc_serve *sv)
 		j->listed = false;
 		if (!run(sv, j))
 			continue;
-		if (j->client)
-			rc_ws_published(sv, j);
+		if (j->by_websocket)
+			rc_say_published(sv, j, NULL);
 		else if (j->attended && rc_http_resume(sv, &j->ref, &call))
-			rc_api_answer(sv, &call, j);
+			answer(sv, &call, j);
 		end(sv, j);
 	}
 }
@@ -468,25 +477,35 @@ static enum rc_http_result attend(
 	return RC_HTTP_TAKEN;
 }
 
-bool rc_api_job_start(struct rc_serve *sv, const struct rc_api_job *draft)
+/* What it may have to wait with must not be the client's buffer. */
+static bool copy(struct rc_serve *sv, struct rc_api_job *j)
+{
+	j->block_size = (uint32_t)j->body.len;
+	j->block = rc_http_get_body(sv, j->block_size);
+	if (!j->block)
+		return false;
+	(void)rc_str_copy((char *)j->block, j->body);
+	rc_api_walk_move(&j->walk, j->body.ptr, (const char *)j->block);
+	j->body.ptr = (const char *)j->block;
+	return true;
+}
+
+bool rc_api_job_start(struct rc_serve *sv, const struct rc_api_job *draft,
+	struct rc_http_call *call, enum rc_http_result *result)
 {
 	struct rc_api_job *j = make(sv, draft, NULL);
 
 	if (!j)
 		return false;
-	/* What it may have to wait with must not be the client's buffer. */
-	j->block_size = (uint32_t)j->body.len;
-	j->block = rc_http_get_body(sv, j->block_size);
-	if (!j->block) {
+	if (!(call ? keep(sv, call, j) : copy(sv, j))) {
 		end(sv, j);
 		return false;
 	}
-	(void)rc_str_copy((char *)j->block, j->body);
-	rc_api_walk_move(&j->walk, j->body.ptr, (const char *)j->block);
-	j->body.ptr = (const char *)j->block;
 	if (run(sv, j)) {
-		rc_ws_published(sv, j);
+		rc_say_published(sv, j, call);
 		end(sv, j);
+	} else if (call) {
+		*result = attend(sv, call, j);
 	}
 	return true;
 }

@@ -18,9 +18,10 @@ enum rc_api_stage {
 
 struct rc_api_job {
 	struct rc_http_ref ref;
-	bool attended; /* somebody waits for the answer */
-	bool client; /* a WebSocket client does: ref is its connection, and its message had this id */
-	bool framed; /* the body is a PUBLISH of the binary protocol */
+	bool attended;     /* somebody waits for the answer */
+	bool client;       /* it is what a client said (say.h), and its message had this id */
+	bool by_websocket; /* of a client: ref is its connection, whether it is still there or not */
+	bool framed;       /* the body is a PUBLISH of the binary protocol */
 	uint8_t id_len;
 	char id[RC_MSG_ID_MAX];
 	bool keyed, broadcast, validated, ids;
@@ -52,10 +53,12 @@ struct rc_api_job {
 	char key[RC_API_KEY_MAX];
 };
 
-/* Of a WebSocket client: as far as it goes, then turn by turn. False: no room, nothing was done. */
-bool rc_api_job_start(struct rc_serve *sv, const struct rc_api_job *draft);
-/* wspublish.c: what became of it. */
-void rc_ws_published(struct rc_serve *sv, const struct rc_api_job *j);
+/*
+ * Of a client: as far as it goes, then turn by turn. call: of the POST that brought it, whose handler returns *result; NULL: a
+ * WebSocket did. False: no room, nothing was done.
+ */
+bool rc_api_job_start(struct rc_serve *sv, const struct rc_api_job *draft,
+	struct rc_http_call *call, enum rc_http_result *result);
 /* A request whose draft says what it is. */
 enum rc_http_result rc_api_take(
 	struct rc_serve *sv, struct rc_http_call *call, struct rc_api_job *draft);

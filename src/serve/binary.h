@@ -4,7 +4,7 @@
  * asked and answered is the same as in JSON, and so are the handlers; here a frame becomes the struct rc_msg that they take, and what
  * they answer becomes frames.
  *
- *   binary message ─▶ frames ─▶ rc_bin_frame ─▶ rc_msg ─▶ rc_ws_subscribe, rc_ws_publish, …      WebSocket
+ *   binary message ─▶ frames ─▶ rc_bin_frame ─▶ rc_msg ─▶ rc_ws_subscribe, rc_say_publish, …     WebSocket
  *   ingest frame SUBSCRIBE ───────────┘                        │
  *             rc_conn.out ◀─ frames ◀─ rc_bin_error, rc_bin_subscribed, … ◀─ in place of JSON
  *

@@ -7,7 +7,6 @@
 
 #include "proto/message.h"
 #include "proto/websocket.h"
-#include "serve/limits.h"
 #include "serve/replay.h"
 #include "serve/session.h"
 
@@ -161,18 +160,50 @@ static void answer_http(
 
 	if (!call)
 		return;
-	if (!f->known) {
+	/* A client is not told what channels there are. */
+	if (!f->known && !call->reply.said) {
 		rc_http_fail(sv, call, 404, "unknown_channel",
 			"nobody subscribes to this channel, and nothing was published to it lately");
 		return;
 	}
-	struct rc_textbuf b =
-		rc_http_begin(sv, call, rc_history_bound(f) + 2 * (size_t)r->channel_len);
-	rc_msg_history_begin(&b, (struct rc_str){NULL, 0}, sv->wall_ms,
+	struct rc_textbuf b = rc_http_begin(
+		sv, call, rc_history_bound(f) + 2 * (size_t)r->channel_len + r->asker.id_len);
+	rc_msg_history_begin(&b, (struct rc_str){r->asker.id, r->asker.id_len}, sv->wall_ms,
 		(struct rc_str){r->channel, r->channel_len});
 	rc_history_write(&b, f, f->verdict == RC_VERDICT_ALL && !r->of_another_run);
 	rc_http_end(sv, call, 200, NULL, "application/json", &b);
 }
+
+struct rc_history_asker rc_history_asker_of(
+	const struct rc_serve *sv, const struct rc_say *s, bool *answered)
+{
+	struct rc_history_asker asker = {
+		.http = s->call != NULL,
+		.call = s->call,
+		.answered = answered,
+		.slot = rc_conn_slot(sv->conns, s->c),
+		.generation = s->c->generation,
+		.id_len = (uint8_t)s->id.len,
+	};
+
+	(void)rc_str_copy(asker.id, s->id);
+	return asker;
+}
+
+enum rc_http_result rc_history_waits(struct rc_serve *sv, struct rc_http_call *call, bool answered,
+	struct rc_history_asker *asker, const char *message)
+{
+	if (answered)
+		return RC_HTTP_DONE;
+	if (asker)
+		asker->call = NULL;
+	if (asker && rc_http_later(sv, call, &asker->ref))
+		return RC_HTTP_LATER;
+	rc_http_fail(sv, call, 503, "server_capacity_exceeded", message);
+	return RC_HTTP_DONE;
+}
+
+static const char too_many[] = "too many requests for history at once";
 
 /* False: the query is not understood. */
 static bool read_query(struct rc_str query, struct rc_msg_history *h)
@@ -229,16 +260,7 @@ enum rc_http_result rc_history_http(
 	memcpy(h.channel_text, channel.ptr, channel.len);
 	h.channel = (struct rc_str){h.channel_text, channel.len};
 	bool asked = rc_history_ask(sv, &asker, &h, &slot);
-	if (answered)
-		return RC_HTTP_DONE;
-	if (asked)
-		at(sv, slot)->asker.call = NULL;
-	if (!asked || !rc_http_later(sv, call, &at(sv, slot)->asker.ref)) {
-		rc_http_fail(sv, call, 503, "server_capacity_exceeded",
-			"too many requests for history at once");
-		return RC_HTTP_DONE;
-	}
-	return RC_HTTP_LATER;
+	return rc_history_waits(sv, call, answered, asked ? &at(sv, slot)->asker : NULL, too_many);
 }
 
 void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *f)
@@ -255,44 +277,43 @@ void rc_history_fetched(struct rc_serve *sv, const struct rc_fetched *f)
 		answer_ws(sv, &r, f);
 }
 
-static void ask_for(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m,
-	const struct rc_history_asker *asker, const struct rc_msg_history *h)
+static void ask_for(struct rc_serve *sv, struct rc_say *s, const struct rc_msg_history *h)
 {
-	bool begun = rc_ws_history_begun(sv, c);
+	bool answered = false;
+	struct rc_history_asker asker = rc_history_asker_of(sv, s, &answered);
 	uint32_t slot;
 
-	if (begun && rc_history_ask(sv, asker, h, &slot))
+	if (s->call) {
+		bool asked = rc_history_ask(sv, &asker, h, &slot);
+		s->call->id = s->id;
+		s->result = rc_history_waits(
+			sv, s->call, answered, asked ? &at(sv, slot)->asker : NULL, too_many);
 		return;
-	rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
-		"too many requests for history at once");
+	}
+	bool begun = rc_ws_history_begun(sv, s->c);
+	if (begun && rc_history_ask(sv, &asker, h, &slot))
+		return;
+	rc_say_error(sv, s, "server_capacity_exceeded", true, too_many);
 	if (begun)
-		rc_ws_history_done(sv, c);
+		rc_ws_history_done(sv, s->c);
 }
 
-void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
+void rc_say_history(struct rc_serve *sv, struct rc_say *s, const struct rc_msg *m)
 {
-	struct rc_history_asker asker = {
-		.slot = rc_conn_slot(sv->conns, c),
-		.generation = c->generation,
-		.id_len = (uint8_t)m->id_raw.len,
-	};
 	struct rc_msg_history h;
 	struct rc_msg_fault fault;
 
-	(void)rc_str_copy(asker.id, m->id_raw);
 	if (rc_msg_history_of(m, &h, &fault) < 0)
-		rc_ws_error(sv, c, m->id_raw, fault.code, false, fault.message);
+		rc_say_error(sv, s, fault.code, false, fault.message);
 	else if (h.channel.len == 0)
-		rc_ws_error(sv, c, m->id_raw, "bad_request", false, "history needs a channel");
+		rc_say_error(sv, s, "bad_request", false, "history needs a channel");
 	else if (rc_name_classify(h.channel) != RC_NAME_CHANNEL)
-		rc_ws_error(sv, c, m->id_raw, "bad_channel", false,
-			"history is that of one channel, by its name");
-	else if (!rc_session_may(sv, c, RC_MAY_HISTORY, h.channel))
-		rc_ws_error(sv, c, m->id_raw, "forbidden", false,
+		rc_say_error(
+			sv, s, "bad_channel", false, "history is that of one channel, by its name");
+	else if (!rc_session_may(sv, s->c, RC_MAY_HISTORY, h.channel))
+		rc_say_error(sv, s, "forbidden", false,
 			"what was in this channel is not for this client");
-	else if (!rc_limits_request(sv, c, RC_RATE_SUBSCRIBE, 1))
-		rc_ws_error(sv, c, m->id_raw, "rate_limited", true,
-			"more requests for history a second than a client may make");
-	else
-		ask_for(sv, c, m, &asker, &h);
+	else if (rc_say_within(sv, s, RC_RATE_SUBSCRIBE,
+			 "more requests for history a second than a client may make"))
+		ask_for(sv, s, &h);
 }

@@ -83,6 +83,8 @@ static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 	uint64_t said = r->content_length > 0 ? (uint64_t)r->content_length : 0;
 	bool here = !r->chunked && said <= len - head;
 	bool close = !r->keep_alive || wants_upgrade(r) || sv->draining || crowded(sv);
+	bool message =
+		rc_str_eq(r->path, RC_STR("/events")) && rc_str_eq(r->method, RC_STR("POST"));
 	struct rc_http_call call = {.c = c, .request = r};
 
 	call.again = (c->stage & RC_HTTP_AGAIN_DUE) != 0;
@@ -93,7 +95,8 @@ static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 		.head = rc_str_eq(r->method, RC_STR("HEAD")),
 		/* A refused body that is on the way still, or may never come, is not read. */
 		.close = close || !here || rc_http_header_get(r, "expect").ptr,
-		.json = rc_str_starts(r->path, RC_STR("/api/")),
+		.json = message || rc_str_starts(r->path, RC_STR("/api/")),
+		.said = message,
 	};
 	rc_http_origin(sv, r, &call.reply);
 	if (!rc_edge_request(sv, c, r)) {

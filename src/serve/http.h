@@ -82,12 +82,13 @@ struct rc_http_reply {
 	bool head;  /* the body is reckoned and not sent */
 	bool close; /* the connection ends behind the answer */
 	bool json;  /* errors are JSON */
+	bool said;  /* it is POST /events: they are messages of the protocol, and bodies are */
 	bool admin; /* neither kept in caches nor shown to others */
 	/* for the log */
 	bool admitted, publishes, traced;
 	uint8_t method, who_len;
 	const char *path;              /* of its route; NULL: there is none */
-	char who[RC_SERVICE_NAME_MAX]; /* the service; cut where that is a user of a longer name */
+	char who[RC_SERVICE_NAME_MAX]; /* the service, or the user; cut where that is a longer name */
 	char trace[RC_TRACE_TEXT];
 };
 
@@ -100,6 +101,8 @@ struct rc_http_call {
 	struct rc_str rest; /* of the path, where the route ends in '*'; still escaped */
 	enum rc_http_method method;
 	bool again; /* it was put by before, and now it is known who asks */
+	struct rc_str
+		id; /* of the message that a POST /events brought, for an error; empty: none */
 	bool unproven; /* it may be answered, but for what needs a scope: who asks says later who it is */
 	struct rc_http_reply reply;
 	/* the server's own */
@@ -123,9 +126,13 @@ struct rc_textbuf rc_http_begin(struct rc_serve *sv, struct rc_http_call *call, 
 /* A buffer that is `full` becomes a 503. */
 void rc_http_end(struct rc_serve *sv, struct rc_http_call *call, int status, const char *headers,
 	const char *type, const struct rc_textbuf *body);
-/* {"error":{"code":"…","message":"…"}} where reply.json says so, else the message as plain text. */
+/* {"error":{"code":"…","message":"…"}} where reply.json says so, a message where reply.said does, else the text alone. */
 void rc_http_fail(struct rc_serve *sv, struct rc_http_call *call, int status, const char *code,
 	const char *message);
+/* The error that a WebSocket would have got. field: a JSON Pointer; without an address there is none. */
+void rc_http_fail_said(struct rc_serve *sv, struct rc_http_call *call, int status,
+	const char *headers, const char *code, bool temporary, const char *message,
+	struct rc_str field);
 /* 429 `rate_limited`, to be tried again after so many seconds. */
 void rc_http_limited(
 	struct rc_serve *sv, struct rc_http_call *call, uint32_t retry_s, const char *message);
@@ -151,6 +158,11 @@ void rc_http_put_body(struct rc_serve *sv, unsigned char *block, uint32_t size);
 bool rc_http_take_over(
 	struct rc_serve *sv, struct rc_http_call *call, const void *head, size_t len);
 
+/*
+ * httpclient.c: who asks, where that is a client: its token is verified, and what that says is the connection's session, which is the
+ * caller's to forget. False: it is answered, and there is none.
+ */
+bool rc_http_known(struct rc_serve *sv, struct rc_http_call *call) RC_MUST_USE;
 /* Its traceparent, as it was written; empty where there is none, or two. */
 struct rc_str rc_http_trace(const struct rc_http_request *r);
 /* The request accepts `type` ("application/json") by name. */

@@ -399,7 +399,7 @@ bool rc_http_admit(struct rc_serve *sv, struct rc_http_call *call)
 		(rc_http_header_count(r, "expect") != 1 ||
 			!rc_http_same(expect, RC_STR("100-continue"))))
 		return fail(sv, call, 417, "bad_request", "417 Expectation Failed");
-	if (r->content_length > (int64_t)sv->config->http_body_max)
-		return fail(sv, call, 413, "too_large", "the body is larger than [http] body_max");
+	if (r->content_length > (int64_t)rc_http_body_max(sv, &call->reply))
+		return fail(sv, call, 413, "too_large", rc_http_body_too_large(&call->reply));
 	return true;
 }

@@ -80,12 +80,12 @@ static bool append(struct rc_serve *sv, struct rc_conn *c, struct rc_str bytes)
 	struct rc_http_exchange *x = c->ext;
 	uint64_t need = (uint64_t)x->body_len + bytes.len;
 
-	if (need > sv->config->http_body_max) {
-		fail(sv, c, 413, "too_large", "the body is larger than [http] body_max");
+	if (need > rc_http_body_max(sv, &x->reply)) {
+		fail(sv, c, 413, "too_large", rc_http_body_too_large(&x->reply));
 		return false;
 	}
 	if (need > x->body_size) {
-		uint64_t whole = x->is_chunked ? sv->config->http_body_max
+		uint64_t whole = x->is_chunked ? rc_http_body_max(sv, &x->reply)
 					       : x->body_len + bytes.len + x->left;
 		uint64_t want = RC_MAX(need, RC_MIN((uint64_t)x->body_size * 2, whole));
 		uint32_t size = (uint32_t)RC_MAX(want, RC_MIN(whole, (uint64_t)FIRST_BYTES));

@@ -42,6 +42,22 @@ static inline bool rc_http_alive(const struct rc_conn *c)
 	return c->kind == RC_CONN_HTTP && c->state == RC_CONN_OPEN;
 }
 
+/* The longest body that is read for it. */
+static inline uint32_t rc_http_body_max(
+	const struct rc_serve *sv, const struct rc_http_reply *reply)
+{
+	uint32_t most = sv->config->http_body_max;
+
+	return reply->said ? RC_MIN(most, sv->config->client_message_max) : most;
+}
+
+static inline const char *rc_http_body_too_large(const struct rc_http_reply *reply)
+{
+	return reply->said
+		       ? "the message is larger than client_message_max, or than [http] body_max"
+		       : "the body is larger than [http] body_max";
+}
+
 static inline struct rc_str rc_http_rest(
 	const struct rc_http_route *route, const struct rc_http_request *r)
 {

@@ -2,6 +2,7 @@
  *
  * Answers, at once or later.
  */
+#include "proto/message.h"
 #include "serve/accesslog.h"
 #include "serve/httpexchange.h"
 
@@ -22,7 +23,7 @@ static size_t head_text(const struct rc_serve *sv, const struct rc_http_reply *r
 	if (headers)
 		rc_textbuf_add_text(&b, headers);
 	rc_textbuf_add(&b, (struct rc_str){cors, rc_http_cors(sv, reply, cors, sizeof(cors))});
-	if (reply->admin)
+	if (reply->admin || reply->said)
 		rc_textbuf_add_text(&b, "Cache-Control: no-store\r\n");
 	RC_ASSERT(!b.full);
 	extra[b.len] = 0;
@@ -70,10 +71,14 @@ static void no_room(struct rc_serve *sv, struct rc_http_call *call)
 {
 	static const char text[] =
 		"{\"error\":{\"code\":\"over_capacity\",\"message\":\"no memory for the answer\"}}\n";
+	static const char message[] =
+		"{\"type\":\"error\",\"code\":\"server_capacity_exceeded\",\"temporary\":true,"
+		"\"message\":\"no memory for the answer\"}";
 	static const char words[] = "503 Service Unavailable\n";
+	const char *said = call->reply.said ? message : call->reply.json ? text : words;
 
-	if (!written(sv, call, 503, "Retry-After: 5\r\n", call->reply.json ? json : plain,
-		    rc_str_of(call->reply.json ? text : words)))
+	if (!written(sv, call, 503, "Retry-After: 5\r\n", said == words ? plain : json,
+		    rc_str_of(said)))
 		rc_conn_kill(sv->conns, call->c);
 	done(sv, call, 503);
 }
@@ -124,12 +129,33 @@ void rc_http_end(struct rc_serve *sv, struct rc_http_call *call, int status, con
 	done(sv, call, status);
 }
 
+void rc_http_fail_said(struct rc_serve *sv, struct rc_http_call *call, int status,
+	const char *headers, const char *code, bool temporary, const char *message,
+	struct rc_str field)
+{
+	/* Escaped, a character is six bytes; the message stands there twice. */
+	struct rc_textbuf b =
+		rc_http_begin(sv, call, 256 + call->id.len + 12 * strlen(message) + 6 * field.len);
+
+	rc_msg_error_field(&b, call->id, code, temporary, rc_str_of(message), field, sv->wall_ms);
+	rc_http_end(sv, call, status, headers, json, &b);
+}
+
 static void fail_with(struct rc_serve *sv, struct rc_http_call *call, int status,
 	const char *headers, const char *code, const char *message)
 {
+	static const struct rc_str no_field = {NULL, 0};
 	char text[512];
 	struct rc_textbuf b = {.ptr = text, .cap = sizeof(text)};
 
+	if (call->reply.said) {
+		/* The protocol has one word for want of room. */
+		if (status == 503)
+			code = "server_capacity_exceeded";
+		rc_http_fail_said(sv, call, status, headers, code, status == 429 || status == 503,
+			message, no_field);
+		return;
+	}
 	if (call->reply.json) {
 		rc_textbuf_add_text(&b, "{\"error\":{\"code\":");
 		rc_textbuf_add_string(&b, rc_str_of(code));

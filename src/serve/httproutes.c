@@ -4,6 +4,7 @@
  */
 #include "serve/apiuser.h"
 #include "serve/limits.h"
+#include "serve/say.h"
 #include "serve/sse.h"
 
 #include "proto/wsdeflate.h"
@@ -203,6 +204,12 @@ static enum rc_http_result watch(struct rc_serve *sv, struct rc_http_call *call)
 	return upgrade(sv, call, WATCHER);
 }
 
+/* To hear, and to say something to those who do. */
+static enum rc_http_result events(struct rc_serve *sv, struct rc_http_call *call)
+{
+	return call->method == RC_HTTP_POST ? rc_say_http(sv, call) : rc_sse_events(sv, call);
+}
+
 static enum rc_http_result echo(struct rc_serve *sv, struct rc_http_call *call)
 {
 	if (sv->config->echo)
@@ -219,7 +226,7 @@ static enum rc_http_result echo(struct rc_serve *sv, struct rc_http_call *call)
 
 const struct rc_http_route rc_http_routes[] = {
 	{"/ws", RC_HTTP_GET, RC_HTTP_PUBLIC, ws},
-	{"/events", RC_HTTP_GET, RC_HTTP_PUBLIC, rc_sse_events},
+	{"/events", RC_HTTP_GET | RC_HTTP_POST, RC_HTTP_PUBLIC, events},
 	{"/echo", RC_HTTP_GET, RC_HTTP_PUBLIC, echo},
 	{"/healthz", RC_HTTP_GET, RC_HTTP_ANYWHERE, health},
 	{"/health", RC_HTTP_GET, RC_HTTP_ANYWHERE, health},

@@ -6,7 +6,6 @@
 
 #include "proto/message.h"
 #include "serve/history.h"
-#include "serve/limits.h"
 #include "serve/session.h"
 
 #define REQUESTS_MAX 4096u
@@ -219,6 +218,7 @@ void rc_presence_answered(struct rc_serve *sv, const struct rc_presence_told *t)
 
 /* ---- who asks ----------------------------------------------------------------------------------- */
 
+static const char too_many[] = "too many requests for presence at once";
 static const char no_presence[] = "presence is not kept for channels of this name";
 
 enum rc_http_result rc_presence_http(
@@ -243,39 +243,31 @@ enum rc_http_result rc_presence_http(
 		return RC_HTTP_DONE;
 	}
 	bool asked = ask(sv, &asker, channel, counts, &slot);
-	if (answered)
-		return RC_HTTP_DONE;
-	if (asked)
-		at(sv, slot)->asker.call = NULL;
-	if (!asked || !rc_http_later(sv, call, &at(sv, slot)->asker.ref)) {
-		rc_http_fail(sv, call, 503, "server_capacity_exceeded",
-			"too many requests for presence at once");
-		return RC_HTTP_DONE;
-	}
-	return RC_HTTP_LATER;
+	return rc_history_waits(sv, call, answered, asked ? &at(sv, slot)->asker : NULL, too_many);
 }
 
-static void ask_for(
-	struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m, struct rc_str channel)
+static void ask_for(struct rc_serve *sv, struct rc_say *s, struct rc_str channel)
 {
-	struct rc_history_asker asker = {
-		.slot = rc_conn_slot(sv->conns, c),
-		.generation = c->generation,
-		.id_len = (uint8_t)m->id_raw.len,
-	};
+	bool answered = false;
+	struct rc_history_asker asker = rc_history_asker_of(sv, s, &answered);
 	uint32_t slot;
 
-	(void)rc_str_copy(asker.id, m->id_raw);
-	bool begun = rc_ws_history_begun(sv, c);
+	if (s->call) {
+		bool asked = ask(sv, &asker, channel, false, &slot);
+		s->call->id = s->id;
+		s->result = rc_history_waits(
+			sv, s->call, answered, asked ? &at(sv, slot)->asker : NULL, too_many);
+		return;
+	}
+	bool begun = rc_ws_history_begun(sv, s->c);
 	if (begun && ask(sv, &asker, channel, false, &slot))
 		return;
-	rc_ws_error(sv, c, m->id_raw, "server_capacity_exceeded", true,
-		"too many requests for presence at once");
+	rc_say_error(sv, s, "server_capacity_exceeded", true, too_many);
 	if (begun)
-		rc_ws_history_done(sv, c);
+		rc_ws_history_done(sv, s->c);
 }
 
-void rc_ws_presence(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m)
+void rc_say_presence(struct rc_serve *sv, struct rc_say *s, const struct rc_msg *m)
 {
 	struct rc_msg_channels it;
 	char buf[RC_CHANNEL_MAX + 1];
@@ -285,22 +277,20 @@ void rc_ws_presence(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg 
 	rc_msg_channels_begin(&it, m);
 	int found = m->has_channels ? rc_msg_channels_next(&it, buf, &name) : 0;
 	if (found == 0 || (found > 0 && rc_msg_channels_next(&it, other, &second) != 0))
-		rc_ws_error(sv, c, m->id_raw, "bad_request", false,
-			"presence is asked for one channel");
+		rc_say_error(sv, s, "bad_request", false, "presence is asked for one channel");
 	else if (found < 0 || rc_name_classify(name) == RC_NAME_BAD)
-		rc_ws_error(sv, c, m->id_raw, "bad_channel", false,
-			"this is not the name of a channel");
+		rc_say_error(sv, s, "bad_channel", false, "this is not the name of a channel");
 	else if (rc_name_is_pattern(name))
-		rc_ws_error(sv, c, m->id_raw, "bad_request", false,
+		rc_say_error(sv, s, "bad_request", false,
 			"a pattern has no presence: ask for a channel by its name");
-	else if (!rc_session_may(sv, c, RC_MAY_PRESENCE, name))
-		rc_ws_error(sv, c, m->id_raw, "forbidden", false,
-			"who is in this channel is not for this client");
-	else if (!rc_limits_request(sv, c, RC_RATE_COMMAND, 1))
-		rc_ws_error(sv, c, m->id_raw, "rate_limited", true,
-			"more requests a second than a client may make");
+	else if (!rc_session_may(sv, s->c, RC_MAY_PRESENCE, name))
+		rc_say_error(
+			sv, s, "forbidden", false, "who is in this channel is not for this client");
+	else if (!rc_say_within(
+			 sv, s, RC_RATE_COMMAND, "more requests a second than a client may make"))
+		return;
 	else if (!rc_presence_wanted(sv->hub, name))
-		rc_ws_error(sv, c, m->id_raw, "unsupported", false, no_presence);
+		rc_say_error(sv, s, "unsupported", false, no_presence);
 	else
-		ask_for(sv, c, m, name);
+		ask_for(sv, s, name);
 }

@@ -428,11 +428,7 @@ void rc_ws_subscribe_query(struct rc_serve *sv, struct rc_conn *c, struct rc_str
 void rc_ws_unsubscribe(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 void rc_ws_replica_ready(struct rc_serve *sv, uint32_t replica, bool taken);
 void rc_ws_replay_answered(struct rc_serve *sv, struct rc_conn *c, uint32_t replay);
-void rc_ws_history(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
-void rc_ws_presence(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 void rc_ws_ack(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
-void rc_ws_publish(
-	struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m, struct rc_str text);
 /* wsauth.c: */
 void rc_ws_auth(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);
 void rc_ws_refresh(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *m);

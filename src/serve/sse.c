@@ -6,15 +6,11 @@
  */
 #include "serve/sse.h"
 
-#include <stdio.h>
-
-#include "auth/auth.h"
 #include "proto/event.h"
 #include "proto/message.h"
 #include "proto/sse.h"
 #include "serve/accesslog.h"
 #include "serve/commands.h"
-#include "serve/credentials.h"
 #include "serve/limits.h"
 #include "serve/presence.h"
 #include "serve/replay.h"
@@ -204,21 +200,6 @@ static enum rc_http_result answer_head(struct rc_serve *sv, struct rc_http_call 
 	return RC_HTTP_DONE;
 }
 
-static enum rc_http_result unauthorized(
-	struct rc_serve *sv, struct rc_http_call *call, const char *why)
-{
-	char json[256];
-	int len = snprintf(json, sizeof(json),
-		"{\"error\":{\"code\":\"unauthorized\",\"message\":\"%s\"}}\n", why);
-
-	rc_count(sv->counters, RC_C_http_unauthorized, 1);
-	rc_http_respond(sv, call, 401,
-		"WWW-Authenticate: Bearer realm=\"ringcast\", error=\"invalid_token\"\r\n"
-		"Cache-Control: no-store\r\n",
-		"application/json", (struct rc_str){json, (size_t)len});
-	return RC_HTTP_DONE;
-}
-
 static enum rc_http_result answer(struct rc_serve *sv, struct rc_http_call *call, int status,
 	const char *code, const char *text)
 {
@@ -226,45 +207,16 @@ static enum rc_http_result answer(struct rc_serve *sv, struct rc_http_call *call
 	return RC_HTTP_DONE;
 }
 
-/* True: it is known who asks, or that it is nobody. Else *out is what the handler returns. */
-static bool verified(struct rc_serve *sv, struct rc_http_call *call, enum rc_http_result *out)
+/* False: answered. A request that may be put by until its user's home has answered has no body. */
+static bool known(struct rc_serve *sv, struct rc_http_call *call)
 {
-	const struct rc_http_request *r = call->request;
-	struct rc_conn *c = call->c;
-	char buf[RC_CREDENTIALS_MAX];
-	struct rc_str token;
-	int given;
-
-	rc_session_forget(sv, c);
-	given = rc_credentials(sv->config, r, buf, &token);
-	if (!sv->auth || !sv->auth->keys)
-		given = 0;
-	if (given == 0) {
-		if (rc_config_anonymous(sv->config))
-			return true;
-		*out = unauthorized(sv, call, "a token is needed");
+	if (!rc_http_known(sv, call))
 		return false;
-	}
-	if (call->body.len || r->chunked) {
-		*out = answer(sv, call, 400, "bad_request", "a stream's request has no body");
-		return false;
-	}
-	if (!rc_limits_may_try(sv, c)) {
-		rc_http_limited(sv, call, rc_limits_retry_s(sv),
-			"too many refused tokens came from this address");
-		*out = RC_HTTP_DONE;
-		return false;
-	}
-	enum rc_token_result why = given < 0 ? RC_TOKEN_MALFORMED : rc_session_verify(sv, c, token);
-	if (why == RC_TOKEN_RESULTS) {
-		*out = refuse(sv, call, RC_SSE_FULL);
-		return false;
-	}
-	if (why != RC_TOKEN_OK) {
-		*out = unauthorized(sv, call, rc_token_reason(why));
-		return false;
-	}
-	return true;
+	if (!rc_session_claims(sv, call->c) || (!call->body.len && !call->request->chunked))
+		return true;
+	rc_session_forget(sv, call->c);
+	rc_http_fail(sv, call, 400, "bad_request", "a stream's request has no body");
+	return false;
 }
 
 /* True: it is one of the connections of its user, if it has one. */
@@ -296,7 +248,7 @@ enum rc_http_result rc_sse_events(struct rc_serve *sv, struct rc_http_call *call
 	struct rc_conn *c = call->c;
 	char head[HEAD_MAX];
 	enum rc_sse_refusal why;
-	enum rc_http_result known;
+	enum rc_http_result result;
 
 	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
 		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
@@ -304,8 +256,8 @@ enum rc_http_result rc_sse_events(struct rc_serve *sv, struct rc_http_call *call
 		rc_session_forget(sv, c);
 		return refuse(sv, call, RC_SSE_FULL);
 	}
-	if (!call->again && !verified(sv, call, &known))
-		return known;
+	if (!call->again && !known(sv, call))
+		return RC_HTTP_DONE;
 	w.names = rc_pool_get(sv->pool, RC_SSE_NAMES_MAX);
 	if (!w.names) {
 		rc_session_forget(sv, c);
@@ -315,9 +267,9 @@ enum rc_http_result rc_sse_events(struct rc_serve *sv, struct rc_http_call *call
 	why = rc_sse_wish_read(sv, &w, call->request, rc_session_claims(sv, c));
 	/* Before it takes the place of another connection of its user it is known that it will be one. */
 	if (why == RC_SSE_NOTHING && !call->reply.head) {
-		if (!joined(sv, call, &known)) {
+		if (!joined(sv, call, &result)) {
 			rc_pool_put(sv->pool, w.names, RC_SSE_NAMES_MAX);
-			return known;
+			return result;
 		}
 		if (!rc_limits_client(sv, c)) {
 			rc_pool_put(sv->pool, w.names, RC_SSE_NAMES_MAX);

@@ -17,6 +17,7 @@
 #include "serve/commands.h"
 #include "serve/inflate.h"
 #include "serve/quality.h"
+#include "serve/say.h"
 #include "serve/session.h"
 #include "serve/users.h"
 
@@ -217,6 +218,7 @@ static void handle(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *
 		    m->type == RC_MSG_HISTORY || m->type == RC_MSG_PRESENCE) &&
 		rc_ws_waits_in_line(sv, c, m, text))
 		return;
+	struct rc_say s = {.c = c, .id = m->id_raw};
 	switch (m->type) {
 	case RC_MSG_SUBSCRIBE:
 		rc_ws_subscribe(sv, c, m);
@@ -230,13 +232,13 @@ static void handle(struct rc_serve *sv, struct rc_conn *c, const struct rc_msg *
 	case RC_MSG_PONG:
 		break;
 	case RC_MSG_HISTORY:
-		rc_ws_history(sv, c, m);
+		rc_say_history(sv, &s, m);
 		break;
 	case RC_MSG_PRESENCE:
-		rc_ws_presence(sv, c, m);
+		rc_say_presence(sv, &s, m);
 		break;
 	case RC_MSG_PUBLISH:
-		rc_ws_publish(sv, c, m, text);
+		rc_say_publish(sv, &s, m, text);
 		break;
 	case RC_MSG_AUTH:
 		rc_ws_auth(sv, c, m);
