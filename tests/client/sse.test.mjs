@@ -123,6 +123,46 @@ test("publishing, history and presence go by HTTP, what can't is refused", async
 	assert.ok(c.metrics.rtt > 0);
 });
 
+test("a user's token says there what it says on a WebSocket, by the same rules, and what went both ways is there once", async (t) => {
+	const own = Object.fromEntries(["subscribe", "publish", "history", "presence"].map((what) => [`namespace.room.allow_${what}`, "own"]));
+	const g = await gateway(t, { ...KEYS, ...own, "namespace.room.presence": "yes" });
+	const by = (sub, options) => client(t, g.url, { token: () => token({ sub }), ...options });
+	const c = by("ann", { transports: ["sse"] });
+	const heard = [];
+	await soon(c.subscribe("room:ann", (e) => heard.push(e.data)).ready);
+	const first = await soon(c.publish("room:ann", "n", 1, { id: "one" }));
+	// Echo can't be had without a WebSocket: it is the stream's event as everybody's.
+	await soon(c.publish("room:ann", "n", 2, { echo: false }));
+	await until(() => heard.length == 2);
+	assert.deepEqual((await soon(c.history("room:ann"))).events.map((e) => e.data), [2, 1]);
+	assert.deepEqual((await soon(c.presence("room:ann"))).users.map(({ user }) => user), ["ann"]);
+	// Said again on a WebSocket it is the same event.
+	const ws = by("ann");
+	assert.equal((await soon(ws.publish("room:ann", "n", 1, { id: "one" }))).position, first.position);
+	assert.equal(ws.transport, "ws");
+	for (const refused of [c.publish("room:bo", "n", 1), c.history("room:bo"), c.presence("room:bo"), c.publish("news", "n", 1)]) await assert.rejects(soon(refused), { code: "forbidden", temporary: false });
+	await assert.rejects(soon(c.publish("room:ann", "n", 3, { id: "one" })), { code: "key_reused" });
+	await assert.rejects(soon(c.command(1)), { code: "unsupported" });
+	await assert.rejects(soon(c.publish("room:ann", "n", "x".repeat(70000))), { code: "too_large", temporary: false });
+	assert.equal(c.state, "connected");
+	assert.deepEqual(c.record.error, []);
+	// None of it is a credential that failed.
+	assert.doesNotMatch(await (await fetch(g.url + "/metrics", { headers: { Authorization: "Bearer " + token({ scope: "ringcast:read" }) } })).text(), /^ringcast_auth_failures_total.* [1-9]/m);
+});
+
+test("what is no answer of a gateway is an answer all the same", async (t) => {
+	const answers = [[502, "<html>bad gateway</html>"], [504, '{"message":"no upstream"}'], [200, "null"]];
+	const g = await gateway(t);
+	const fetch = async (address, init) => {
+		if (init.method != "POST") return globalThis.fetch(address, init);
+		const [status, body] = answers.shift();
+		return new Response(body, { status });
+	};
+	const c = client(t, g.url, { transports: ["sse"], fetch });
+	for (const n of numbers(3)) await assert.rejects(soon(c.publish("news", "n", n)), { code: "unknown" });
+	assert.equal(c.state, "connected");
+});
+
 test("who is refused is told, the others hear on", async (t) => {
 	const g = await gateway(t, { ...KEYS, "namespace.open.allow_subscribe": "anyone" });
 	const c = client(t, g.url, { transports: ["sse"], token: token({ sub: "ann", channels: ["news"] }) });

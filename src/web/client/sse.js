@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where WebSocket is blocked: the messages of the protocol over event streams and HTTP. The client says the same as on a WebSocket and hears the same;
-// what can't be had this way is answered by an error `unsupported`.
+// what can't be had this way is answered by an error `unsupported`, by the gateway where it is asked at all.
 
 /** get(path, init) is fetch; hear(message), lost(code, reason); signal: of its end. Returns what sends a message. */
 export function streams(get, search, hear, lost, signal) {
@@ -21,16 +21,17 @@ export function streams(get, search, hear, lost, signal) {
 		}
 	};
 
-	/** A request and its answer, as if it had been said on a WebSocket. */
-	const call = async (type, id, path, init) => {
+	/** A message and its answer, which is that of a WebSocket. */
+	const call = async (id, path, init) => {
 		try {
 			const answer = await get(path, init);
-			const { status } = answer;
-			const { error, ...data } = type == "pong" ? {} : await answer.json();
-			hear(answer.ok ? { ...data, type, id } : { temporary: status > 428 || status == 409, ...error, type: "error", id });
+			const m = init ? await answer.json() : { type: "pong" };
+			// What stands between us and the gateway has words of its own.
+			if (!m.type) throw Error("HTTP " + answer.status);
+			hear({ ...m, id });
 		} catch (cause) {
 			// A ping without an answer is noticed by its time.
-			if (type != "pong") refuse(id, "unknown", cause.message);
+			if (init) refuse(id, "unknown", cause.message);
 		}
 	};
 
@@ -117,18 +118,15 @@ export function streams(get, search, hear, lost, signal) {
 		});
 
 	return (text) => {
-		const { type, id, channel, event, data, channels, since, filter, rate, window, ack, ...rest } = JSON.parse(text);
-		const path = "/api/channels/" + encodeURIComponent(channel) + "/" + type;
-		if (type == "ping") call("pong", id, "/healthz").then(start);
-		else if (type == "publish") call("ack", id, "/api/publish", { method: "POST", body: JSON.stringify({ channel, event, data }), headers: { "Idempotency-Key": id } });
-		else if (type == "presence") call(type, id, path);
-		else if (type == "history") call(type, id, path + "?" + new URLSearchParams(since ? { ...rest, since } : rest));
+		const { type, id, channels, since, filter, rate, window, ack } = JSON.parse(text);
+		if (type == "ping") call(id, "/healthz").then(start);
 		else if (type == "unsubscribe") {
 			hear({ type: "unsubscription-ack", id });
 			chain = chain.then(async () => {
 				for (const s of open) if (channels.filter((name) => s.names.delete(name)).length) await begin(s);
 			});
-		} else if (type != "subscribe" || filter || rate || window || ack) type == "auth" || refuse(id, "unsupported", "not without WebSocket");
+		} else if (type != "subscribe") type == "auth" || call(id, "/events", { method: "POST", body: text, headers: { "Content-Type": "application/json" } });
+		else if (filter || rate || window || ack) refuse(id, "unsupported", "not without WebSocket");
 		else
 			chain = chain.then(async () => {
 				for (const at of new Set(channels.map((name) => since?.[name]))) {
