@@ -144,6 +144,9 @@ test("a user's token says there what it says on a WebSocket, by the same rules, 
 	await assert.rejects(soon(c.publish("room:ann", "n", 3, { id: "one" })), { code: "key_reused" });
 	await assert.rejects(soon(c.command(1)), { code: "unsupported" });
 	await assert.rejects(soon(c.publish("room:ann", "n", "x".repeat(70000))), { code: "too_large", temporary: false });
+	// Who says so in the query is the same in what he says.
+	const asked = by("ann", { transports: ["sse"], token: undefined, query: { token: token({ sub: "ann" }) } });
+	assert.equal((await soon(asked.publish("room:ann", "n", 1, { id: "one" }))).position, first.position);
 	assert.equal(c.state, "connected");
 	assert.deepEqual(c.record.error, []);
 	// None of it is a credential that failed.

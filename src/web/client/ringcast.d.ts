@@ -212,7 +212,7 @@ export class Client {
 	/** Returns what takes the listener off again. */
 	on<K extends keyof Events>(name: K, listener: Events[K]): () => void;
 	off<K extends keyof Events>(name: K, listener: Events[K]): void;
-	/** Resolves when the event has its place. Without a connection it waits in the queue. */
+	/** Resolves when the event has its place. Without a connection it waits in the queue. echo: false keeps it from this client, but where WebSocket is blocked. */
 	publish(channel: string, event: string, data?: unknown, options?: { id?: string; echo?: boolean }): Promise<{ position: string }>;
 	/** {"type":"command"}: resolves with what the backend answers. Waits for a connection until its timeout; never said twice, unless idempotent. */
 	command<R = any>(action: unknown, options?: { timeout?: number; idempotent?: boolean }): Promise<R>;

@@ -125,7 +125,7 @@ export function streams(get, search, hear, lost, signal) {
 			chain = chain.then(async () => {
 				for (const s of open) if (channels.filter((name) => s.names.delete(name)).length) await begin(s);
 			});
-		} else if (type != "subscribe") type == "auth" || call(id, "/events", { method: "POST", body: text, headers: { "Content-Type": "application/json" } });
+		} else if (type != "subscribe") type == "auth" || call(id, "/events?" + search, { method: "POST", body: text, headers: { "Content-Type": "application/json" } });
 		else if (filter || rate || window || ack) refuse(id, "unsupported", "not without WebSocket");
 		else
 			chain = chain.then(async () => {
