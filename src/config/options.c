@@ -644,7 +644,7 @@ const struct rc_option rc_options[] = {
 		.why = "At least max_channels_per_client, so that a client that comes back gets all of them in one message."},
 	{LIMIT("publish_rate", publish_rate), COUNT(0, 1000000), STANDARD("50"),
 		.help = "events a second that one client may publish; 0 = any number",
-		.why = "Each reaches all subscribers of its channel. Publishers on the ingest port are not meant."},
+		.why = "Each reaches all subscribers of its channel. By POST /events it is what one user may, on however many connections. Publishers on the ingest port are not meant."},
 	{LIMIT("publish_burst", publish_burst), COUNT(1, 1000000), STANDARD("200"),
 		.help = "as many may come at once before publish_rate counts",
 		.why = "An app that was offline may have some to hand in."},
@@ -672,7 +672,7 @@ const struct rc_option rc_options[] = {
 		.help = "text: time, level, words, key=value; json: one object a line (ts, level, msg and fields)",
 		.why = "How important a line must be says log_level of [server]."},
 	{LOG("access", access), FILE_PATH, STANDARD("none"),
-		.help = "where clients that went and requests to /api get a line each: none, stderr, or a file",
+		.help = "where clients that went, requests to /api and each POST /events get a line: none, stderr, or a file",
 		.why = "The file is opened anew at SIGHUP. Lines that a slow disk does not take in time are dropped, counted (log_dropped) and said."},
 
 	{ECHO("enabled", echo), .type = RC_OPTION_BOOL, STANDARD("no"),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who was here and what was asked: a line at a client's end, one for each request to /api, where [log] access says so. And what an
+ * Who was here and what was asked: a line at a client's end, one for each request to /api and each POST /events, where [log] access says so. And what an
  * auditor wants to know, always: who failed to authenticate, who changed something, on whose behalf others were told something.
  * No line holds a token. One thread.
  */

@@ -62,7 +62,7 @@ struct rc_http_route {
 	rc_http_handler handler;
 };
 
-/* In httproutes.c; the first that fits is taken. Paths below /api/ answer errors in JSON. */
+/* In httproutes.c; the first that fits is taken. Paths below /api/ answer errors in JSON, POST /events in messages. */
 extern const struct rc_http_route rc_http_routes[];
 extern const uint32_t rc_http_route_count;
 /* /ws?scope=read: the route of who looks. It alone may be `unproven`: browsers can't send a bearer with an upgrade. */

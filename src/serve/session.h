@@ -9,6 +9,8 @@
  *                     ├─▶ anonymous, where anonymous clients are let in
  *                     └─▶ WebSocket: waits for the first message, {"type":"auth","token":…}, until auth_timeout
  *
+ * A POST /events has one for as long as its handler runs, which joins nothing (say.c).
+ *
  * One thread.
  */
 #ifndef RC_SERVE_SESSION_H
