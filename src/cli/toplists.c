@@ -11,8 +11,8 @@
 #include "cli/figures.h"
 
 #define LIST_MAX 256u
-/* Where the columns of a list end: names, rates, the last minute, in all. Help follows. */
-#define NAME_END   28u
+/* Where the columns of a list end: names, rates, the last minute, in all. Help follows. A large rate goes over a long name. */
+#define NAME_END   32u
 #define RATE_END   40u
 #define MINUTE_END 52u
 #define TOTAL_END  62u

@@ -491,6 +491,25 @@ static void trouble_of_before_is_shown_and_the_span_is_the_real_one(void **state
 	strike(&t);
 }
 
+static void the_longest_name_of_the_gateway_is_shown_whole(void **state)
+{
+	struct entry longest = {"", RC_KIND_COUNTER};
+	struct stage t;
+	(void)state;
+	for (uint32_t i = 0; i < RC_COUNTER_COUNT; i++) {
+		const char *name = rc_counter_meta((enum rc_counter)i)->name;
+		if (rc_top_is_trouble(name) && strlen(name) > strlen(longest.name))
+			longest.name = name;
+	}
+	set_stage(&t, &longest, 1, 1);
+	next_snap(&t.m, SECOND)->value[0] = 5000;
+	rc_top_model_step(&t.m);
+	draw(&t, 80, 24);
+	shown(&t.s, longest.name);
+	shown(&t.s, " 5,000/s       5,000     5,000  Help of");
+	strike(&t);
+}
+
 static void who_is_saturated_is_in_trouble(void **state)
 {
 	struct stage t;
@@ -609,6 +628,7 @@ int main(void)
 		cmocka_unit_test(every_size_and_view_stays_within_its_bounds),
 		cmocka_unit_test(a_hostile_file_makes_an_ugly_picture_and_nothing_else),
 		cmocka_unit_test(trouble_of_before_is_shown_and_the_span_is_the_real_one),
+		cmocka_unit_test(the_longest_name_of_the_gateway_is_shown_whole),
 		cmocka_unit_test(who_is_saturated_is_in_trouble),
 		cmocka_unit_test(a_short_picture_says_the_trouble_first_and_scrolls),
 		cmocka_unit_test(the_help_scrolls_and_the_keys_fit),
