@@ -200,6 +200,8 @@ def test_the_same_sources_give_the_same_bytes(pack, tree):
     ("dashboard/index.html", "<p>nothing</p>", "must have this once"),
     ("dashboard/index.html", PAGE + PAGE, "must have this once"),
     ("dashboard/style.css", "/* a", "a comment without an end"),
+    ("dashboard/style.css", "a {\n content: 'x }\n", ":2: a string without an end"),
+    ("dashboard/style.css", "a {}\n.\\31 { }", ":2: a \\ outside of a string"),
     ("dashboard/main.js", 'document.title = "</script>";', "would end too early"),
 ])
 def test_what_it_cannot_do_it_refuses(pack, tree, name, text, why):
@@ -209,6 +211,12 @@ def test_what_it_cannot_do_it_refuses(pack, tree, name, text, why):
     tree.put(name, text, spdx=name.endswith(".js"))
     r = tree.run(pack)
     assert r.returncode == 1 and why in r.stderr, (r.returncode, r.stderr)
+
+
+def test_a_style_keeps_its_strings_and_what_comments_keep_apart(pack, tree):
+    tree.put("dashboard/style.css", 'a/**/b { content: "x\\"  /* y */" } c/**/ d { e: f /* g */ h }', spdx=False)
+    tree.made(pack)
+    assert re.search("<style>(.*)</style>", tree.read("index.html"))[1] == 'a/**/b{content: "x\\"  /* y */"}c d{e: f h}'
 
 
 def test_a_client_that_has_become_too_large_is_told_of(pack, tree):
