@@ -2,6 +2,7 @@
 """src/web/pack, the tool of the build that makes one script of modules: what comes out does what went in, and what it can't do it refuses."""
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,9 @@ import zlib
 
 import pytest
 
-from rcgateway import ROOT
+from conftest import npm_modules
+from rcgateway import BINARY, ROOT
+from rcscript import Script
 
 pytestmark = pytest.mark.one_shard
 
@@ -278,6 +281,53 @@ def test_an_arrow_with_an_object_in_its_body_ends_behind_it(pack, tree):
     tree.client("const other = 1;\nexport const result = (value) => value ? { value } : other;")
     tree.made(pack)
     assert tree.node('import { result } from "./out/ringcast.js";\nconsole.log(result(0));').strip() == "1"
+
+
+def test_what_is_shipped_is_what_was_written_but_for_the_names():
+    """Their trees are the same, properties and free names too, and what is declared has one new name for each: js/packed.cjs."""
+    modules = npm_modules("acorn", 8)
+    npm_modules("eslint-scope", 8)
+    for form, source, made in (("module", "client/ringcast.js", "ringcast.js"), ("classic", "client/ringcast.js", "ringcast.classic.js"),
+                               ("plain", "client/react.js", "ringcast-react.js"), ("page", "dashboard/main.js", "index.html")):
+        r = subprocess.run(["node", "tests/e2e/js/packed.cjs", modules, form, f"src/web/{source}", os.path.join(os.path.dirname(BINARY), "web", made)],
+                           cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert r.returncode == 0, f"{made}: {r.stdout}{r.stderr}"
+        assert re.search(r"^[1-9]\d{3,} nodes, [1-9]\d+ variables, 0 differ$", r.stdout, re.M), f"{made}: {r.stdout}"
+
+
+EVALUATE = """
+import fs from "node:fs";
+Function.prototype.toString = () => "f";  // it would show the new names, and so do fields in JSON
+const run = async (file) => {
+	try { return (await (await import(file)).result()).replace(/_\\w*/g, "_"); } catch (e) { return `throws ${e?.constructor?.name}`; }
+};
+const out = [];
+for (let n = 0; fs.existsSync(`./written${n}.js`); n++)
+	out.push([await run(`./written${n}.js`), fs.existsSync(`./packed${n}.js`) ? await run(`./packed${n}.js`) : null]);
+console.log(JSON.stringify(out));
+"""
+
+
+def test_scripts_by_chance_do_the_same_packed_or_are_refused(pack, tree):
+    count, refused = 80, {}
+    for n in range(count):
+        text = Script(n).text()
+        tree.client(text)
+        shutil.copy(tree.folder / "client/ringcast.js", tree.folder / f"written{n}.js")
+        r = tree.run(pack)
+        assert r.returncode in (0, 1) and "Sanitizer" not in r.stderr, f"seed {n}: {r.stderr}"
+        if r.returncode:
+            assert re.search(r"client/ringcast\.js:\d+: ", r.stderr), f"seed {n}: {r.stderr}"
+            refused[n] = r.stderr
+        else:
+            shutil.copy(tree.folder / "out/ringcast.js", tree.folder / f"packed{n}.js")
+    results = json.loads(tree.node(EVALUATE))
+    assert len(results) == count
+    for n, (written, packed) in enumerate(results):
+        assert packed == (None if n in refused else written), f"seed {n}"
+    # What is refused is no JavaScript, of which the grammar makes a little; and most of it says something.
+    assert all(results[n][0] == "throws SyntaxError" for n in refused), refused
+    assert len(refused) < count / 10 and sum(len(written) > 30 for written, _ in results) > count / 2
 
 
 def test_a_client_that_has_become_too_large_is_told_of(pack, tree):
