@@ -227,12 +227,14 @@ $(CORE_LIB): $(CORE_OBJ)
 	$(Q)$(AR) rcs $@ $^
 
 # The pages and scripts that are built in: src/web/pack says how.
-$(BUILD)/web/pack: $(PACK_SRC) $(wildcard src/web/pack/*.h)
+PACK_MAKE := $(HOSTCC) -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -o $(BUILD)/web/pack $(PACK_SRC) -lz -lcrypto
+
+$(BUILD)/web/pack: $(PACK_SRC) $(wildcard src/web/pack/*.h) $(BUILD)/web/flags
 	@mkdir -p $(@D)
 	$(SAY) "  HOST $@"
-	$(Q)$(HOSTCC) -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $(PACK_SRC) -lz -lcrypto
+	$(Q)$(PACK_MAKE)
 
-$(BUILD)/web/assets.c: $(BUILD)/web/pack $(WEB_SRC)
+$(BUILD)/web/assets.c: $(BUILD)/web/pack $(WEB_SRC) $(BUILD)/web/flags
 	$(Q)$(BUILD)/web/pack src/web $(@D)
 
 $(BUILD)/web/assets.o: $(BUILD)/web/assets.c src/web/assets.h $(BUILD)/flags
@@ -323,6 +325,11 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || \
 		echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+
+# The same for what is made on the way, which has a compiler of its own, and when a file of those that are packed goes away.
+$(BUILD)/web/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(strip $(PACK_MAKE) $(WEB_SRC))' | cmp -s - $@ || echo '$(strip $(PACK_MAKE) $(WEB_SRC))' > $@
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -337,7 +337,7 @@ def test_publishing_tells_the_position_the_place_of_an_error_and_the_gateways_wo
     page.until("Publish a test event")
     page.fill("Data (JSON)", '{"a": 1,\n "b": tru}')
     page.click("Publish")
-    assert "line 2, column 7" in page.until("Not JSON", "form")
+    page.until("Not JSON: line 2, column 7: a value is missing or wrong.", "form")
     assert page.run("() => [document.activeElement.tagName, document.activeElement.selectionStart, document.activeElement.getAttribute('aria-invalid')]") == \
         ["TEXTAREA", 15, "true"]
     page.fill("Data (JSON)", '{"big": 12345678901234567890123}')

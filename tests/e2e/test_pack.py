@@ -2,6 +2,7 @@
 """src/web/pack, the tool of the build that makes one script of modules: what comes out does what went in, and what it can't do it refuses."""
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,9 @@ import zlib
 
 import pytest
 
-from rcgateway import ROOT
+from conftest import npm_modules
+from rcgateway import BINARY, ROOT
+from rcscript import Script
 
 pytestmark = pytest.mark.one_shard
 
@@ -114,8 +117,12 @@ class Tree:
         (self.folder / name).write_text((SPDX if spdx else "") + text)
 
     def tricky(self):
-        self.put("client/ringcast.js", MAIN)
+        self.client(MAIN)
         self.put("client/other.js", OTHER)
+
+    def client(self, text):
+        """Of which the dashboard wants nothing."""
+        self.put("client/ringcast.js", text)
         self.put("dashboard/main.js", "document.title = 1;")
 
     def read(self, name):
@@ -193,22 +200,134 @@ def test_the_same_sources_give_the_same_bytes(pack, tree):
     ("client/ringcast.js", "const a = `x${1};", "a template without an end"),
     ("client/ringcast.js", "const a = `x;", "a template without an end"),
     ("client/ringcast.js", "const a = /x;", "a regular expression without an end"),
-    ("client/ringcast.js", "const a = (1;", "a bracket without an end"),
+    ("client/ringcast.js", "const a = (1", ":2: a bracket without an end"),
+    ("client/ringcast.js", "const a = (1;", ":2: ; stands within brackets"),
+    ("client/ringcast.js", "const a = (1];", ":2: ] closes another bracket"),
     ("client/ringcast.js", "const a = 1);", "a bracket too many"),
     ("client/ringcast.js", "/* a", "a comment without an end"),
     ("client/other.js", 'import { version } from "./ringcast.js";\nexport const half = version;', "imports itself"),
     ("dashboard/index.html", "<p>nothing</p>", "must have this once"),
     ("dashboard/index.html", PAGE + PAGE, "must have this once"),
     ("dashboard/style.css", "/* a", "a comment without an end"),
+    ("dashboard/style.css", "a {\n content: 'x }\n", ":2: a string without an end"),
+    ("dashboard/style.css", "a {}\n.\\31 { }", ":2: a \\ outside of a string"),
     ("dashboard/main.js", 'document.title = "</script>";', "would end too early"),
+    # What can't be read for certain.
+    ("client/ringcast.js", "const f = () => { return 1; } const g = 1;", ":2: const follows a value: an operator or a semicolon is missing"),
+    ("client/ringcast.js", "const f = 1;\nf() { }", ":3: { follows a value"),
+    ("client/ringcast.js", "const f = (1\n2);", ":3: 2 follows a value within brackets"),
+    ("client/ringcast.js", "const f = () => {}\n/x/.test(1);", ":3: a slash of which can't be told whether it divides"),
+    ("client/ringcast.js", "const f = class extends {} { };", ":2: { comes too early"),
+    ("client/ringcast.js", "const f = { a: 1 b: 2 };", ":2: b follows a value"),
+    ("client/ringcast.js", "const f = 1\n  + 2", ":3: the last statement has no semicolon"),
+    ("client/ringcast.js", "with (1) { }", ":2: with is not for modules"),
+    ("client/ringcast.js", "eval('1');", ":2: eval would not know"),
+    ("client/ringcast.js", "const f = 1px;", ":2: a number runs into a name"),
+    ("client/ringcast.js", "const \u00e9 = 1;", ":2: only strings and comments"),
+    ("client/ringcast.js", "const \\u0061 = 1;", ":2: nothing is known of a \\ here"),
+    ("client/ringcast.js", "@a class B { }", ":2: nothing is known of a @ here"),
+    # Names that would be others'.
+    ("client/ringcast.js", "export const a = 1, b = 2;", ":2: outermost names are declared one by one"),
+    ("client/ringcast.js", "let a,\n\tb;", ":2: outermost names are declared one by one"),
+    ("client/ringcast.js", "if (1) { var a = 1; }", ":2: a var within an outermost statement"),
+    ("client/ringcast.js", 'import { other } from "./other.js";\nconst f = other;\nf(half);', ":4: half is a name of another module, and not imported here"),
+    ("client/ringcast.js", 'const f = { ["_own"]: 1 };', ':2: "_own" may be the name of a field'),
+    ("client/ringcast.js", "const f = { __proto__: null };", ":2: __proto__: what begins with two underlines"),
 ])
 def test_what_it_cannot_do_it_refuses(pack, tree, name, text, why):
-    tree.put("client/other.js", "export const half = 1;")
+    tree.put("client/other.js", "export const half = 1;\nexport const other = 2;")
     if name == "client/other.js":
         tree.put("client/ringcast.js", 'import { half } from "./other.js";\nexport const version = half;')
-    tree.put(name, text, spdx=name.endswith(".js"))
+    if name == "client/ringcast.js":
+        tree.client(text)
+    else:
+        tree.put(name, text, spdx=name.endswith(".js"))
     r = tree.run(pack)
     assert r.returncode == 1 and why in r.stderr, (r.returncode, r.stderr)
+
+
+# Pairs of what is written and what must be in what comes out, of which the renamer leaves all as it is.
+@pytest.mark.parametrize("text,made", [
+    ("say({ throw() { throw { at: 1, message: 2 }; } });", "throw{at:1,message:2}"),
+    ("const f = () => { return 1; }\nsay(f());", "}\nsay("),
+    ("say(class { f = () => { return 1; }\nrun() { } });", "}\nrun("),
+    ("if (say) { say(1); }\nsay(2);", "}say(2)"),
+    ("function f() { return\n.5; }", "return\n.5"),
+    ("if (say) /value  x/.test(say);", "if(say)/value  x/.test(say)"),
+    ("{ say(1); }\n/a  b/.test(say);", "}/a  b/.test(say)"),
+    ("say((1) / 2 / say);", "(1)/2/say"),
+    ("say(1 .toFixed());", "1 .toFixed()"),
+    ("say(1\n.toFixed());", "1 .toFixed()"),
+    ("say(1.5 .toFixed());", "1.5.toFixed()"),
+    ("say(say < !--say);", "say< !--say"),
+    ("say(true.toString(), true);", "true.toString(),!0"),
+    ("say(((Map) => Map)(1), new Map());", "((Map)=>Map)(1),new Map()"),
+    ("for (const window of say()) say(window);\nwindow.say();", ";window.say()"),
+])
+def test_what_is_hard_to_read_is_read_right(pack, tree, text, made):
+    tree.client(text)
+    tree.made(pack)
+    assert made in re.sub(r"\s$", "", tree.read("ringcast.js")), tree.read("ringcast.js")
+
+
+def test_a_style_keeps_its_strings_and_what_comments_keep_apart(pack, tree):
+    tree.put("dashboard/style.css", 'a/**/b { content: "x\\"  /* y */" } c/**/ d { e: f /* g */ h }', spdx=False)
+    tree.made(pack)
+    assert re.search("<style>(.*)</style>", tree.read("index.html"))[1] == 'a/**/b{content: "x\\"  /* y */"}c d{e: f h}'
+
+
+def test_an_arrow_with_an_object_in_its_body_ends_behind_it(pack, tree):
+    """Names are told apart within a statement: a brace that ends none must not make two of it."""
+    tree.client("const other = 1;\nexport const result = (value) => value ? { value } : other;")
+    tree.made(pack)
+    assert tree.node('import { result } from "./out/ringcast.js";\nconsole.log(result(0));').strip() == "1"
+
+
+def test_what_is_shipped_is_what_was_written_but_for_the_names():
+    """Their trees are the same, properties and free names too, and what is declared has one new name for each: js/packed.cjs."""
+    modules = npm_modules("acorn", 8)
+    npm_modules("eslint-scope", 8)
+    for form, source, made in (("module", "client/ringcast.js", "ringcast.js"), ("classic", "client/ringcast.js", "ringcast.classic.js"),
+                               ("plain", "client/react.js", "ringcast-react.js"), ("page", "dashboard/main.js", "index.html")):
+        r = subprocess.run(["node", "tests/e2e/js/packed.cjs", modules, form, f"src/web/{source}", os.path.join(os.path.dirname(BINARY), "web", made)],
+                           cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert r.returncode == 0, f"{made}: {r.stdout}{r.stderr}"
+        assert re.search(r"^[1-9]\d{3,} nodes, [1-9]\d+ variables, 0 differ$", r.stdout, re.M), f"{made}: {r.stdout}"
+
+
+EVALUATE = """
+import fs from "node:fs";
+Function.prototype.toString = () => "f";  // it would show the new names, and so do fields in JSON
+const run = async (file) => {
+	try { return (await (await import(file)).result()).replace(/_\\w*/g, "_"); } catch (e) { return `throws ${e?.constructor?.name}`; }
+};
+const out = [];
+for (let n = 0; fs.existsSync(`./written${n}.js`); n++)
+	out.push([await run(`./written${n}.js`), fs.existsSync(`./packed${n}.js`) ? await run(`./packed${n}.js`) : null]);
+console.log(JSON.stringify(out));
+"""
+
+
+def test_scripts_by_chance_do_the_same_packed_or_are_refused(pack, tree):
+    count, refused = 80, {}
+    for n in range(count):
+        text = Script(n).text()
+        tree.client(text)
+        shutil.copy(tree.folder / "client/ringcast.js", tree.folder / f"written{n}.js")
+        r = tree.run(pack)
+        assert r.returncode in (0, 1) and "Sanitizer" not in r.stderr, f"seed {n}: {r.stderr}"
+        if r.returncode:
+            assert re.search(r"client/ringcast\.js:\d+: ", r.stderr), f"seed {n}: {r.stderr}"
+            refused[n] = r.stderr
+        else:
+            shutil.copy(tree.folder / "out/ringcast.js", tree.folder / f"packed{n}.js")
+    results = json.loads(tree.node(EVALUATE))
+    assert len(results) == count
+    for n, (written, packed) in enumerate(results):
+        assert packed == (None if n in refused else written), f"seed {n}"
+    # What is refused is no JavaScript, of which the grammar makes a little; and most of it says something.
+    assert all(results[n][0] == "throws SyntaxError" for n in refused), refused
+    assert len(refused) < count / 10 and sum(len(written) > 30 for written, _ in results) > count / 2
 
 
 def test_a_client_that_has_become_too_large_is_told_of(pack, tree):

@@ -5,15 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "code.h"
 #include "rename.h"
+#include "scope.h"
 #include "script.h"
 
 #define MODULES_MAX 64
 
 struct module {
 	char *path;
+	struct text source;
 	struct names exports;
-	bool open; /* it is being read: who imports it now is imported by it */
+	struct names free; /* what it uses and neither declares nor imports */
+	bool open;         /* it is being read: who imports it now is imported by it */
 };
 
 struct packer {
@@ -121,22 +125,57 @@ static void note_name(struct packer *p, struct module *m, const struct lexer *l,
 		names_add(&m->exports, name->ptr, name->len);
 }
 
+/* From a block it would be in sight in other modules, and isn't looked for there. */
+static void check_var(const struct lexer *l)
+{
+	int depth = l->depth;
+
+	while (depth && l->level[depth].bracket != BRACKET_FUNCTION)
+		depth--;
+	if (l->depth && !depth)
+		fail("%s:%d: a var within an outermost statement", l->path, lexer_line(l));
+}
+
+/* A field that is named by a string would not get its new name; and the language's own must not have one. */
+static void check_field(const struct lexer *l, const struct token *t)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$";
+
+	if (t->kind == TOKEN_STRING && t->len > 3 && t->ptr[1] == '_' &&
+		strspn(t->ptr + 1, letters) == t->len - 2)
+		fail("%s:%d: %.*s may be the name of a field, and those are renamed", l->path,
+			lexer_line(l), (int)t->len, t->ptr);
+	if (t->kind == TOKEN_WORD && t->len > 2 && memcmp(t->ptr, "__", 2) == 0)
+		fail("%s:%d: %.*s: what begins with two underlines is the language's, and fields are renamed",
+			l->path, lexer_line(l), (int)t->len, t->ptr);
+}
+
 static void copy_module(struct packer *p, struct module *m, struct lexer *l)
 {
-	bool exported = false;
+	bool exported = false, declaring = false;
 
 	for (struct token t = lexer_next(l); t.kind != TOKEN_END; t = lexer_next(l)) {
-		bool outermost = l->depth == 0 && !l->templates && t.kind == TOKEN_WORD;
-		if (outermost && token_is(&t, "import")) {
-			take_import(p, l);
+		check_field(l, &t);
+		bool begins = l->depth == 0 && t.place == PLACE_BEGIN && t.kind == TOKEN_WORD;
+		declaring &= t.place != PLACE_BEGIN || l->depth > 0;
+		if (begins && (token_is(&t, "import") || token_is(&t, "export"))) {
+			/* With it goes the line end before it. */
+			if (t.ends_line)
+				text_add_char(&p->code, ';');
+			exported = token_is(&t, "export");
+			if (!exported)
+				take_import(p, l);
 			continue;
 		}
-		if (outermost && token_is(&t, "export")) {
-			exported = true;
-			continue;
-		}
+		if (declaring && l->depth == 0 && token_is(&t, ","))
+			fail("%s:%d: outermost names are declared one by one", l->path,
+				lexer_line(l));
+		if (token_is(&t, "var") && t.place != PLACE_MEMBER && t.place != PLACE_KEY)
+			check_var(l);
 		script_add(&p->code, &t);
-		if (outermost && declares(&t)) {
+		if (begins && declares(&t)) {
+			declaring = !token_is(&t, "function") && !token_is(&t, "class");
 			t = lexer_next(l);
 			if (token_is(&t, "*")) {
 				script_add(&p->code, &t);
@@ -150,7 +189,55 @@ static void copy_module(struct packer *p, struct module *m, struct lexer *l)
 				lexer_line(l));
 		}
 	}
+	if (l->level[0].place != PLACE_BEGIN)
+		fail("%s:%d: the last statement has no semicolon", l->path, lexer_line(l));
 	text_add_char(&p->code, '\n');
+}
+
+/* ---- names that are free ------------------------------------------------------------------------ */
+
+static void find_free(struct module *m)
+{
+	struct code c;
+
+	code_read(&c, &m->source, m->path);
+	scope_find(&c);
+	for (int i = 0; i < c.words; i++) {
+		if (c.word[i].free)
+			names_add(&m->free, c.word[i].token.ptr, c.word[i].token.len);
+	}
+	free(c.part);
+	free(c.word);
+}
+
+static int line_of(const struct module *m, const char *name)
+{
+	struct code c;
+	int line = 1;
+
+	code_read(&c, &m->source, m->path);
+	scope_find(&c);
+	for (int i = 0; i < c.words; i++) {
+		if (!c.word[i].free || !token_is(&c.word[i].token, name))
+			continue;
+		for (const char *at = m->source.ptr; at < c.word[i].free; at++)
+			line += *at == '\n';
+	}
+	return line;
+}
+
+/* In one script with the others it would mean what they declare. */
+static void check_free(const struct packer *p)
+{
+	for (int i = 0; i < p->count; i++) {
+		const struct module *m = &p->module[i];
+		const char *name = m->free.text.ptr;
+		for (size_t k = 0; k < m->free.count; k++, name += strlen(name) + 1) {
+			if (names_have(&p->outermost, name, strlen(name)))
+				fail("%s:%d: %s is a name of another module, and not imported here",
+					m->path, line_of(m, name), name);
+		}
+	}
 }
 
 static struct module *read_module(struct packer *p, const char *path)
@@ -167,11 +254,12 @@ static struct module *read_module(struct packer *p, const char *path)
 	if (p->count == MODULES_MAX)
 		fail("%s: more than %d modules", path, MODULES_MAX);
 	struct module *m = &p->module[p->count++];
-	struct text source = text_read(path);
+	m->source = text_read(path);
 	m->path = strdup(path);
 	m->open = true;
-	lexer_open(&l, m->path, &source);
+	lexer_open(&l, m->path, &m->source);
 	copy_module(p, m, &l);
+	find_free(m);
 	m->open = false;
 	return m;
 }
@@ -205,6 +293,7 @@ struct text bundle_make(const char *entry, enum bundle_form form, const char *gl
 
 	p = (struct packer){0};
 	const struct module *m = read_module(&p, entry);
+	check_free(&p);
 	if (form == BUNDLE_CLASSIC)
 		text_format(&code, "globalThis.%s=(()=>{\n", global);
 	text_add(&code, p.code.ptr, p.code.len);
@@ -217,5 +306,5 @@ struct text bundle_make(const char *entry, enum bundle_form form, const char *gl
 		add_exports(&code, &m->exports);
 		text_add_str(&code, "};");
 	}
-	return rename_all(&code, entry);
+	return rename_all(&code, entry, form == BUNDLE_CLASSIC);
 }

@@ -113,31 +113,59 @@ static void asset(const char *path, const char *name, const char *type, const ch
 
 /* ---- the page ----------------------------------------------------------------------------------- */
 
+static int line_at(const char *begin, const char *at)
+{
+	int line = 1;
+
+	for (; begin < at; begin++)
+		line += *begin == '\n';
+	return line;
+}
+
+/* Behind the quote that ends the string at p. */
+static const char *string_end(const char *p, const char *begin, const char *path)
+{
+	const char *stop = p + 1;
+
+	while (*stop && *stop != *p && *stop != '\n')
+		stop += stop[0] == '\\' && stop[1] ? 2 : 1;
+	if (*stop != *p)
+		fail("%s:%d: a string without an end", path, line_at(begin, p));
+	return stop + 1;
+}
+
 /* Comments and line ends go, and blanks where they mean nothing whatever stands beside them. */
 static struct text strip_style(const struct text *css, const char *path)
 {
+	static const char apart[] = "{};, \t\r\n";
 	struct text out = {0};
 
-	for (const char *p = css->ptr; *p; p++) {
+	text_add(&out, "", 0);
+	for (const char *p = css->ptr; *p;) {
 		char last = out.len ? out.ptr[out.len - 1] : '{';
 		if (p[0] == '/' && p[1] == '*') {
-			p = strstr(p + 2, "*/");
-			if (!p)
-				fail("%s: a comment without an end", path);
-			p++;
-		} else if (*p == '"' || *p == '\'') {
-			const char *stop = strchr(p + 1, *p);
+			const char *stop = strstr(p + 2, "*/");
 			if (!stop)
-				fail("%s: a string without an end", path);
-			text_add(&out, p, (size_t)(stop - p) + 1);
+				fail("%s:%d: a comment without an end", path, line_at(css->ptr, p));
+			p = stop + 2;
+			/* Between two words it keeps them apart. */
+			if (*p && !strchr(apart, last) && !strchr(apart, *p) && *p != '/')
+				text_add_str(&out, "/**/");
+		} else if (*p == '"' || *p == '\'') {
+			const char *stop = string_end(p, css->ptr, path);
+			text_add(&out, p, (size_t)(stop - p));
 			p = stop;
-		} else if (strchr(" \t\r\n", *p)) {
-			if (!strchr("{};, ", last))
-				text_add_char(&out, ' ');
+		} else if (*p == '\\') {
+			fail("%s:%d: a \\ outside of a string", path, line_at(css->ptr, p));
 		} else {
-			if (strchr("{};,", *p) && last == ' ')
+			bool blank = strchr(" \t\r\n", *p) != NULL;
+			if (!blank && strchr("{};,", *p) && last == ' ')
 				out.len--;
-			text_add_char(&out, *p);
+			if (!blank)
+				text_add_char(&out, *p);
+			else if (!strchr("{};, ", last))
+				text_add_char(&out, ' ');
+			p++;
 		}
 	}
 	return out;
@@ -163,6 +191,7 @@ static struct text strip_page(const struct text *html, const char *path)
 	struct text out = {0};
 	bool begins = true;
 
+	text_add(&out, "", 0);
 	for (const char *p = html->ptr; *p; p++) {
 		if (strncmp(p, "<!--", 4) == 0) {
 			p = strstr(p, "-->");

@@ -5,17 +5,16 @@
  * what was the same is the same and what was different is different, and scopes need not be understood. Renamed are
  *
  *   - private names, `#name`, which can mean nothing else, and `_name`, a field that only these modules know, wherever it stands
- *   - names that are declared here (const, let, function, class, parameters) where they stand for what was declared. Behind a dot, as
- *     a key, as a member of a class the same text is a property and stays; { name } becomes { name: n }. Labels are left alone, and so
- *     are the globals of browsers and Node that are listed.
- *
- * So no module may use a global that is not listed where another declares a name like it: the tests run what comes out.
+ *   - names that are declared here (const, let, var, function, class, parameters) where they stand for what was declared. Behind a
+ *     dot, as a key, as a member of a class the same text is a property and stays; { name } becomes { name: n }. Labels stay, and so
+ *     does each name that somewhere stands without its declaration in sight: scope.h.
  */
 #ifndef RC_WEB_PACK_RENAME_H
 #define RC_WEB_PACK_RENAME_H
 
 #include "text.h"
 
-struct text rename_all(const struct text *code, const char *path);
+/* wrapped: its outermost statements stand in the first braces, not around them. */
+struct text rename_all(const struct text *code, const char *path, bool wrapped);
 
 #endif

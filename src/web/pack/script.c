@@ -46,7 +46,7 @@ static void skip(struct lexer *l, struct token *t)
 {
 	while (l->at < l->end) {
 		if (blank(*l->at)) {
-			t->line_before |= *l->at == '\n';
+			t->line_before |= *l->at == '\n' || *l->at == '\r';
 			t->blank_before = true;
 			l->at++;
 		} else if (l->end - l->at > 1 && l->at[0] == '/' && l->at[1] == '/') {
@@ -82,9 +82,6 @@ static void take_template(struct lexer *l)
 	l->at++;
 	while (l->at < l->end && *l->at != '`') {
 		if (*l->at == '$' && l->end - l->at > 1 && l->at[1] == '{') {
-			if (l->templates == sizeof(l->template) / sizeof(l->template[0]))
-				fail("%s:%d: templates nest too deep", l->path, lexer_line(l));
-			l->template[l->templates++] = l->depth;
 			l->at += 2;
 			return;
 		}
@@ -114,34 +111,72 @@ static void take_regex(struct lexer *l)
 		l->at++;
 }
 
-/* A slash behind a value divides. Behind } and ) it may be either, and the sources write no regular expression there. */
-static bool divides(const struct token *last)
+static void take_digits(struct lexer *l)
 {
-	static const char *const before_value[] = {"return", "typeof", "case", "in", "of", "delete",
-		"void", "throw", "new", "else", "do", "await", "yield", "instanceof"};
-
-	switch (last->kind) {
-	case TOKEN_WORD:
-		for (size_t i = 0; i < sizeof(before_value) / sizeof(before_value[0]); i++) {
-			if (token_is(last, before_value[i]))
-				return false;
-		}
-		return true;
-	case TOKEN_PUNCTUATOR:
-		return token_is(last, ")") || token_is(last, "]") || token_is(last, "}");
-	case TOKEN_TEMPLATE:
-		return last->ptr[last->len - 1] == '`';
-	default:
-		return last->kind != TOKEN_END;
-	}
+	while (l->at < l->end && ((*l->at >= '0' && *l->at <= '9') || *l->at == '_'))
+		l->at++;
 }
 
 static void take_number(struct lexer *l)
 {
-	while (l->at < l->end && (of_word(*l->at) || *l->at == '.' ||
-					 ((*l->at == '+' || *l->at == '-') &&
-						 (l->at[-1] == 'e' || l->at[-1] == 'E'))))
+	if (*l->at == '0' && l->end - l->at > 1 && strchr("xXoObB", l->at[1])) {
+		while (l->at < l->end && of_word(*l->at))
+			l->at++;
+		return;
+	}
+	take_digits(l);
+	if (l->at < l->end && *l->at == '.') {
 		l->at++;
+		take_digits(l);
+	}
+	if (l->at < l->end && (*l->at == 'e' || *l->at == 'E')) {
+		l->at++;
+		if (l->at < l->end && (*l->at == '+' || *l->at == '-'))
+			l->at++;
+		take_digits(l);
+	} else if (l->at < l->end && *l->at == 'n') {
+		l->at++;
+	}
+	if (l->at < l->end && of_word(*l->at))
+		fail("%s:%d: a number runs into a name", l->path, lexer_line(l));
+}
+
+static void take_word(struct lexer *l)
+{
+	do {
+		/* A blank or a line end may be among those that are not ASCII. */
+		if ((unsigned char)*l->at >= 0x80)
+			fail("%s:%d: only strings and comments may have letters beyond ASCII",
+				l->path, lexer_line(l));
+		l->at++;
+	} while (l->at < l->end && of_word(*l->at));
+}
+
+static bool digit_at(const struct lexer *l, ptrdiff_t n)
+{
+	return l->end - l->at > n && l->at[n] >= '0' && l->at[n] <= '9';
+}
+
+static void take_punctuator(struct lexer *l)
+{
+	/* The longer ones first. */
+	static const char *const several[] = {">>>=", "...",
+		"===", "!==", "**=", "<<=", ">>=", ">>>", "&&=", "||=", "?\?=", "=>",
+		"==", "!=", "<=", ">=", "&&", "||", "??", "?.", "++", "--",
+		"+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<", ">>", "**"};
+
+	for (size_t i = 0; i < sizeof(several) / sizeof(several[0]); i++) {
+		size_t len = strlen(several[i]);
+		/* a?.5:1 */
+		if ((size_t)(l->end - l->at) >= len && memcmp(l->at, several[i], len) == 0 &&
+			!(strcmp(several[i], "?.") == 0 && digit_at(l, 2))) {
+			l->at += len;
+			return;
+		}
+	}
+	if (!strchr("{}()[];,<>+-*/%&|^!~?:=.", *l->at))
+		fail("%s:%d: nothing is known of a %c here", l->path, lexer_line(l), *l->at);
+	l->at++;
 }
 
 static enum token_kind take(struct lexer *l)
@@ -152,30 +187,23 @@ static enum token_kind take(struct lexer *l)
 		take_string(l);
 		return TOKEN_STRING;
 	}
-	if (c == '`' || (c == '}' && l->templates && l->template[l->templates - 1] == l->depth)) {
-		l->templates -= c == '}';
+	if (c == '`' || (c == '}' && l->level[l->depth].bracket == BRACKET_TEMPLATE)) {
 		take_template(l);
 		return TOKEN_TEMPLATE;
 	}
-	if (c >= '0' && c <= '9') {
+	if (digit_at(l, 0) || (c == '.' && digit_at(l, 1))) {
 		take_number(l);
 		return TOKEN_WORD;
 	}
 	if (of_word(c) || c == '#') {
-		do
-			l->at++;
-		while (l->at < l->end && of_word(*l->at));
+		take_word(l);
 		return c == '#' ? TOKEN_PRIVATE : TOKEN_WORD;
 	}
-	if (c == '/' && !divides(&l->last)) {
+	if (c == '/' && !place_divides(l)) {
 		take_regex(l);
 		return TOKEN_REGEX;
 	}
-	l->depth += c == '(' || c == '[' || c == '{';
-	l->depth -= c == ')' || c == ']' || c == '}';
-	if (l->depth < 0)
-		fail("%s:%d: a bracket too many", l->path, lexer_line(l));
-	l->at++;
+	take_punctuator(l);
 	return TOKEN_PUNCTUATOR;
 }
 
@@ -187,33 +215,36 @@ struct token lexer_next(struct lexer *l)
 	t.ptr = l->at;
 	if (l->at < l->end)
 		t.kind = take(l);
-	else if (l->depth || l->templates)
-		fail("%s: a bracket without an end", l->path);
+	else if (l->depth)
+		fail("%s:%d: a bracket without an end", l->path, lexer_line(l));
 	t.len = (size_t)(l->at - t.ptr);
-	if (t.kind != TOKEN_END)
-		l->last = t;
+	if (t.kind == TOKEN_END)
+		return t;
+	place_token(l, &t);
+	l->last = t;
 	return t;
 }
 
 /* ---- writing them ------------------------------------------------------------------------------- */
 
-/* Behind it nothing can end: what is on the next line goes on. */
-static bool opens(char c)
+/* A number that a dot would become a part of. */
+static bool ends_in_integer(const struct text *out)
 {
-	return c && strchr("{([,;:?=&|<>*%^~!.", c) != NULL;
-}
+	size_t i = out->len;
 
-/* Before it likewise. */
-static bool goes_on(char c)
-{
-	return c && strchr("}]),;:?=&|<>*%^.", c) != NULL;
+	while (i && of_word(out->ptr[i - 1]))
+		i--;
+	return i < out->len && out->ptr[i] >= '0' && out->ptr[i] <= '9' &&
+	       !(i && out->ptr[i - 1] == '.');
 }
 
 /* The two would become something else. */
-static bool runs_together(char before, char first)
+static bool runs_together(const struct text *out, char before, char first)
 {
-	if ((of_word(before)) && (of_word(first) || first == '#'))
+	if (of_word(before) && (of_word(first) || first == '#'))
 		return true;
+	if (first == '.')
+		return ends_in_integer(out);
 	return (before == first && (first == '+' || first == '-' || first == '/')) ||
 	       (before == '/' && first == '*');
 }
@@ -223,17 +254,12 @@ void script_add(struct text *out, const struct token *t)
 	char before = out->len ? out->ptr[out->len - 1] : '{';
 	char first = t->ptr[0];
 
-	/* A part of a template that follows an expression. */
-	bool closes = t->kind == TOKEN_TEMPLATE && first == '}';
+	/* In a script, <!-- begins a comment. */
+	bool comment = before == '<' && first == '!';
 
-	/* A statement that ends in a brace needs no more, and others have their semicolons. */
-	bool begins = before == '}' && (of_word(first) || first == '#' || first == '"');
-
-	if (begins && t->line_before)
-		;
-	else if (t->line_before && before != '\n' && !opens(before) && !goes_on(first) && !closes)
+	if (t->ends_line && before != '\n')
 		text_add_char(out, '\n');
-	else if (t->blank_before && runs_together(before, first))
+	else if (comment || (t->blank_before && runs_together(out, before, first)))
 		text_add_char(out, ' ');
 	text_add(out, t->ptr, t->len);
 }

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JavaScript without its comments and blanks. This is a lexer and no parser: it knows strings, templates, regular expressions and
- * comments, and nothing of statements. So a line end that may end a statement stays, and the sources keep to a few rules, each of
- * which is checked here or in module.c:
+ * JavaScript without its comments and blanks. This is a lexer and no parser: it makes no tree, but place.h tells it where each token
+ * stands. A line end that ends a statement stays. What can't be done right is refused with its line, here, in place.c or in module.c:
  *
- *   - semicolons stand at the ends of statements
- *   - modules are joined by `import { a, b } from "./file.js";` and `export const / function / class`
+ *   - modules are joined by `import { a, b } from "./file.js";` and `export const / function / class`, and end their last statement
  *   - what is renamed, and what for that must not be done, is said in rename.h
  */
 #ifndef RC_WEB_PACK_SCRIPT_H
 #define RC_WEB_PACK_SCRIPT_H
 
+#include "place.h"
 #include "text.h"
 
 enum token_kind {
@@ -20,7 +19,7 @@ enum token_kind {
 	TOKEN_STRING,     /* with its quotes */
 	TOKEN_REGEX,      /* with its flags */
 	TOKEN_TEMPLATE,   /* a part of one: from ` or } to ${ or ` */
-	TOKEN_PUNCTUATOR, /* one character; those of several are several tokens without a blank */
+	TOKEN_PUNCTUATOR, /* as long as the language has it */
 };
 
 struct token {
@@ -28,14 +27,17 @@ struct token {
 	const char *ptr;
 	size_t len;
 	bool line_before, blank_before;
+	bool ends_line; /* the line end before it ends a statement, or a member of a class */
+	bool ends;      /* a closing brace behind which a statement or a member begins */
+	enum place place;
+	enum bracket bracket; /* that it opens or closes */
 };
 
 struct lexer {
 	const char *path, *begin, *at, *end;
-	struct token last; /* tells a regular expression from a division */
-	int depth;         /* of brackets of every kind */
-	int template[16];  /* the depths at which expressions of templates end */
-	int templates;
+	struct token last;
+	struct level level[LEVELS_MAX];
+	int depth; /* the level that is open; 0: the outermost */
 };
 
 void lexer_open(struct lexer *l, const char *path, const struct text *source);

@@ -80,6 +80,7 @@ struct text text_read(const char *path)
 
 	if (!f)
 		fail("%s: %s", path, strerror(errno));
+	text_add(&t, "", 0);
 	while ((got = fread(part, 1, sizeof(part), f)) > 0)
 		text_add(&t, part, got);
 	if (ferror(f))
