@@ -188,6 +188,12 @@ static void add_part(const struct code *c, int i, struct text *out)
 	}
 }
 
+/* A semicolon before a closing brace, which ends the statement as well. One that is a statement itself stays. */
+static bool is_needless(const struct code *c, int i)
+{
+	return code_is(c, i, ";") && code_at(c, i)->place == PLACE_OPERATOR && code_is(c, i + 1, "}");
+}
+
 struct text rename_all(const struct text *source, const char *path, bool wrapped)
 {
 	struct code c;
@@ -204,8 +210,10 @@ struct text rename_all(const struct text *source, const char *path, bool wrapped
 		w->kept |= is_label(&c, i);
 	}
 	name_all(&c);
-	for (int i = 0; i < c.count; i++)
-		add_part(&c, i, &out);
+	for (int i = 0; i < c.count; i++) {
+		if (!is_needless(&c, i))
+			add_part(&c, i, &out);
+	}
 	text_add_char(&out, '\n');
 	return out;
 }
