@@ -8,6 +8,7 @@ import urllib.parse
 
 import pytest
 
+import rcgateway
 import rcpage
 import rctokens
 from conftest import npm_modules
@@ -199,6 +200,22 @@ def test_refusals_show_as_trouble_and_calm_as_calm(page, connect):
     page.until(lambda text: "held back or refused" in text, ".verdict")
     eventually(lambda: page.run("() => [...document.querySelectorAll('.sign.watch')].map((s) => s.closest('tr').textContent).join()").count("bad name"),
                "the refusal by name")
+
+
+def source(path):
+    with open(os.path.join(rcgateway.ROOT, "src", path), encoding="utf-8") as file:
+        return file.read()
+
+
+def test_whatever_top_takes_for_trouble_the_page_takes_for_trouble():
+    body = re.search(r"^bool rc_top_is_trouble\(.*?^}", source("cli/toprows.c"), re.S | re.M).group()
+    lists = {name: re.findall(r'"(\w+)"', values) for name, values in re.findall(r"(\w+)\[\] = \{(.*?)\}", body, re.S)}
+    counters = re.findall(r"^RC_COUNTER\(\s*(\w+), COUNTER,", source("ops/counters_list.h"), re.M)
+    top = {c for c in counters if not c.startswith("close_") and (any(word in c for word in lists["words"]) or c in lists["names"])}
+    known = re.findall(r'^\t\["(\w+)", "[^"]+", [12]\],$', source("web/dashboard/words.js"), re.M)
+    assert len(top) > 50 and set(lists["names"]) <= top, lists
+    assert not top - set(known), top - set(known)
+    assert set(known) <= set(counters) and len(known) == len(set(known)), "no counter of that name, or one twice"
 
 
 # ---- channels
