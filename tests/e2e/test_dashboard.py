@@ -498,6 +498,17 @@ def test_the_gateways_view_says_what_runs(page):
     assert page.do("count", css=".features li") >= 4
 
 
+@pytest.mark.web
+def test_every_counter_has_its_name_in_one_line_and_says_what_it_counts(page, connect):
+    connect(page.g).subscribe("kept:a")
+    publish(page.g, "kept:a", 1)
+    page.go("gateway")
+    table = "Every counter that is not 0, over all shards"
+    eventually(lambda: len(page.rows(table)) > 30 and any(r[0] == "send_bytes" for r in page.rows(table)), "counters")
+    assert [r[0] for r in page.rows(table) if not r[3]] == []
+    assert page.run("() => Math.max(...[...document.querySelectorAll('th.counter[scope=row]')].map((e) => e.getBoundingClientRect().height))") < 60
+
+
 # ---- by keyboard
 
 def test_every_view_is_reached_by_keys_alone(page):

@@ -12,7 +12,10 @@ const FEATURES = {
 
 const MEANING = Object.fromEntries(TROUBLES);
 
-// {features, help, arenaLimit} out of the text of /metrics: what snapshots do not have, since it never changes.
+// What /metrics calls otherwise, besides its units.
+const METRIC = { send_bytes: "sent_bytes", recv_bytes: "received_bytes", lag_max_ms: "blocked_max_seconds" };
+
+// {features, help, arenaLimit, clientsLimit} out of the text of /metrics: what snapshots do not have, since it never changes.
 export function readMetrics(text) {
 	const found = { features: [], help: {}, arenaLimit: 0 };
 	for (const line of String(text).split("\n")) {
@@ -37,12 +40,14 @@ function countersCard(app) {
 	], (r) => r.key, "No counter has that in its name.");
 	const rows = new Map();
 
+	const helpOf = (key) => app.help[METRIC[key] ?? key] || CLOSES[key] || MEANING[key] || app.help[key.replace(/_[num]s$/, "_seconds")] || "";
+
 	function update() {
 		const wanted = filter.value.trim().toLowerCase();
 		const { last } = app.metrics;
 		const found = [];
 		for (const key in last?.counters) {
-			const help = app.help[key] || CLOSES[key] || MEANING[key] || "";
+			const help = helpOf(key);
 			if (wanted && !key.includes(wanted) && !help.toLowerCase().includes(wanted)) continue;
 			const row = rows.get(key) || { key };
 			rows.set(key, row);
