@@ -4,6 +4,7 @@ when the gateway goes and comes back."""
 import json
 import os
 import re
+import time
 import urllib.parse
 
 import pytest
@@ -16,6 +17,7 @@ from deadline import eventually
 from rcapi import get_json
 from rcdash import Browser
 from rchttp import Http
+from rcproxy import Tunnel
 from rcws import Closed, JsonClient
 
 pytestmark = pytest.mark.deadline(150)
@@ -331,6 +333,72 @@ def test_the_live_tail_keeps_its_rate_and_tells_what_it_left_out(page, publisher
     text = page.until(lambda t: re.search(r"[\d,]+ shown, [\d,]+ left out", t) and page.rows(LIVE) and page.rows(LIVE)[0][3] == "399", ".live")
     shown, left = (int(n.replace(",", "")) for n in re.search(r"([\d,]+) shown, ([\d,]+) left out", text).groups())
     assert shown + left in (399, 400) and shown == len(page.rows(LIVE)) < 100, text
+
+
+def live_hint(page):
+    return page.text(".live .hint")
+
+
+def test_the_live_tail_of_a_pattern_says_which_channel_and_of_the_gateways_own_listens(page):
+    page.go("channels/kept%3A*")
+    page.click("Start")
+    page.until("Listening", ".live")
+    for n in range(3):
+        for channel in ("kept:p", "kept:q"):
+            publish(page.g, channel, n)
+        # No faster than what it may show.
+        time.sleep(0.2)
+    eventually(lambda: len(page.rows(LIVE)) == 6, "all events")
+    assert page.rows(LIVE)[0][2] == "kept:qe" and page.rows(LIVE)[1][2] == "kept:pe"
+    assert "left out" not in live_hint(page) and "lost" not in live_hint(page)
+    page.go("channels/%24sys%3Ametrics")
+    page.until("$sys:metrics", "h1")
+    page.click("Start")
+    page.until("Listening", ".live")
+    eventually(lambda: [r[2] for r in page.rows(LIVE)][:1] == ["snapshot"], "a snapshot")
+    # What can't be subscribed beside it is said, and hangs nowhere.
+    page.go("channels/**")
+    page.until("**", "h1")
+    page.click("Start")
+    page.until("overlaps '$sys:metrics'", ".live")
+    assert page.do("count", css=".live button.primary") == 1 and "Start" in page.text(".live button.primary")
+    page.assert_quiet(expected=[400, 404])
+
+
+@pytest.mark.web
+def test_the_live_tail_tells_a_cut_from_a_rate_and_what_nobody_saw(browser, gateway):
+    g = gateway(SETTINGS)
+    page = browser
+    with Tunnel(g.http) as tunnel:
+        page.open(f"http://127.0.0.1:{tunnel.port}/")
+        page.until("Healthy", "#state")
+        page.go("channels/plain")
+        page.click("Start")
+        page.until("Listening", ".live")
+        publish(g, "plain", "first")
+        eventually(lambda: len(page.rows(LIVE)) == 1, "the first event")
+        tunnel.cut(stay=True)
+        page.until("Not connected; it goes on", ".live")
+        for n in range(20):
+            publish(g, "plain", n)
+        tunnel.mend()
+        page.until("Listening", ".live", seconds=30)
+        publish(g, "plain", "last")
+        eventually(lambda: page.rows(LIVE)[0][3] == "last", "the last event")
+        text = page.until("20 passed while not connected", ".live")
+        assert "left out" not in text and "gap" not in text
+        page.until("Healthy", "#state")
+        page.run("() => Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
+        page.run("() => { const s = [...document.querySelectorAll('select')].find((e) => e.value === '20'); s.value = '100'; s.dispatchEvent(new Event('change')); }")
+        eventually(lambda: "Listening" in live_hint(page), "the other rate")
+        # More than there is room for, within what the rate lets through.
+        for n in range(620):
+            publish(g, "plain", n)
+            time.sleep(0.011)
+        page.run("() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')); }")
+        text = page.until("passed while nobody looked", ".live")
+        shown, hidden = (int(re.search(rf"([\d,]+) {what}", text).group(1).replace(",", "")) for what in ("shown", "passed while nobody"))
+        assert shown > 500 and hidden > 50, text
 
 
 @pytest.mark.web
