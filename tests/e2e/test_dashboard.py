@@ -289,6 +289,40 @@ def test_history_is_paged_both_ways(page):
     assert '{"n":59}' in page.rows("Events that are kept, the newest first")[0][3]
 
 
+@pytest.mark.web
+def test_history_follows_what_is_published(page):
+    kept = "Events that are kept, the newest first"
+    page.go("channels/kept%3Aa")
+    page.until("unknown_channel", ".hint")
+    for n in range(1, 31):
+        page.click("Publish")
+        eventually(lambda: page.rows(kept) and page.rows(kept)[0][1] == str(n), "what was just published")
+    page.click("Older")
+    eventually(lambda: page.rows(kept)[0][1] == "5", "older ones")
+    page.click("Newer")
+    eventually(lambda: page.rows(kept)[0][1] == "30" and page.do("count", css="button:has-text('Newer'):disabled") == 1, "the newest")
+    # Others publish, too; what is read meanwhile stays.
+    publish(page.g, "kept:a", 1)
+    eventually(lambda: page.do("count", css="button:has-text('Newer'):disabled") == 0, "that there is something newer")
+    assert page.rows(kept)[0][1] == "30"
+    page.click("Newer")
+    eventually(lambda: page.rows(kept)[0][1] == "31", "it")
+
+
+@pytest.mark.web
+def test_a_list_that_finds_none_says_where_the_others_are(page, hears):
+    client = hears(page.g, "kept:a")
+    page.click("Channels", role="tab")
+    # The gateway's own is told once a second, and so has a rate, as long as the page hears it.
+    eventually(lambda: page.rows("Channels") or "No channel had events in the last seconds. Sort by name to see all." in page.text(), "an answer")
+    page.do("choose", label="Sorted by", value="name")
+    eventually(lambda: any(r[0] == "kept:a" for r in page.rows("Channels")), "all of them")
+    page.until(lambda text: "Events/s" not in text, "th")
+    page.do("choose", label="Sorted by", value="subscribers")
+    page.until("Events/s", "th")
+    client.close()
+
+
 LIVE = "Live events of the channel, the newest first"
 
 

@@ -62,7 +62,6 @@ export function words(error) {
 // Asks again and again: every so many milliseconds after an answer, not while the page is hidden, less often after errors.
 export class Poll {
 	#work;
-	#every;
 	#timer = 0;
 	#running = false;
 	#again = false;
@@ -75,7 +74,7 @@ export class Poll {
 
 	constructor(every, work) {
 		this.#work = work;
-		this.#every = every;
+		this.every = every;
 		document.addEventListener("visibilitychange", this.#seen);
 		document.addEventListener(AGAIN, this.#seen);
 		this.now();
@@ -101,7 +100,7 @@ export class Poll {
 			this.#again = false;
 			this.now();
 		} else {
-			this.#timer = setTimeout(() => this.now(), this.#every * 2 ** this.#failures);
+			this.#timer = setTimeout(() => this.now(), this.every * 2 ** this.#failures);
 		}
 	}
 
