@@ -767,9 +767,15 @@ def test_a_gateway_that_ends_and_comes_back_is_told_and_leaves_a_hole(page, gate
     g.judged = True
     page.until("Not connected", "#state")
     page.until("last snapshot", "#state")
+    # What was good then may not be now.
+    page.until(lambda t: re.match(r"As of \d\d:\d\d:\d\d; nothing has come since", t), ".when")
+    assert page.text(".verdict").split("\n") == ["Not known while nothing comes."] * 2
+    assert page.do("count", css=".old .tile") == 6 and page.do("count", css=".verdict.good") == 0
+    page.until(lambda t: t.count("The gateway does not answer.") == 2 and "Nobody is behind" not in t and "No channel" not in t)
     again = gateway(SETTINGS, listen=where)
     page.until("Healthy", "#state", seconds=40)
     page.g = again
+    page.until("No trouble", ".verdict")
     eventually(lambda: figure(tile(page, "Clients")) == 1, "the new gateway's figures")
     publish(again, "kept:a", 1)
     page.do("click", css="summary")
@@ -849,6 +855,24 @@ def test_hostile_names_and_payloads_stay_text_and_break_nothing(users):
 STRANGE_SNAPSHOTS = [None, 1, "text", [], {}, {"at": "x"}, {"at": 1, "counters": None}, {"at": 1e15, "counters": {"clients": "many", "deliveries": -1e300}},
                      {"at": 5, "counters": {"clients": 1}, "perShard": [None, 1, {}, {"busy_ns": "x"}], "latency": {"bounds": "x", "publishToSocket": [None, {}]}},
                      {"at": 6, "counters": {"__proto__": 1, "close_new_reason": 3}, "latency": {"bounds": [3, 2, 1], "publishToSocket": [1, 2]}, "memory": [None, {}]}]
+
+
+@pytest.mark.web
+def test_what_is_nearly_full_is_no_calm(page):
+    page.until("No trouble", ".verdict")
+    page.run("""() => {
+        const of = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data').get;
+        Object.defineProperty(MessageEvent.prototype, 'data', { get() {
+            const text = of.call(this);
+            if (typeof text !== 'string' || !text.includes('"snapshot"')) return text;
+            const message = JSON.parse(text);
+            message.data.counters.clients = 9500;
+            message.data.counters.arena_used_bytes = 1e12;
+            return JSON.stringify(message);
+        } });
+    }""")
+    page.until("9,500 of 10,000 clients are connected", ".verdict.warn")
+    assert "of the memory is in use" in page.text(".verdict") and "No trouble" not in page.text(".verdict")
 
 
 @pytest.mark.web

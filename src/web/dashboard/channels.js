@@ -68,7 +68,7 @@ export function channelList(app, query) {
 	let typed = 0;
 	const error = el("p", { class: "error", role: "alert", hidden: true });
 	const pages = pager(() => poll.now());
-	const poll = new Poll(3000, () => told(error, async () => {
+	const poll = new Poll(3000, () => told(error, grid, async () => {
 		const named = prefix.value || sort.value === "name";
 		const ask = named ? "prefix=" + encodeURIComponent(prefix.value) + "&limit=" + CHANNELS_PAGE + pages.after : "sort=" + sort.value + "&limit=" + CHANNELS_PAGE;
 		poll.every = named ? NAMES_MS : 3000;

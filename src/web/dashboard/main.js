@@ -8,14 +8,12 @@ import { clientList, oneSession, oneUser } from "./clients.js";
 import { byId, say, show } from "./dom.js";
 import { span } from "./format.js";
 import { gatewayView, readMetrics } from "./gateway.js";
-import { Metrics } from "./metrics.js";
+import { Metrics, STALE_MS } from "./metrics.js";
 import { overview } from "./overview.js";
 
 const BASE = new URL(".", location.href).href;
 const KEPT_TOKEN = "ringcast-token";
 const KEPT_THEME = "ringcast-theme";
-// Snapshots come once a second.
-const STALE_MS = 5000;
 const TRY_MS = 3000;
 const READY_MS = 10000;
 
@@ -26,6 +24,7 @@ const app = {
 	features: [],
 	help: {},
 	arenaLimit: 0,
+	clientsLimit: 0,
 	// What is shown has another address now, and stays.
 	readdress(hash) {
 		history.replaceState(null, "", hash);
@@ -317,6 +316,12 @@ function setTheme(theme) {
 	view?.theme?.();
 }
 
+function look() {
+	if (document.hidden) return;
+	app.metrics.look();
+	status();
+}
+
 function begin() {
 	const kept = stored("localStorage", KEPT_THEME);
 	setTheme(kept in THEMES ? kept : "");
@@ -338,7 +343,7 @@ function begin() {
 	app.api.token = stored("sessionStorage", KEPT_TOKEN);
 	byId("token-keep").checked = Boolean(app.api.token);
 	app.api.onrefused = (error) => link !== "token" && refused(error);
-	setInterval(() => document.hidden || status(), 1000);
+	setInterval(look, 1000);
 	setInterval(ready, READY_MS);
 	start();
 }
