@@ -641,6 +641,20 @@ def test_every_view_is_reached_by_keys_alone(page):
 
 
 @pytest.mark.web
+def test_a_question_ends_with_the_view_that_asked(users):
+    page, g = users, users.g
+    with user_client(g, "anna") as anna:
+        page.go("clients")
+        page.go("clients/user/anna")
+        page.click("Disconnect user")
+        page.until("Disconnect user?", "dialog")
+        page.do("back")
+        page.until("Clients", "h1")
+        assert page.do("count", css="dialog") == 0
+        anna.barrier()
+
+
+@pytest.mark.web
 def test_a_client_is_disconnected_by_keys_alone(users):
     page, g = users, users.g
     with user_client(g, "anna") as anna:
@@ -721,6 +735,57 @@ def test_without_a_token_the_page_asks_for_one_and_takes_the_right_one(browser, 
     page.until("A token is needed", "h1")
     assert page.run("() => sessionStorage.length") == 0
     page.assert_quiet(expected=[401])
+
+
+@pytest.mark.web
+def test_a_token_that_runs_out_is_asked_for_again_and_nothing_is_lost(browser, gateway):
+    g = closed_gateway(gateway, **{"auth.hmac_secret": rctokens.SECRET})
+    reader = {"scope": "ringcast:read ringcast:publish"}
+    page = browser
+    page.open(home(g))
+    page.until("A token is needed", "h1")
+    page.fill("Token", rctokens.token({"exp": int(time.time()) + 15, **reader}))
+    page.press("Enter")
+    page.until("Healthy", "#state")
+    page.go("channels/kept%3Aa")
+    page.click("Start")
+    page.until("Listening", ".live")
+    page.fill("Data (JSON)", '"typed"')
+    admin = "Authorization: Bearer " + ADMIN
+    with Http(g.http) as c:
+        assert c.publish({"channel": "kept:a", "event": "e", "data": "before"}, admin).status == 200
+        eventually(lambda: [r[3] for r in page.rows(LIVE)] == ["before"], "the event before")
+        page.until("A token is needed", "h1", seconds=40)
+        assert "or it has run out" in page.until("The gateway says", "#token-reason")
+        # While it waits for another it tries nothing.
+        failures = g.counter("auth_failures")
+        time.sleep(4)
+        assert g.counter("auth_failures") == failures
+        page.fill("Token", rctokens.token({"exp": int(time.time()) + 300, **reader}))
+        page.press("Enter")
+        page.until("Healthy", "#state")
+        page.until("Listening", ".live")
+        assert page.run("() => document.querySelector('textarea').value") == '"typed"'
+        assert c.publish({"channel": "kept:a", "event": "e", "data": "after"}, admin).status == 200
+    eventually(lambda: [r[3] for r in page.rows(LIVE)] == ["after", "before"], "what comes now above what came before")
+    page.click("Publish")
+    page.until("Published at", "form")
+    page.assert_quiet(expected=[400, 401, 404])
+
+
+@pytest.mark.web
+def test_a_right_token_that_came_too_soon_is_tried_again(browser, gateway):
+    g = closed_gateway(gateway, **{"limits.exempt_loopback": "no", "limits.auth_failures": "3", "limits.auth_failures_window": "10s"})
+    page = browser
+    with Http(g.http) as c:
+        for _ in range(6):
+            c.get("/api/channels", "Authorization: Bearer wrong")
+    page.open(home(g))
+    page.until("A token is needed", "h1")
+    page.fill("Token", ADMIN)
+    page.press("Enter")
+    page.until("The gateway says", "#token-reason")
+    page.until("Healthy", "#state", seconds=60)
 
 
 @pytest.mark.web
@@ -813,6 +878,55 @@ def test_a_gateway_that_drains_is_told(page, hears):
     page.until(lambda t: "Draining" in t or "Not connected" in t, "#state")
     assert page.g.wait() == 0
     client.drop()
+
+
+@pytest.mark.web
+def test_what_a_proxy_in_between_does_is_named(browser, gateway):
+    g = gateway(SETTINGS)
+    page = browser
+    with Tunnel(g.http) as tunnel:
+        page.open(f"http://127.0.0.1:{tunnel.port}/")
+        page.until("Healthy", "#state")
+        page.run("""() => {
+            window.kept = [WebSocket, fetch];
+            window.WebSocket = class { constructor() { setTimeout(() => this.onclose({ code: 1006, reason: '' })); } close() {} };
+        }""")
+        tunnel.cut()
+        page.until("The API answers, but no WebSocket comes about: a proxy in between", "#state", seconds=30)
+        # A page of markup is no answer of the gateway, and its 503 no goodbye.
+        for status in (502, 503):
+            page.run("""(status) => { window.fetch = async () => new Response('<html><h1>Bad</h1></html>', { status, headers: { 'content-type': 'text/html' } }); }""", status)
+            text = page.until(f"HTTP {status}", "#state", seconds=30)
+            assert "<" not in text and "Draining" not in text
+        page.go("clients")
+        page.until("HTTP 503")
+        assert "<h1>" not in page.text() and "Nobody is" not in page.text()
+        page.run("() => { [window.WebSocket, window.fetch] = window.kept; }")
+        page.until("Healthy", "#state", seconds=40)
+
+
+@pytest.mark.web
+def test_a_full_gateway_can_still_be_looked_at(browser, gateway, connect):
+    g = gateway({**SETTINGS, "max_clients": "20"})
+    for _ in range(20):
+        connect(g)
+    browser.open(home(g))
+    browser.until("Healthy", "#state")
+    eventually(lambda: figure(tile(browser, "Clients")) == 21, "all of them, and the page")
+
+
+@pytest.mark.web
+def test_snapshots_that_are_too_large_to_come_are_thought_of(browser, gateway):
+    browser.open(home(gateway({**SETTINGS, "max_message": "1KiB"})))
+    browser.until("snapshots may be larger than max_message", "#state")
+
+
+@pytest.mark.web
+def test_a_page_that_fails_says_so(page):
+    page.run("() => window.dispatchEvent(new ErrorEvent('error', { message: 'ResizeObserver loop' }))")
+    assert "failed" not in page.text("#state")
+    page.run("() => { setTimeout(() => { throw Error('for the test'); }); }")
+    page.until("This page has failed; load it again", "#state")
 
 
 # ---- what comes from outside
@@ -952,6 +1066,18 @@ def test_on_a_phone_nothing_scrolls_sideways_and_everything_can_be_tapped(users,
                     small = page.run("""() => [...document.querySelectorAll('button, select, input:not([type=checkbox]), [role=tab], tbody a, summary')]
                         .filter((e) => e.offsetParent && !e.closest('.unseen') && e.getBoundingClientRect().height < 40).map((e) => e.outerHTML.slice(0, 120))""")
                     assert not small, (view, small)
+
+
+@pytest.mark.web
+def test_the_narrowest_phones_have_room_for_every_tab(browser, gateway):
+    g = gateway(SETTINGS)
+    for width in (320, 360):
+        browser.open(home(g), width=width, height=640, mobile=True)
+        browser.until("Healthy", "#state")
+        for tab in ("overview", "channels", "clients", "gateway"):
+            assert browser.run("(id) => { const t = document.getElementById(id); return t.scrollWidth <= t.clientWidth + 1 && t.getBoundingClientRect().right <= innerWidth; }",
+                               "tab-" + tab), (width, tab)
+        assert not browser.run("() => [...document.querySelectorAll('[role=tablist]')].some((e) => e.scrollWidth > e.clientWidth)")
 
 
 @pytest.mark.web

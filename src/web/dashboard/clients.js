@@ -34,7 +34,7 @@ function sessionTable(caption, empty, withLag) {
 		{ head: "Over", wide: true, text: (s) => TRANSPORTS[s.transport] || s.transport },
 		{ head: "Address", wide: true, text: (s) => s.address },
 		{ head: "Since", wide: true, text: since, sub: (s) => s.connectedAt },
-		{ head: "Subscriptions", num: true, wide: withLag, text: (s) => whole(s.subscriptionCount) },
+		{ head: "Subscriptions", num: true, wide: true, text: (s) => whole(s.subscriptionCount) },
 		withLag && { head: "Behind", num: true, text: (s) => bytes(s.lag?.bytes) },
 		{ head: "Events out", num: true, wide: true, text: (s) => short(s.eventsOut) },
 		{ head: "Quality", text: quality },
@@ -48,7 +48,7 @@ export function clientList(app) {
 	const users = table("Users", [
 		{ head: "User", text: (u) => u.user, href: (u) => userHref(u.user) },
 		{ head: "Connections", num: true, text: (u) => whole(u.connections) },
-		{ head: "Came back at once", num: true, text: (u) => whole(u.reconnects) },
+		{ head: "Came back at once", num: true, wide: true, text: (u) => whole(u.reconnects) },
 	], (u) => u.user, "No client's token names a user.");
 	const sessions = sessionTable("Connections", "Nobody is connected.");
 	const wrong = [0, 1, 2].map(() => el("p", { class: "hint error", hidden: true }));
