@@ -164,7 +164,7 @@ function makeClient() {
 
 // A try came to nothing. Browsers don't say why; what the API says, or that it says something, tells more.
 async function whyNot(own) {
-	let why = "The API answers, but no WebSocket comes about: a proxy in between does not pass Upgrade or changes Host.";
+	let why = "The API answers, but no WebSocket comes about: a proxy in between does not pass Upgrade or changes Host; or the gateway is full, and others look already.";
 	let drains = false;
 	if (link === "token") return;
 	try {
