@@ -131,6 +131,17 @@ static bool extensions(
 
 enum spoken { CLIENT, WATCHER, ECHO };
 
+/* So many who look get in although max_clients are connected: why it is full is what they want to see. Tables of connections have room
+ * for more than that beyond max_clients (CONNS_SLACK of shard/gateway.c). */
+#define WATCHERS_BEYOND 4u
+
+static bool has_room(struct rc_serve *sv, enum spoken spoken)
+{
+	uint64_t most = sv->config->max_clients + (spoken == WATCHER ? WATCHERS_BEYOND : 0);
+
+	return !sv->draining && sv->port.sum(sv->port.ctx, RC_C_clients) < most;
+}
+
 static enum rc_http_result upgrade(
 	struct rc_serve *sv, struct rc_http_call *call, enum spoken spoken)
 {
@@ -148,7 +159,7 @@ static enum rc_http_result upgrade(
 		return refuse(sv, call, -rc);
 	/* Whoever asked before on this connection: a proxy may have brought another. */
 	rc_session_forget(sv, c);
-	if (sv->draining || sv->port.sum(sv->port.ctx, RC_C_clients) >= sv->config->max_clients) {
+	if (!has_room(sv, spoken)) {
 		rc_count(sv->counters, RC_C_upgrades_refused_capacity, 1);
 		return refuse(sv, call, 503);
 	}

@@ -4,10 +4,12 @@ when the gateway goes and comes back."""
 import json
 import os
 import re
+import time
 import urllib.parse
 
 import pytest
 
+import rcgateway
 import rcpage
 import rctokens
 from conftest import npm_modules
@@ -15,6 +17,7 @@ from deadline import eventually
 from rcapi import get_json
 from rcdash import Browser
 from rchttp import Http
+from rcproxy import Tunnel
 from rcws import Closed, JsonClient
 
 pytestmark = pytest.mark.deadline(150)
@@ -201,6 +204,22 @@ def test_refusals_show_as_trouble_and_calm_as_calm(page, connect):
                "the refusal by name")
 
 
+def source(path):
+    with open(os.path.join(rcgateway.ROOT, "src", path), encoding="utf-8") as file:
+        return file.read()
+
+
+def test_whatever_top_takes_for_trouble_the_page_takes_for_trouble():
+    body = re.search(r"^bool rc_top_is_trouble\(.*?^}", source("cli/toprows.c"), re.S | re.M).group()
+    lists = {name: re.findall(r'"(\w+)"', values) for name, values in re.findall(r"(\w+)\[\] = \{(.*?)\}", body, re.S)}
+    counters = re.findall(r"^RC_COUNTER\(\s*(\w+), COUNTER,", source("ops/counters_list.h"), re.M)
+    top = {c for c in counters if not c.startswith("close_") and (any(word in c for word in lists["words"]) or c in lists["names"])}
+    known = re.findall(r'^\t\["(\w+)", "[^"]+", [12]\],$', source("web/dashboard/words.js"), re.M)
+    assert len(top) > 50 and set(lists["names"]) <= top, lists
+    assert not top - set(known), top - set(known)
+    assert set(known) <= set(counters) and len(known) == len(set(known)), "no counter of that name, or one twice"
+
+
 # ---- channels
 
 @pytest.mark.web
@@ -270,6 +289,40 @@ def test_history_is_paged_both_ways(page):
     assert '{"n":59}' in page.rows("Events that are kept, the newest first")[0][3]
 
 
+@pytest.mark.web
+def test_history_follows_what_is_published(page):
+    kept = "Events that are kept, the newest first"
+    page.go("channels/kept%3Aa")
+    page.until("unknown_channel", ".hint")
+    for n in range(1, 31):
+        page.click("Publish")
+        eventually(lambda: page.rows(kept) and page.rows(kept)[0][1] == str(n), "what was just published")
+    page.click("Older")
+    eventually(lambda: page.rows(kept)[0][1] == "5", "older ones")
+    page.click("Newer")
+    eventually(lambda: page.rows(kept)[0][1] == "30" and page.do("count", css="button:has-text('Newer'):disabled") == 1, "the newest")
+    # Others publish, too; what is read meanwhile stays.
+    publish(page.g, "kept:a", 1)
+    eventually(lambda: page.do("count", css="button:has-text('Newer'):disabled") == 0, "that there is something newer")
+    assert page.rows(kept)[0][1] == "30"
+    page.click("Newer")
+    eventually(lambda: page.rows(kept)[0][1] == "31", "it")
+
+
+@pytest.mark.web
+def test_a_list_that_finds_none_says_where_the_others_are(page, hears):
+    client = hears(page.g, "kept:a")
+    page.click("Channels", role="tab")
+    # The gateway's own is told once a second, and so has a rate, as long as the page hears it.
+    eventually(lambda: page.rows("Channels") or "No channel had events in the last seconds. Sort by name to see all." in page.text(), "an answer")
+    page.do("choose", label="Sorted by", value="name")
+    eventually(lambda: any(r[0] == "kept:a" for r in page.rows("Channels")), "all of them")
+    page.until(lambda text: "Events/s" not in text, "th")
+    page.do("choose", label="Sorted by", value="subscribers")
+    page.until("Events/s", "th")
+    client.close()
+
+
 LIVE = "Live events of the channel, the newest first"
 
 
@@ -314,6 +367,72 @@ def test_the_live_tail_keeps_its_rate_and_tells_what_it_left_out(page, publisher
     text = page.until(lambda t: re.search(r"[\d,]+ shown, [\d,]+ left out", t) and page.rows(LIVE) and page.rows(LIVE)[0][3] == "399", ".live")
     shown, left = (int(n.replace(",", "")) for n in re.search(r"([\d,]+) shown, ([\d,]+) left out", text).groups())
     assert shown + left in (399, 400) and shown == len(page.rows(LIVE)) < 100, text
+
+
+def live_hint(page):
+    return page.text(".live .hint")
+
+
+def test_the_live_tail_of_a_pattern_says_which_channel_and_of_the_gateways_own_listens(page):
+    page.go("channels/kept%3A*")
+    page.click("Start")
+    page.until("Listening", ".live")
+    for n in range(3):
+        for channel in ("kept:p", "kept:q"):
+            publish(page.g, channel, n)
+        # No faster than what it may show.
+        time.sleep(0.2)
+    eventually(lambda: len(page.rows(LIVE)) == 6, "all events")
+    assert page.rows(LIVE)[0][2] == "kept:qe" and page.rows(LIVE)[1][2] == "kept:pe"
+    assert "left out" not in live_hint(page) and "lost" not in live_hint(page)
+    page.go("channels/%24sys%3Ametrics")
+    page.until("$sys:metrics", "h1")
+    page.click("Start")
+    page.until("Listening", ".live")
+    eventually(lambda: [r[2] for r in page.rows(LIVE)][:1] == ["snapshot"], "a snapshot")
+    # What can't be subscribed beside it is said, and hangs nowhere.
+    page.go("channels/**")
+    page.until("**", "h1")
+    page.click("Start")
+    page.until("overlaps '$sys:metrics'", ".live")
+    assert page.do("count", css=".live button.primary") == 1 and "Start" in page.text(".live button.primary")
+    page.assert_quiet(expected=[400, 404])
+
+
+@pytest.mark.web
+def test_the_live_tail_tells_a_cut_from_a_rate_and_what_nobody_saw(browser, gateway):
+    g = gateway(SETTINGS)
+    page = browser
+    with Tunnel(g.http) as tunnel:
+        page.open(f"http://127.0.0.1:{tunnel.port}/")
+        page.until("Healthy", "#state")
+        page.go("channels/plain")
+        page.click("Start")
+        page.until("Listening", ".live")
+        publish(g, "plain", "first")
+        eventually(lambda: len(page.rows(LIVE)) == 1, "the first event")
+        tunnel.cut(stay=True)
+        page.until("Not connected; it goes on", ".live")
+        for n in range(20):
+            publish(g, "plain", n)
+        tunnel.mend()
+        page.until("Listening", ".live", seconds=30)
+        publish(g, "plain", "last")
+        eventually(lambda: page.rows(LIVE)[0][3] == "last", "the last event")
+        text = page.until("20 passed while not connected", ".live")
+        assert "left out" not in text and "gap" not in text
+        page.until("Healthy", "#state")
+        page.run("() => Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
+        page.run("() => { const s = [...document.querySelectorAll('select')].find((e) => e.value === '20'); s.value = '100'; s.dispatchEvent(new Event('change')); }")
+        eventually(lambda: "Listening" in live_hint(page), "the other rate")
+        # More than there is room for, within what the rate lets through.
+        for n in range(620):
+            publish(g, "plain", n)
+            time.sleep(0.011)
+        page.run("() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')); }")
+        text = page.until("passed while nobody looked", ".live")
+        shown, hidden = (int(re.search(rf"([\d,]+) {what}", text).group(1).replace(",", "")) for what in ("shown", "passed while nobody"))
+        assert shown > 500 and hidden > 50, text
 
 
 @pytest.mark.web
@@ -481,6 +600,17 @@ def test_the_gateways_view_says_what_runs(page):
     assert page.do("count", css=".features li") >= 4
 
 
+@pytest.mark.web
+def test_every_counter_has_its_name_in_one_line_and_says_what_it_counts(page, connect):
+    connect(page.g).subscribe("kept:a")
+    publish(page.g, "kept:a", 1)
+    page.go("gateway")
+    table = "Every counter that is not 0, over all shards"
+    eventually(lambda: len(page.rows(table)) > 30 and any(r[0] == "send_bytes" for r in page.rows(table)), "counters")
+    assert [r[0] for r in page.rows(table) if not r[3]] == []
+    assert page.run("() => Math.max(...[...document.querySelectorAll('th.counter[scope=row]')].map((e) => e.getBoundingClientRect().height))") < 60
+
+
 # ---- by keyboard
 
 def test_every_view_is_reached_by_keys_alone(page):
@@ -508,6 +638,20 @@ def test_every_view_is_reached_by_keys_alone(page):
         page.press("Tab")
         assert page.run("""() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2; }"""), \
             page.run("() => document.activeElement.outerHTML")
+
+
+@pytest.mark.web
+def test_a_question_ends_with_the_view_that_asked(users):
+    page, g = users, users.g
+    with user_client(g, "anna") as anna:
+        page.go("clients")
+        page.go("clients/user/anna")
+        page.click("Disconnect user")
+        page.until("Disconnect user?", "dialog")
+        page.do("back")
+        page.until("Clients", "h1")
+        assert page.do("count", css="dialog") == 0
+        anna.barrier()
 
 
 @pytest.mark.web
@@ -594,6 +738,57 @@ def test_without_a_token_the_page_asks_for_one_and_takes_the_right_one(browser, 
 
 
 @pytest.mark.web
+def test_a_token_that_runs_out_is_asked_for_again_and_nothing_is_lost(browser, gateway):
+    g = closed_gateway(gateway, **{"auth.hmac_secret": rctokens.SECRET})
+    reader = {"scope": "ringcast:read ringcast:publish"}
+    page = browser
+    page.open(home(g))
+    page.until("A token is needed", "h1")
+    page.fill("Token", rctokens.token({"exp": int(time.time()) + 15, **reader}))
+    page.press("Enter")
+    page.until("Healthy", "#state")
+    page.go("channels/kept%3Aa")
+    page.click("Start")
+    page.until("Listening", ".live")
+    page.fill("Data (JSON)", '"typed"')
+    admin = "Authorization: Bearer " + ADMIN
+    with Http(g.http) as c:
+        assert c.publish({"channel": "kept:a", "event": "e", "data": "before"}, admin).status == 200
+        eventually(lambda: [r[3] for r in page.rows(LIVE)] == ["before"], "the event before")
+        page.until("A token is needed", "h1", seconds=40)
+        assert "or it has run out" in page.until("The gateway says", "#token-reason")
+        # While it waits for another it tries nothing.
+        failures = g.counter("auth_failures")
+        time.sleep(4)
+        assert g.counter("auth_failures") == failures
+        page.fill("Token", rctokens.token({"exp": int(time.time()) + 300, **reader}))
+        page.press("Enter")
+        page.until("Healthy", "#state")
+        page.until("Listening", ".live")
+        assert page.run("() => document.querySelector('textarea').value") == '"typed"'
+        assert c.publish({"channel": "kept:a", "event": "e", "data": "after"}, admin).status == 200
+    eventually(lambda: [r[3] for r in page.rows(LIVE)] == ["after", "before"], "what comes now above what came before")
+    page.click("Publish")
+    page.until("Published at", "form")
+    page.assert_quiet(expected=[400, 401, 404])
+
+
+@pytest.mark.web
+def test_a_right_token_that_came_too_soon_is_tried_again(browser, gateway):
+    g = closed_gateway(gateway, **{"limits.exempt_loopback": "no", "limits.auth_failures": "3", "limits.auth_failures_window": "10s"})
+    page = browser
+    with Http(g.http) as c:
+        for _ in range(6):
+            c.get("/api/channels", "Authorization: Bearer wrong")
+    page.open(home(g))
+    page.until("A token is needed", "h1")
+    page.fill("Token", ADMIN)
+    page.press("Enter")
+    page.until("The gateway says", "#token-reason")
+    page.until("Healthy", "#state", seconds=60)
+
+
+@pytest.mark.web
 def test_who_may_only_read_is_told_so_by_the_gateway(browser, gateway, folder):
     services = rctokens.put(os.path.join(folder, "services"), "looks token:token-of-who-looks read\nwrites token:token-of-who-writes publish\n")
     g = closed_gateway(gateway, **{"auth.services": services})
@@ -637,9 +832,15 @@ def test_a_gateway_that_ends_and_comes_back_is_told_and_leaves_a_hole(page, gate
     g.judged = True
     page.until("Not connected", "#state")
     page.until("last snapshot", "#state")
+    # What was good then may not be now.
+    page.until(lambda t: re.match(r"As of \d\d:\d\d:\d\d; nothing has come since", t), ".when")
+    assert page.text(".verdict").split("\n") == ["Not known while nothing comes."] * 2
+    assert page.do("count", css=".old .tile") == 6 and page.do("count", css=".verdict.good") == 0
+    page.until(lambda t: t.count("The gateway does not answer.") == 2 and "Nobody is behind" not in t and "No channel" not in t)
     again = gateway(SETTINGS, listen=where)
     page.until("Healthy", "#state", seconds=40)
     page.g = again
+    page.until("No trouble", ".verdict")
     eventually(lambda: figure(tile(page, "Clients")) == 1, "the new gateway's figures")
     publish(again, "kept:a", 1)
     page.do("click", css="summary")
@@ -677,6 +878,55 @@ def test_a_gateway_that_drains_is_told(page, hears):
     page.until(lambda t: "Draining" in t or "Not connected" in t, "#state")
     assert page.g.wait() == 0
     client.drop()
+
+
+@pytest.mark.web
+def test_what_a_proxy_in_between_does_is_named(browser, gateway):
+    g = gateway(SETTINGS)
+    page = browser
+    with Tunnel(g.http) as tunnel:
+        page.open(f"http://127.0.0.1:{tunnel.port}/")
+        page.until("Healthy", "#state")
+        page.run("""() => {
+            window.kept = [WebSocket, fetch];
+            window.WebSocket = class { constructor() { setTimeout(() => this.onclose({ code: 1006, reason: '' })); } close() {} };
+        }""")
+        tunnel.cut()
+        page.until("The API answers, but no WebSocket comes about: a proxy in between", "#state", seconds=30)
+        # A page of markup is no answer of the gateway, and its 503 no goodbye.
+        for status in (502, 503):
+            page.run("""(status) => { window.fetch = async () => new Response('<html><h1>Bad</h1></html>', { status, headers: { 'content-type': 'text/html' } }); }""", status)
+            text = page.until(f"HTTP {status}", "#state", seconds=30)
+            assert "<" not in text and "Draining" not in text
+        page.go("clients")
+        page.until("HTTP 503")
+        assert "<h1>" not in page.text() and "Nobody is" not in page.text()
+        page.run("() => { [window.WebSocket, window.fetch] = window.kept; }")
+        page.until("Healthy", "#state", seconds=40)
+
+
+@pytest.mark.web
+def test_a_full_gateway_can_still_be_looked_at(browser, gateway, connect):
+    g = gateway({**SETTINGS, "max_clients": "20"})
+    for _ in range(20):
+        connect(g)
+    browser.open(home(g))
+    browser.until("Healthy", "#state")
+    eventually(lambda: figure(tile(browser, "Clients")) == 21, "all of them, and the page")
+
+
+@pytest.mark.web
+def test_snapshots_that_are_too_large_to_come_are_thought_of(browser, gateway):
+    browser.open(home(gateway({**SETTINGS, "max_message": "1KiB"})))
+    browser.until("snapshots may be larger than max_message", "#state")
+
+
+@pytest.mark.web
+def test_a_page_that_fails_says_so(page):
+    page.run("() => window.dispatchEvent(new ErrorEvent('error', { message: 'ResizeObserver loop' }))")
+    assert "failed" not in page.text("#state")
+    page.run("() => { setTimeout(() => { throw Error('for the test'); }); }")
+    page.until("This page has failed; load it again", "#state")
 
 
 # ---- what comes from outside
@@ -719,6 +969,24 @@ def test_hostile_names_and_payloads_stay_text_and_break_nothing(users):
 STRANGE_SNAPSHOTS = [None, 1, "text", [], {}, {"at": "x"}, {"at": 1, "counters": None}, {"at": 1e15, "counters": {"clients": "many", "deliveries": -1e300}},
                      {"at": 5, "counters": {"clients": 1}, "perShard": [None, 1, {}, {"busy_ns": "x"}], "latency": {"bounds": "x", "publishToSocket": [None, {}]}},
                      {"at": 6, "counters": {"__proto__": 1, "close_new_reason": 3}, "latency": {"bounds": [3, 2, 1], "publishToSocket": [1, 2]}, "memory": [None, {}]}]
+
+
+@pytest.mark.web
+def test_what_is_nearly_full_is_no_calm(page):
+    page.until("No trouble", ".verdict")
+    page.run("""() => {
+        const of = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data').get;
+        Object.defineProperty(MessageEvent.prototype, 'data', { get() {
+            const text = of.call(this);
+            if (typeof text !== 'string' || !text.includes('"snapshot"')) return text;
+            const message = JSON.parse(text);
+            message.data.counters.clients = 9500;
+            message.data.counters.arena_used_bytes = 1e12;
+            return JSON.stringify(message);
+        } });
+    }""")
+    page.until("9,500 of 10,000 clients are connected", ".verdict.warn")
+    assert "of the memory is in use" in page.text(".verdict") and "No trouble" not in page.text(".verdict")
 
 
 @pytest.mark.web
@@ -798,6 +1066,18 @@ def test_on_a_phone_nothing_scrolls_sideways_and_everything_can_be_tapped(users,
                     small = page.run("""() => [...document.querySelectorAll('button, select, input:not([type=checkbox]), [role=tab], tbody a, summary')]
                         .filter((e) => e.offsetParent && !e.closest('.unseen') && e.getBoundingClientRect().height < 40).map((e) => e.outerHTML.slice(0, 120))""")
                     assert not small, (view, small)
+
+
+@pytest.mark.web
+def test_the_narrowest_phones_have_room_for_every_tab(browser, gateway):
+    g = gateway(SETTINGS)
+    for width in (320, 360):
+        browser.open(home(g), width=width, height=640, mobile=True)
+        browser.until("Healthy", "#state")
+        for tab in ("overview", "channels", "clients", "gateway"):
+            assert browser.run("(id) => { const t = document.getElementById(id); return t.scrollWidth <= t.clientWidth + 1 && t.getBoundingClientRect().right <= innerWidth; }",
+                               "tab-" + tab), (width, tab)
+        assert not browser.run("() => [...document.querySelectorAll('[role=tablist]')].some((e) => e.scrollWidth > e.clientWidth)")
 
 
 @pytest.mark.web

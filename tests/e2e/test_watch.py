@@ -232,3 +232,28 @@ def test_nobody_is_told_of_it(gateway, connect):
             ("$connect", client.connected["session"]), ("$subscribe", client.connected["session"])]
     finally:
         b.drop()
+
+
+def test_a_few_get_in_although_the_gateway_is_full(gateway):
+    g = gateway({"max_clients": "20", "admin.open_on_loopback": "yes"})
+    clients = [JsonClient.greeted(g.http) for _ in range(20)]
+    g.until_counter("clients", 20)
+    WebSocket.open(g.http, expect=503).drop()
+    lookers = []
+    for n in range(4):
+        lookers.append(JsonClient.greeted(g.http, WATCH))
+        g.until_counter("clients", 21 + n)
+    WebSocket.open(g.http, WATCH, expect=503).drop()
+    lookers[0].subscribe("$sys:metrics")
+    assert lookers[0].next_event()["data"]["counters"]["upgrades_refused_capacity"] == 2
+    # They are counted as all are: there is room for clients again when fewer than max_clients are there, lookers included.
+    for client in clients[:4]:
+        client.close()
+    g.until_counter("clients", 20)
+    WebSocket.open(g.http, expect=503).drop()
+    lookers[1].close()
+    g.until_counter("clients", 19)
+    with JsonClient.greeted(g.http):
+        pass
+    for one in [*clients[4:], lookers[0], *lookers[2:]]:
+        one.drop()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HTTP API, asked by the view that is open and only while somebody can see it.
+import { byId } from "./dom.js";
 
 // Said to the document when the gateway is there again: who waits after errors need not wait on.
 export const AGAIN = "ringcast-again";
@@ -42,7 +43,9 @@ export class Api {
 		}
 		if (answer.ok) return data;
 		const said = data?.error;
-		const error = new ApiError(answer.status, String(said?.code ?? answer.status), String(said?.message ?? (text.slice(0, 300) || answer.statusText)));
+		// A page of markup is that of a proxy, and not for reading here.
+		const line = /html/.test(answer.headers.get("content-type")) ? "" : text.trim().slice(0, 300);
+		const error = new ApiError(answer.status, String(said?.code ?? ""), String(said?.message ?? (line || "HTTP " + answer.status)));
 		if (said?.field) error.message += " (" + said.field + ")";
 		// Who may look but not do is told so where he tried.
 		if ((answer.status === 401 || (answer.status === 403 && !options.method)) && this.onrefused) this.onrefused(error);
@@ -56,13 +59,17 @@ export class Api {
 
 // A gateway's error as a sentence with its code.
 export function words(error) {
-	return error instanceof ApiError && error.status ? error.message + " (" + error.code + ")" : error?.message || String(error);
+	return error instanceof ApiError && error.code && error.status ? error.message + " (" + error.code + ")" : error?.message || String(error);
+}
+
+// A 503 of a proxy, or of a gateway that has too much to do, is none that says goodbye.
+export function saysGoodbye(error) {
+	return error.status === 503 && (error.code === "shutting_down" || error.message === "the gateway stops");
 }
 
 // Asks again and again: every so many milliseconds after an answer, not while the page is hidden, less often after errors.
 export class Poll {
 	#work;
-	#every;
 	#timer = 0;
 	#running = false;
 	#again = false;
@@ -75,7 +82,7 @@ export class Poll {
 
 	constructor(every, work) {
 		this.#work = work;
-		this.#every = every;
+		this.every = every;
 		document.addEventListener("visibilitychange", this.#seen);
 		document.addEventListener(AGAIN, this.#seen);
 		this.now();
@@ -83,7 +90,8 @@ export class Poll {
 
 	async now() {
 		clearTimeout(this.#timer);
-		if (this.#over || document.hidden) return;
+		// While a token is asked for each question would be one more failure.
+		if (this.#over || document.hidden || byId("views").hidden) return;
 		if (this.#running) {
 			this.#again = true;
 			return;
@@ -101,7 +109,7 @@ export class Poll {
 			this.#again = false;
 			this.now();
 		} else {
-			this.#timer = setTimeout(() => this.now(), this.#every * 2 ** this.#failures);
+			this.#timer = setTimeout(() => this.now(), this.every * 2 ** this.#failures);
 		}
 	}
 

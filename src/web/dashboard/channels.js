@@ -10,6 +10,14 @@ import { tail } from "./tail.js";
 
 const CHANNELS_PAGE = 50;
 const HISTORY = 25;
+// Sorted by name the gateway must look at all of them.
+const NAMES_MS = 15000;
+const TYPED_MS = 250;
+const NONE_SUCH = {
+	rate: "No channel had events in the last seconds. Sort by name to see all.",
+	subscribers: "No channel has subscribers. Sort by name to see all.",
+	name: "No such channel is in use: nobody hears one, and nothing was published to one lately.",
+};
 
 // Pages forwards by what the gateway calls `next`, backwards by what was asked before.
 export function pager(load) {
@@ -52,28 +60,34 @@ export function channelList(app, query) {
 	const grid = table("Channels", [
 		{ head: "Channel", text: (c) => c.name, href: (c) => channelHref(c.name) },
 		{ head: "Subscribers", num: true, text: (c) => short(c.subscribers), sub: (c) => whole(c.subscribers) },
-		{ head: "Events/s", num: true, text: (c) => rate(c.rate) },
+		{ head: "Events/s", num: true, class: "pace", text: (c) => rate(c.rate) },
 		{ head: "Namespace", wide: true, text: (c) => c.namespace },
 		{ head: "Offset", num: true, wide: true, text: (c) => whole(c.offset) },
 		{ head: "Shard", num: true, wide: true, text: (c) => whole(c.shard) },
-	], (c) => c.name, "No such channel is in use: nobody hears one, and nothing was published to one lately.");
+	], (c) => c.name, NONE_SUCH.name);
+	let typed = 0;
 	const error = el("p", { class: "error", role: "alert", hidden: true });
 	const pages = pager(() => poll.now());
-	const poll = new Poll(3000, () => told(error, async () => {
+	const poll = new Poll(3000, () => told(error, grid, async () => {
 		const named = prefix.value || sort.value === "name";
 		const ask = named ? "prefix=" + encodeURIComponent(prefix.value) + "&limit=" + CHANNELS_PAGE + pages.after : "sort=" + sort.value + "&limit=" + CHANNELS_PAGE;
+		poll.every = named ? NAMES_MS : 3000;
 		const data = await app.api.ask("api/channels?" + ask);
+		say(grid.nothing, NONE_SUCH[named ? "name" : sort.value]);
+		// A list by name has no rates.
+		grid.node.classList.toggle("unpaced", Boolean(named));
 		grid.set(listOf(data, "channels"));
 		pages.set(named ? data?.next : null);
 	}));
 
-	function again() {
+	function again(ms) {
 		const kept = new URLSearchParams();
 		if (prefix.value) kept.set("prefix", prefix.value);
 		if (sort.value !== "rate") kept.set("sort", sort.value);
 		app.readdress("#/channels" + (kept.size ? "?" + kept : ""));
 		pages.reset();
-		poll.now();
+		clearTimeout(typed);
+		typed = setTimeout(() => poll.now(), ms);
 	}
 
 	function open(e) {
@@ -81,15 +95,18 @@ export function channelList(app, query) {
 		if (prefix.value) location.hash = channelHref(prefix.value);
 	}
 
-	prefix.addEventListener("input", again);
-	sort.addEventListener("change", again);
+	prefix.addEventListener("input", () => again(TYPED_MS));
+	sort.addEventListener("change", () => again(0));
 	return {
 		title: "Channels",
 		node: el("div", {}, el("h1", {}, "Channels"),
 			el("form", { class: "controls", role: "search", onsubmit: open }, field("Name begins with", prefix, "Enter opens the channel of exactly that name."),
 				field("Sorted by", sort)),
 			error, el("div", { class: "card" }, grid.node, pages.node)),
-		stop: () => poll.stop(),
+		stop() {
+			clearTimeout(typed);
+			poll.stop();
+		},
 	};
 }
 
@@ -130,15 +147,21 @@ function historyCard(app, path) {
 	const first = button("Newest", () => load());
 	let oldest = null;
 	let newest = null;
+	// Where the channel stands, and whether what is shown was the newest when it was asked for.
+	let end = null;
+	let atEnd = true;
+	let asking = false;
 
 	// An event's position is the epoch and its offset; raw ones are counted from where the answer begins.
 	async function load(how, from) {
+		asking = true;
 		older.disabled = newer.disabled = first.disabled = true;
 		try {
 			const data = await app.api.ask(path + "/history?limit=" + HISTORY + (how ? "&" + how + "=" + encodeURIComponent(from) : ""));
 			const events = Array.isArray(data?.events) ? data.events : [];
-			const [epoch, end] = String(data?.position ?? "").split("@");
-			const start = how ? Number(from.split("@")[1]) : Number(end) + 1;
+			end = String(data?.position ?? "");
+			const [epoch, top] = end.split("@");
+			const start = how ? Number(from.split("@")[1]) : Number(top) + 1;
 			const rows = events.map((event, i) => ({
 				event,
 				offset: isEnvelope(event) && typeof event.offset === "number" ? event.offset : how === "since" ? start + 1 + i : start - 1 - i,
@@ -154,18 +177,32 @@ function historyCard(app, path) {
 				+ (data.complete === false ? ". Some before these are gone." : "."));
 			show(grid.node, grid.body.childElementCount > 0);
 			older.disabled = oldest === null || (how !== "since" && !data.more) || data.first === oldest;
-			newer.disabled = newest === null || newest === data.position;
+			newer.disabled = newest === null || newest === end;
+			atEnd = newer.disabled || !how;
 		} catch (e) {
 			say(status, words(e));
 			older.disabled = oldest === null;
 			newer.disabled = newest === null;
 		}
 		first.disabled = false;
+		asking = false;
+	}
+
+	// Said when the channel may have moved. mine: who looks published himself, and wants to see it, unless he reads further back.
+	function moved(position, mine) {
+		if (asking || !position || position === end) return;
+		if (mine && atEnd) {
+			load();
+			return;
+		}
+		end = position;
+		if (newest === null) first.disabled = false;
+		else newer.disabled = newest === end;
 	}
 
 	grid.node.hidden = true;
 	load();
-	return { node: el("section", { class: "card" }, el("h2", {}, "History"), el("p", { class: "buttons" }, first, newer, older), status, grid.node), load };
+	return { node: el("section", { class: "card" }, el("h2", {}, "History"), el("p", { class: "buttons" }, first, newer, older), status, grid.node), moved };
 }
 
 function publishCard(app, channel, published) {
@@ -184,7 +221,7 @@ function publishCard(app, channel, published) {
 			const said = await app.api.post("api/publish", body);
 			answer.className = "answer good";
 			say(answer, "Published at " + String(said?.position) + ".");
-			published();
+			published(said?.position);
 		} catch (error) {
 			answer.className = "answer bad";
 			say(answer, "Refused: " + words(error));
@@ -210,6 +247,7 @@ export function oneChannel(app, channel) {
 			const now = { at: performance.now(), offset: c?.offset };
 			const perSecond = before && now.offset >= before.offset ? (now.offset - before.offset) / ((now.at - before.at) / 1000) : c?.rate;
 			before = now;
+			kept.moved(c?.position, false);
 			facts.set([["Subscribers", whole(c?.subscribers)], ["Events a second", rate(perSecond)], ["Position", c?.position], ["Namespace", c?.namespace],
 				["Shard", whole(c?.shard)], ...(c?.consumers ? [["Acknowledging consumers",
 					whole(c.consumers.count) + ", " + whole(c.consumers.connected) + " connected, " + whole(c.consumers.unacknowledged) + " events behind"]] : [])]);
@@ -221,11 +259,17 @@ export function oneChannel(app, channel) {
 		}
 		await presence.ask();
 	});
+
+	function published(position) {
+		kept.moved(position, true);
+		poll.now();
+	}
+
 	return {
 		title: "Channel " + channel,
 		node: el("div", {}, el("p", { class: "crumbs" }, el("a", { href: "#/channels" }, "All channels")), el("h1", {}, bidi(channel)),
 			el("section", { class: "card" }, el("h2", { class: "unseen" }, "Facts"), facts.node, missing),
-			live.node, el("div", { class: "cards" }, kept.node, el("div", { class: "stack" }, publishCard(app, channel, () => poll.now()), presence.node))),
+			live.node, el("div", { class: "cards" }, kept.node, el("div", { class: "stack" }, publishCard(app, channel, published), presence.node))),
 		stop() {
 			poll.stop();
 			live.stop();

@@ -8,8 +8,9 @@ import { KEPT_MS } from "./metrics.js";
 const WINDOWS_MS = [60000, 120000, 300000, KEPT_MS];
 const STEPS = 32;
 const RAMPS = {
-	light: ["#d6e6ee", "#8cc0cc", "#3e8fa6", "#2f5a8f", "#3a1d5c"],
-	dark: ["#1c2f42", "#27587f", "#2b9089", "#8cc75f", "#f8e75c"],
+	// They begin with what can be told from the ground: one value in a second is what is looked for.
+	light: ["#7fb2c1", "#3e8fa6", "#2f5a8f", "#3a1d5c"],
+	dark: ["#2f6b97", "#2b9089", "#8cc75f", "#f8e75c"],
 };
 
 let paints = null;
@@ -369,7 +370,7 @@ export class Heat extends Plot {
 			});
 		}
 		for (const sums of columns.values()) this.most = Math.max(this.most, ...sums);
-		const root = Math.sqrt(this.most) || 1;
+		const most = Math.log1p(this.most);
 		const rows = bounds.map((b, i) => [y(i ? Math.max(bounds[i - 1], range[0]) : range[0]), y(Math.min(b, range[1]))]);
 		rows.push([y(Math.min(bounds[bounds.length - 1], range[1])), y(range[1])]);
 		for (const [column, sums] of columns) {
@@ -377,7 +378,7 @@ export class Heat extends Plot {
 			const width = Math.min(this.width, Math.ceil(this.x((column + 1) * step))) - x;
 			sums.forEach((n, i) => {
 				if (!n || rows[i][0] <= this.top) return;
-				ctx.fillStyle = colours.ramp[Math.min(STEPS - 1, Math.floor((Math.sqrt(n) / root) * STEPS))];
+				ctx.fillStyle = colours.ramp[Math.min(STEPS - 1, Math.floor((Math.log1p(n) / most) * STEPS))];
 				ctx.fillRect(x, Math.floor(rows[i][1]), width, Math.max(1, Math.ceil(rows[i][0]) - Math.floor(rows[i][1])));
 			});
 		}

@@ -34,7 +34,7 @@ function sessionTable(caption, empty, withLag) {
 		{ head: "Over", wide: true, text: (s) => TRANSPORTS[s.transport] || s.transport },
 		{ head: "Address", wide: true, text: (s) => s.address },
 		{ head: "Since", wide: true, text: since, sub: (s) => s.connectedAt },
-		{ head: "Subscriptions", num: true, wide: withLag, text: (s) => whole(s.subscriptionCount) },
+		{ head: "Subscriptions", num: true, wide: true, text: (s) => whole(s.subscriptionCount) },
 		withLag && { head: "Behind", num: true, text: (s) => bytes(s.lag?.bytes) },
 		{ head: "Events out", num: true, wide: true, text: (s) => short(s.eventsOut) },
 		{ head: "Quality", text: quality },
@@ -48,7 +48,7 @@ export function clientList(app) {
 	const users = table("Users", [
 		{ head: "User", text: (u) => u.user, href: (u) => userHref(u.user) },
 		{ head: "Connections", num: true, text: (u) => whole(u.connections) },
-		{ head: "Came back at once", num: true, text: (u) => whole(u.reconnects) },
+		{ head: "Came back at once", num: true, wide: true, text: (u) => whole(u.reconnects) },
 	], (u) => u.user, "No client's token names a user.");
 	const sessions = sessionTable("Connections", "Nobody is connected.");
 	const wrong = [0, 1, 2].map(() => el("p", { class: "hint error", hidden: true }));
@@ -56,14 +56,14 @@ export function clientList(app) {
 	const sessionPages = pager(() => polls[2].now());
 	const counted = el("p", { class: "hint" });
 	const polls = [
-		new Poll(3000, () => told(wrong[0], async () => behind.set(listOf(await app.api.ask("api/laggards?top=20"), "laggards")))),
-		new Poll(5000, () => told(wrong[1], async () => {
+		new Poll(3000, () => told(wrong[0], behind, async () => behind.set(listOf(await app.api.ask("api/laggards?top=20"), "laggards")))),
+		new Poll(5000, () => told(wrong[1], users, async () => {
 			const data = await app.api.ask("api/users?limit=" + PEOPLE + userPages.after);
 			users.set(listOf(data, "users"));
 			userPages.set(data?.next);
 			say(counted, typeof data?.count === "number" ? plural(data.count, "user", "users") + " in all." : "");
 		})),
-		new Poll(5000, () => told(wrong[2], async () => {
+		new Poll(5000, () => told(wrong[2], sessions, async () => {
 			const data = await app.api.ask("api/status?limit=" + PEOPLE + sessionPages.after);
 			sessions.set(valuesOf(data?.clientDetails));
 			sessionPages.set(data?.clientDetailsNext);
@@ -110,7 +110,7 @@ export function clientList(app) {
 function page(app, what, id, parts) {
 	const answer = el("p", { class: "answer good", role: "status" });
 	const gone = el("p", { class: "hint error", hidden: true });
-	const poll = new Poll(3000, () => told(gone, parts.ask));
+	const poll = new Poll(3000, () => told(gone, null, parts.ask));
 	const end = button("Disconnect " + what, () => disconnectDialog(app, what, id, (text) => {
 		say(answer, text);
 		poll.now();

@@ -25,12 +25,12 @@ export function isEnvelope(event) {
 }
 
 // On a phone a row is two lines: the roles say that it stays one of a table.
-export function eventRow(event, offset) {
+export function eventRow(event, offset, withChannel) {
 	const plain = !isEnvelope(event);
 	return el("tr", { role: "row" },
 		el("td", { role: "cell", class: "num" }, plain || event.timestamp == null ? NONE : time(event.timestamp)),
 		el("td", { role: "cell", class: "num wide" }, offset == null ? NONE : whole(offset)),
-		el("td", { role: "cell" }, el("bdi", { class: "name" }, plain ? "(raw)" : String(event.event)),
+		el("td", { role: "cell" }, withChannel && el("bdi", { class: "name of" }, String(event?.channel ?? NONE)), el("bdi", { class: "name" }, plain ? "(raw)" : String(event.event)),
 			!plain && event.encoding === "base64" && el("span", { class: "tag" }, "base64"),
 			!plain && event.type !== "event" && event.type !== event.event && el("span", { class: "tag" }, event.type)),
 		el("td", { role: "cell" }, payload(plain ? event : event.type === "summary" ? event.counts : event.data)));

@@ -12,16 +12,19 @@ const FEATURES = {
 
 const MEANING = Object.fromEntries(TROUBLES);
 
-// {features, help, arenaLimit} out of the text of /metrics: what snapshots do not have, since it never changes.
+// What /metrics calls otherwise, besides its units.
+const METRIC = { send_bytes: "sent_bytes", recv_bytes: "received_bytes", lag_max_ms: "blocked_max_seconds" };
+
+// {features, help, arenaLimit, clientsLimit} out of the text of /metrics: what snapshots do not have, since it never changes.
 export function readMetrics(text) {
-	const found = { features: [], help: {}, arenaLimit: 0 };
+	const found = { features: [], help: {}, arenaLimit: 0, clientsLimit: 0 };
 	for (const line of String(text).split("\n")) {
 		const help = line.match(/^# HELP ringcast_(\S+?)(?:_total)? (.*)$/);
 		if (help) found.help[help[1]] = help[2];
 		const feature = line.match(/^ringcast_feature_(\w+) ([01])$/);
 		if (feature) found.features.push([feature[1], feature[2] === "1"]);
-		const limit = line.match(/^ringcast_arena_limit_bytes (\d+)$/);
-		if (limit) found.arenaLimit = Number(limit[1]);
+		const limit = line.match(/^ringcast_(arena|clients)_limit(?:_bytes)? (\d+)$/);
+		if (limit) found[limit[1] + "Limit"] = Number(limit[2]);
 	}
 	return found;
 }
@@ -37,12 +40,14 @@ function countersCard(app) {
 	], (r) => r.key, "No counter has that in its name.");
 	const rows = new Map();
 
+	const helpOf = (key) => app.help[METRIC[key] ?? key] || CLOSES[key] || MEANING[key] || app.help[key.replace(/_[num]s$/, "_seconds")] || "";
+
 	function update() {
 		const wanted = filter.value.trim().toLowerCase();
 		const { last } = app.metrics;
 		const found = [];
 		for (const key in last?.counters) {
-			const help = app.help[key] || CLOSES[key] || MEANING[key] || "";
+			const help = helpOf(key);
 			if (wanted && !key.includes(wanted) && !help.toLowerCase().includes(wanted)) continue;
 			const row = rows.get(key) || { key };
 			rows.set(key, row);
@@ -71,7 +76,7 @@ export function gatewayView(app) {
 	const error = el("p", { class: "hint error", hidden: true });
 	const counters = countersCard(app);
 	let frame = 0;
-	const poll = new Poll(5000, () => told(error, async () => {
+	const poll = new Poll(5000, () => told(error, backends, async () => {
 		const data = await app.api.ask("api/status?limit=20");
 		backends.set(Object.entries(data?.backends ?? {}).map(([type, count]) => ({ type, count })));
 		const w = data?.webhooks;

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dashboard: connects, says how the gateway is, and shows the view that the address names.
 import { connect } from "../client/ringcast.js";
-import { AGAIN, Api, words } from "./api.js";
+import { AGAIN, Api, ApiError, saysGoodbye, words } from "./api.js";
 import { channelList, oneChannel } from "./channels.js";
 import { repaint } from "./chart.js";
 import { clientList, oneSession, oneUser } from "./clients.js";
 import { byId, say, show } from "./dom.js";
 import { span } from "./format.js";
 import { gatewayView, readMetrics } from "./gateway.js";
-import { Metrics } from "./metrics.js";
+import { Metrics, STALE_MS } from "./metrics.js";
 import { overview } from "./overview.js";
 
 const BASE = new URL(".", location.href).href;
 const KEPT_TOKEN = "ringcast-token";
 const KEPT_THEME = "ringcast-theme";
-// Snapshots come once a second.
-const STALE_MS = 5000;
 const TRY_MS = 3000;
+// Tokens of an address that has tried too often are not looked at for a while.
+const TRY_TOKEN_MS = 10000;
 const READY_MS = 10000;
 
 const app = {
@@ -26,6 +26,7 @@ const app = {
 	features: [],
 	help: {},
 	arenaLimit: 0,
+	clientsLimit: 0,
 	// What is shown has another address now, and stays.
 	readdress(hash) {
 		history.replaceState(null, "", hash);
@@ -38,6 +39,9 @@ let timer = 0;
 let link = "connecting";
 let reason = "";
 let draining = false;
+// Of the performance clock: when the connection came about.
+let opened = 0;
+let failed = false;
 let subscription = null;
 
 // Storage may be forbidden; the page does without it.
@@ -62,13 +66,15 @@ const STATES = {
 	lost: ["bad", "Not connected"],
 	token: ["bad", "Not connected: a token is needed"],
 	refused: ["bad", "Connected, but the gateway refuses its metrics"],
+	failed: ["bad", "This page has failed; load it again"],
 };
 
 function stateNow() {
+	if (failed) return "failed";
 	if (link !== "open") return link === "lost" && draining ? "draining" : link;
 	if (draining) return "draining";
-	if (!app.metrics.last) return "connecting";
-	return performance.now() - app.metrics.came > STALE_MS ? "quiet" : "healthy";
+	if (performance.now() - Math.max(app.metrics.came, opened) > STALE_MS) return "quiet";
+	return app.metrics.came > opened ? "healthy" : "connecting";
 }
 
 let announced = "";
@@ -80,19 +86,20 @@ function status() {
 	say(byId("state-text"), text);
 	const { last, came } = app.metrics;
 	const age = last ? (performance.now() - came) / 1000 : null;
-	say(byId("state-more"), state === "healthy" ? "live, up for " + span(last.uptime) : [reason, age !== null && "last snapshot " + span(age) + " ago"].filter(Boolean).join("; "));
+	const why = state === "quiet" && came < opened ? "snapshots may be larger than max_message" : reason;
+	say(byId("state-more"), state === "healthy" ? "live, up for " + span(last.uptime) : [why.replace(/\.$/, ""), age !== null && "last snapshot " + span(age) + " ago"].filter(Boolean).join("; "));
 	document.title = (kind === "good" || kind === "wait" ? "" : text.split(":")[0] + " – ") + (view ? view.title + " – " : "") + "ringcast";
 	// Changes are announced once, not the passing of time.
 	if (state === announced) return;
-	if (announced || state !== "connecting") say(byId("announce"), text + (reason && kind === "bad" ? ": " + reason : ""));
+	if (state !== "connecting") say(byId("announce"), text + (reason && kind === "bad" ? ": " + reason : ""));
 	announced = state;
 }
 
 // ---- the connection
 
-function tryLater() {
+function tryLater(ms = TRY_MS) {
 	clearTimeout(timer);
-	timer = setTimeout(start, TRY_MS);
+	timer = setTimeout(start, ms);
 }
 
 // Asks the API first: a browser does not tell a page why an upgrade was refused.
@@ -105,19 +112,35 @@ async function start() {
 		refused(error);
 		return;
 	}
+	const asked = byId("views").hidden;
 	draining = false;
 	reason = "";
+	link = app.client?.state === "connected" ? "open" : "connecting";
 	askToken(null);
-	if (app.client) app.client.close();
-	if (link !== "open") link = "connecting";
-	const own = connect(BASE, { query: { scope: "read" }, token: () => app.api.token || undefined, transports: ["ws"], maxDelay: 5000, queue: 0 });
-	app.client = own;
+	// The one that there is keeps what was subscribed with it, and the view that was made for it what was typed.
+	if (app.client) app.client.reconnect();
+	else app.client = makeClient();
+	status();
+	route();
+	if (asked) document.dispatchEvent(new Event(AGAIN));
+}
+
+// While a token is asked for it must not try those that are not good, and waits.
+function tokenNow() {
+	if (link === "token") throw new ApiError(401, "unauthorized", "a token is needed");
+	return app.api.token || undefined;
+}
+
+function makeClient() {
+	const own = connect(BASE, { query: { scope: "read" }, token: tokenNow, transports: ["ws"], maxDelay: 5000, queue: 0 });
 	own.on("connected", (info) => {
 		if (app.client !== own) return;
+		opened = performance.now();
+		hearMetrics(own);
+		if (link === "token") return;
 		link = "open";
 		reason = "";
 		draining = false;
-		hearMetrics(own);
 		status();
 		if (info.again) cameBack();
 	});
@@ -129,15 +152,28 @@ async function start() {
 		before?.unsubscribe();
 		lost(info.reason || (info.code === 1006 || !info.code ? "the connection broke" : "closed with code " + info.code), info.code === 1012);
 	});
-	own.on("reconnecting", () => app.client === own && link !== "lost" && lost("no connection came about", draining));
+	own.on("reconnecting", (info) => app.client === own && info.attempt > 1 && whyNot(own));
 	// Refused for good: what the API says tells why.
 	own.on("reconnect_failed", (error) => {
 		if (app.client !== own) return;
 		lost(error.message, false);
-		tryLater();
+		if (link !== "token") tryLater();
 	});
-	status();
-	route();
+	return own;
+}
+
+// A try came to nothing. Browsers don't say why; what the API says, or that it says something, tells more.
+async function whyNot(own) {
+	let why = "The API answers, but no WebSocket comes about: a proxy in between does not pass Upgrade or changes Host; or the gateway is full, and others look already.";
+	let drains = false;
+	if (link === "token") return;
+	try {
+		await app.api.ask("api/channels?limit=1");
+	} catch (error) {
+		why = words(error);
+		drains = saysGoodbye(error);
+	}
+	if (app.client === own && link !== "open") lost(why, drains);
 }
 
 // Anew on each connection: snapshots that were missed are of no use, and nobody needs to look for them.
@@ -156,6 +192,7 @@ function hearMetrics(own) {
 }
 
 function lost(why, drains) {
+	if (link === "token") return;
 	link = "lost";
 	reason = why;
 	draining = drains;
@@ -178,9 +215,13 @@ function refused(error) {
 	if (error.status === 401 || error.status === 403 || error.status === 429) {
 		link = "token";
 		reason = error.message;
+		clearTimeout(timer);
 		askToken(error);
+		// It may be a good one.
+		if (error.status === 429) tryLater(TRY_TOKEN_MS);
 	} else {
-		lost(words(error), error.status === 503);
+		link = "lost";
+		lost(words(error), saysGoodbye(error));
 		tryLater();
 	}
 	status();
@@ -191,8 +232,8 @@ function refused(error) {
 async function ready() {
 	if (document.hidden || link !== "open") return;
 	try {
-		const answer = await fetch(new URL("readyz", BASE), { cache: "no-store", signal: AbortSignal.timeout(5000) });
-		draining = answer.status === 503;
+		const answer = await fetch(new URL("readyz", BASE), { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(5000) });
+		draining = answer.status === 503 && (await answer.json()).status === "draining";
 	} catch {
 		// The connection says it better.
 	}
@@ -206,13 +247,11 @@ function askToken(error) {
 	show(byId("views"), !error);
 	show(byId("forget"), !error && Boolean(app.api.token));
 	if (!error) return;
-	if (app.client) {
-		app.client.close();
-		app.client = null;
-	}
-	const scope = error.status === 403 ? app.api.token ? " The token is good, but it lacks a right: it needs the scope read (ringcast:read in a signed one)."
-		: " From here it takes a token, or another address: the loopback is open only by its own name." : "";
-	say(byId("token-reason"), "The gateway says: " + words(error) + "." + scope);
+	const hints = app.api.token ? {
+		401: " The token that was given is not known here, or it has run out.",
+		403: " The token is good, but it lacks a right: it needs the scope read (ringcast:read in a signed one).",
+	} : { 403: " From here it takes a token, or another address: the loopback is open only by its own name." };
+	say(byId("token-reason"), "The gateway says: " + words(error) + "." + (hints[error.status] ?? ""));
 	if (!byId("token").contains(document.activeElement)) byId("token-value").focus();
 }
 
@@ -271,6 +310,8 @@ function route() {
 	if (routed?.hash === location.hash && routed.client === app.client) return;
 	const moved = routed && routed.hash !== location.hash;
 	if (view) view.stop();
+	// What it asks about is of the view before.
+	document.querySelector("dialog")?.close();
 	app.metrics.cursor = null;
 	routed = { client: app.client, hash: location.hash };
 	const [tab, made] = app.client ? makeView() : [TABS[0], null];
@@ -317,6 +358,12 @@ function setTheme(theme) {
 	view?.theme?.();
 }
 
+function look() {
+	if (document.hidden) return;
+	app.metrics.look();
+	status();
+}
+
 function begin() {
 	const kept = stored("localStorage", KEPT_THEME);
 	setTheme(kept in THEMES ? kept : "");
@@ -334,11 +381,16 @@ function begin() {
 		byId("main").focus();
 	});
 	window.addEventListener("hashchange", route);
-	document.addEventListener("visibilitychange", () => document.hidden || status());
+	// What is no error of a script, as that an observer was late, has none.
+	window.addEventListener("error", (e) => {
+		failed = failed || Boolean(e.error);
+		status();
+	});
+	document.addEventListener("visibilitychange", look);
 	app.api.token = stored("sessionStorage", KEPT_TOKEN);
 	byId("token-keep").checked = Boolean(app.api.token);
 	app.api.onrefused = (error) => link !== "token" && refused(error);
-	setInterval(() => document.hidden || status(), 1000);
+	setInterval(look, 1000);
 	setInterval(ready, READY_MS);
 	start();
 }

@@ -7,6 +7,8 @@ import { GAUGES } from "./words.js";
 export const KEPT_MS = 600000;
 // Snapshots come once a second; one that is as late as this leaves a hole.
 const LATE_MS = 3500;
+// And with one as late as this nobody knows how it is now.
+export const STALE_MS = 5000;
 const RATE_MS = 10000;
 
 function isObject(value) {
@@ -63,6 +65,7 @@ export class Metrics {
 	#recent = [];
 	#marks = [];
 	#broken = true;
+	#silence = false;
 	#listeners = new Set();
 	// Of the performance clock: when the last snapshot came.
 	came = 0;
@@ -85,6 +88,19 @@ export class Metrics {
 	// The connection is lost: what comes next does not continue what was.
 	cut() {
 		this.#broken = true;
+		this.look();
+	}
+
+	// What was told last is not how it is now.
+	get silent() {
+		return this.last !== null && (this.#broken || performance.now() - this.came > STALE_MS);
+	}
+
+	// To be called now and then: nothing that comes says that nothing comes.
+	look() {
+		if (this.silent === this.#silence) return;
+		this.#silence = this.silent;
+		this.#tell();
 	}
 
 	// False: that was no snapshot.
@@ -101,6 +117,7 @@ export class Metrics {
 		this.#broken = false;
 		this.last = now;
 		this.came = performance.now();
+		this.#silence = false;
 		this.samples.push(sample(now, hole ? null : before, past));
 		const first = this.samples.findIndex((s) => s.at > now.at - KEPT_MS);
 		if (first > 0) this.samples.splice(0, first);

@@ -7,6 +7,10 @@ import { ago, bytes, clock, isNumber, micros, millis, percent, plural, rate, sho
 import { CALM_CLOSES, CLOSES, LAG_REASONS, TROUBLES } from "./words.js";
 
 const SHARDS_SHOWN = 64;
+// Of whatever has an end: soon it is full.
+const MUCH = 0.85;
+// Samples over which a shard must be busy, or any garbage of a second would be a warning.
+const BUSY_SAMPLES = 10;
 
 function tile(app, label, get, unit, options = {}) {
 	const value = el("p", { class: "value" });
@@ -69,7 +73,7 @@ function bar(mark) {
 		set(part) {
 			const width = (isNumber(part) ? Math.min(1, Math.max(0, part)) * 100 : 0).toFixed(1) + "%";
 			if (fill.style.width !== width) fill.style.width = width;
-			if (mark) fill.classList.toggle("much", part > 0.85);
+			if (mark) fill.classList.toggle("much", part > MUCH);
 		},
 	};
 }
@@ -147,6 +151,21 @@ function memoryCard(app) {
 	};
 }
 
+// What soon has no room left, in words.
+function nearFull(app) {
+	const { metrics } = app;
+	const samples = metrics.samples.slice(-BUSY_SAMPLES);
+	const loads = (metrics.last?.shards || []).map((shard, i) => samples.reduce((sum, s) => sum + (s.loads[i] ?? 0), 0) / samples.length);
+	const load = Math.max(0, ...loads);
+	const memory = metrics.counter("arena_used_bytes") / app.arenaLimit;
+	const clients = metrics.counter("clients") / app.clientsLimit;
+	return [
+		samples.length === BUSY_SAMPLES && load > MUCH && (loads.length > 1 ? "shard " + loads.indexOf(load) + " is " : "it is ") + percent(load) + " busy",
+		app.arenaLimit && memory > MUCH && percent(memory) + " of the memory is in use",
+		app.clientsLimit && clients > MUCH && whole(metrics.counter("clients")) + " of " + whole(app.clientsLimit) + " clients are connected",
+	].filter(Boolean).join(", ");
+}
+
 // head: where its verdict stands besides, at the top of the page.
 function troubleCard(app, head) {
 	const line = el("p", { class: "verdict" });
@@ -173,6 +192,7 @@ function troubleCard(app, head) {
 			const { metrics } = app;
 			if (!metrics.last) return;
 			const found = [];
+			const silent = metrics.silent;
 			for (const [key, words, weight] of TROUBLES) {
 				const total = metrics.counter(key);
 				if (!total) continue;
@@ -184,14 +204,17 @@ function troubleCard(app, head) {
 			}
 			found.sort((a, b) => (b.lately > 0) - (a.lately > 0) || b.weight - a.weight || b.lately - a.lately || b.total - a.total);
 			grid.set(found);
+			if (silent) show(grid.nothing, false);
 			const bad = found.filter((r) => r.lately && r.weight > 1).length;
 			const held = found.filter((r) => r.lately && r.weight < 2).length;
 			const when = " in the last " + span(Math.max(1, metrics.reach)) + ".";
-			const text = bad ? plural(bad, "kind of loss or refusal", "kinds of loss or refusal") + when
-				: held ? "Nothing was lost" + when + " Some were held back or refused." : "No trouble" + when;
+			const near = nearFull(app);
+			const soon = near ? " Near its limits: " + near + "." : "";
+			const text = silent ? "Not known while nothing comes." : bad ? plural(bad, "kind of loss or refusal", "kinds of loss or refusal") + when + soon
+				: held ? "Nothing was lost" + when + " Some were held back or refused." + soon : (soon ? "Nothing was lost" : "No trouble") + when + soon;
 			for (const node of [line, head]) {
 				say(node, text);
-				node.className = "verdict " + (bad ? "bad" : held ? "warn" : "good");
+				node.className = "verdict " + (silent ? "warn" : bad ? "bad" : held || soon ? "warn" : "good");
 			}
 		},
 	};
@@ -256,13 +279,13 @@ function topChannels(app) {
 	], (c) => c.name, "No channel is in use.");
 	const error = el("p", { class: "hint error", hidden: true });
 	const poll = new Poll(5000, async () => {
-		await told(error, async () => grid.set(listOf(await app.api.ask("api/channels?sort=rate&limit=8"), "channels")));
+		await told(error, grid, async () => grid.set(listOf(await app.api.ask("api/channels?sort=rate&limit=8"), "channels")));
 	});
 	return { node: card("Busiest channels", grid.node, error), stop: () => poll.stop() };
 }
 
-// Runs it; what goes wrong is said there, and thrown on.
-export async function told(place, work) {
+// Runs it; what goes wrong is said there, and thrown on. That the table is empty says nothing then.
+export async function told(place, grid, work) {
 	try {
 		const value = await work();
 		show(place, false);
@@ -270,6 +293,7 @@ export async function told(place, work) {
 	} catch (e) {
 		say(place, words(e));
 		show(place, true);
+		if (grid) show(grid.nothing, false);
 		throw e;
 	}
 }
@@ -288,12 +312,25 @@ export function laggardTable() {
 function behindCard(app) {
 	const grid = laggardTable();
 	const error = el("p", { class: "hint error", hidden: true });
-	const poll = new Poll(4000, async () => {
+	const { metrics } = app;
+	const poll = new Poll(4000, () => told(error, grid, async () => {
 		// The counters say already when there is nobody to ask about.
-		if (app.metrics.last && !app.metrics.counter("clients_behind")) grid.set([]);
-		else await told(error, async () => grid.set(listOf(await app.api.ask("api/laggards?top=5"), "laggards")));
+		const nobody = metrics.last && !metrics.silent && !metrics.counter("clients_behind");
+		grid.set(nobody ? [] : listOf(await app.api.ask("api/laggards?top=5"), "laggards"));
+	}));
+	let some = metrics.counter("clients_behind") > 0;
+	const unlisten = metrics.listen(() => {
+		if ((metrics.counter("clients_behind") > 0) === some) return;
+		some = !some;
+		poll.now();
 	});
-	return { node: card("Who is behind", grid.node, error), stop: () => poll.stop() };
+	return {
+		node: card("Who is behind", grid.node, error),
+		stop() {
+			unlisten();
+			poll.stop();
+		},
+	};
 }
 
 const NUMBERS = [
@@ -315,7 +352,9 @@ function numbersTable(app) {
 export function overview(app) {
 	const { metrics } = app;
 	const tiles = [
-		tile(app, "Clients", (s) => s.clients, short, { more: (s) => short(s.clients - s.sse) + " WebSocket, " + short(s.sse) + " SSE" }),
+		tile(app, "Clients", (s) => s.clients, short, {
+			more: (s) => (app.clientsLimit ? "of " + whole(app.clientsLimit) + ", " : "") + (s.sse ? short(s.sse) + " SSE" : "all WebSocket"),
+		}),
 		tile(app, "Deliveries a second", (s) => s.deliveries, short, {
 			more: (s) => (s.events > 0 ? rate(s.deliveries / s.events) + " for each event" : ""),
 		}),
@@ -336,9 +375,10 @@ export function overview(app) {
 
 	function update() {
 		frame = 0;
-		const { shown, cursor, last } = metrics;
-		say(when, !last ? "Waiting for the first snapshot" : cursor === null ? "Now. Point at a line, or step along it with the arrow keys, to see earlier values"
-			: "At " + clock(cursor) + ", " + ago((last.at - cursor) / 1000) + (shown ? "" : ": nothing is known of this time"));
+		const { shown, cursor, last, silent } = metrics;
+		node.classList.toggle("old", silent);
+		say(when, !last ? "Waiting for the first snapshot" : cursor === null ? silent ? "As of " + clock(last.at) + "; nothing has come since"
+			: "Now. Point at a line, or step along it with the arrow keys, to see earlier values" : "At " + clock(cursor) + ", " + ago((last.at - cursor) / 1000) + (shown ? "" : ": nothing is known of this time"));
 		when.classList.toggle("past", cursor !== null);
 		for (const one of tiles) one.update(shown);
 		for (const one of parts) one.update(shown);
@@ -349,17 +389,18 @@ export function overview(app) {
 	}
 
 	const plots = [...tiles.map((t) => t.plot), ...latency.plots];
+	const node = el("div", {}, el("h1", { class: "unseen" }, "Overview"), el("div", { class: "row" }, when, verdict),
+		el("div", { class: "tiles" }, tiles.map((t) => t.node)), latency.node,
+		el("div", { class: "cards" }, el("div", { class: "stack" }, trouble.node, shards.node, asked[0].node),
+			el("div", { class: "stack" }, closes.node, memory.node, asked[1].node)),
+		numbersTable(app));
 	const unlisten = metrics.listen(ask);
 	update();
 	paint();
 	latency.theme();
 	return {
 		title: "Overview",
-		node: el("div", {}, el("h1", { class: "unseen" }, "Overview"), el("div", { class: "row" }, when, verdict),
-			el("div", { class: "tiles" }, tiles.map((t) => t.node)), latency.node,
-			el("div", { class: "cards" }, el("div", { class: "stack" }, trouble.node, shards.node, asked[0].node),
-				el("div", { class: "stack" }, closes.node, memory.node, asked[1].node)),
-			numbersTable(app)),
+		node,
 		theme() {
 			latency.theme();
 			for (const plot of plots) plot.ask();

@@ -11,6 +11,10 @@ const ROWS = 500;
 const DRAW_MS = 250;
 const RATES = [1, 5, 20, 100];
 
+function epochOf(event) {
+	return String(event?.position ?? "").split("@")[0];
+}
+
 export function tail(app, channel) {
 	const grid = eventTable("Live events of the channel, the newest first");
 	const filter = el("input", { type: "text", maxlength: "1024", spellcheck: "false", autocapitalize: "off", autocomplete: "off", dir: "auto" });
@@ -29,7 +33,13 @@ export function tail(app, channel) {
 	let timer = 0;
 	let paused = false;
 	let last = null;
-	const count = { shown: 0, skipped: 0, paused: 0, gaps: 0 };
+	let epoch = null;
+	let listening = "";
+	// The connection was lost since `last`: what is missing up to the next one has that reason.
+	let afterCut = false;
+	// Offsets of a pattern are those of many channels.
+	const many = channel.includes("*");
+	const count = { shown: 0, skipped: 0, paused: 0, hidden: 0, cut: 0, gaps: 0, holes: 0 };
 
 	grid.node.hidden = true;
 	pause.disabled = true;
@@ -42,22 +52,31 @@ export function tail(app, channel) {
 
 	function begin() {
 		stop();
-		listen({ rate: Number(pace.value), filter: filter.value.trim() || undefined });
+		// This page hears it already, whole, and one connection hears a channel in one way only.
+		if (channel === "$sys:metrics") listen();
+		else listen({ rate: Number(pace.value), filter: filter.value.trim() || undefined });
 	}
 
 	function listen(options) {
 		last = null;
+		afterCut = false;
 		say(status, "Subscribing");
-		const own = app.client.subscribe(channel, (event) => take(event), options);
+		listening = "Listening" + (options?.filter ? " through the filter" : "") + ". What comes is not read aloud.";
+		let own;
+		try {
+			own = app.client.subscribe(channel, (event) => take(event), options);
+		} catch (error) {
+			say(status, error.message);
+			return;
+		}
 		subscription = own;
 		say(start, "Stop");
 		pause.disabled = false;
 		own.ready.then(() => {
-			if (subscription !== own) return;
-			say(status, "Listening" + (options.filter ? " through the filter" : "") + ". What comes is not read aloud.");
+			if (subscription === own) say(status, listening);
 		}, (error) => {
 			if (subscription !== own) return;
-			if (error.code === "unsupported" && !options.filter) {
+			if (error.code === "unsupported" && !options?.filter) {
 				own.unsubscribe();
 				follow();
 				return;
@@ -86,7 +105,7 @@ export function tail(app, channel) {
 				throw error;
 			}
 		});
-		const own = { unsubscribe: () => poll.stop() };
+		const own = { polls: true, unsubscribe: () => poll.stop() };
 		subscription = own;
 	}
 
@@ -117,19 +136,38 @@ export function tail(app, channel) {
 
 	function gap(info) {
 		if (!subscription || info.channel !== channel) return;
-		count.gaps += info.missed > 0 ? info.missed : 1;
+		if (info.missed > 0) count.gaps += info.missed;
+		// The next offset will tell how many it were.
+		else if (afterCut && last !== null && epoch === epochOf(info)) return;
+		else count.holes++;
+		last = null;
 		tellLater();
+	}
+
+	function cut() {
+		if (!subscription || subscription.polls) return;
+		afterCut = true;
+		say(status, "Not connected; it goes on when the gateway is there again.");
+	}
+
+	function resumed(info) {
+		if (subscription && info.channel === channel) say(status, listening);
 	}
 
 	function take(event) {
 		const offset = isEnvelope(event) && typeof event.offset === "number" ? event.offset : null;
-		if (offset !== null && last !== null && offset > last + 1) count.skipped += offset - last - 1;
+		if (!many && offset !== null && last !== null && offset > last + 1) count[afterCut ? "cut" : "skipped"] += offset - last - 1;
+		afterCut = false;
+		epoch = epochOf(event);
 		if (offset !== null) last = offset;
 		if (paused) {
 			count.paused++;
 		} else {
 			waiting.push(event);
-			if (waiting.length > ROWS) waiting.shift();
+			if (waiting.length > ROWS) {
+				waiting.shift();
+				count.hidden++;
+			}
 		}
 		tellLater();
 	}
@@ -144,7 +182,7 @@ export function tail(app, channel) {
 		if (document.hidden) return;
 		count.shown += waiting.length;
 		if (waiting.length) {
-			grid.body.prepend(...waiting.reverse().map((event) => eventRow(event, event?.offset)));
+			grid.body.prepend(...waiting.reverse().map((event) => eventRow(event, event?.offset, many)));
 			waiting = [];
 			while (grid.body.childElementCount > ROWS) grid.body.lastChild.remove();
 			show(grid.node, true);
@@ -152,19 +190,22 @@ export function tail(app, channel) {
 		const left = filter.value.trim() ? " left out by filter or rate" : " left out to keep the rate";
 		say(numbers, [
 			whole(count.shown) + " shown", count.skipped && whole(count.skipped) + left, count.paused && whole(count.paused) + " passed while paused",
-			count.gaps && plural(count.gaps, "event", "events") + " lost on the way (gap)", count.shown > ROWS && "the newest " + ROWS + " are kept",
+			count.cut && whole(count.cut) + " passed while not connected",
+			count.hidden && whole(count.hidden) + " passed while nobody looked",
+			count.gaps && plural(count.gaps, "event", "events") + " lost on the way (gap)",
+			count.holes && "some lost on the way, " + plural(count.holes, "time", "times"), count.shown > ROWS && "the newest " + ROWS + " are kept",
 		].filter(Boolean).join(", ") + ".");
 	}
 
 	const seen = () => document.hidden || tellLater();
 	document.addEventListener("visibilitychange", seen);
-	const off = app.client?.on("gap", gap);
+	const off = Object.entries({ gap, disconnected: cut, subscribed: resumed }).map(([name, heard]) => app.client?.on(name, heard));
 	if (!app.client) start.disabled = true;
 	return {
 		node,
 		stop() {
 			stop();
-			if (off) off();
+			for (const one of off) one?.();
 			clearTimeout(timer);
 			document.removeEventListener("visibilitychange", seen);
 		},
