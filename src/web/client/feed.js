@@ -3,6 +3,9 @@
 
 export const noop = () => {};
 
+/** What stands between the colons, behind whether it is a name of the gateway's own: only a pattern that begins so means such. */
+export const levels = (name) => [name[0] == "$", ...name.split(":")];
+
 /** Whether some channel is meant by both: names and patterns as arrays of their levels. */
 export function meets([x, ...a], [y, ...b]) {
 	if (x == "**" || y == "**") return ![x, y, ...a, ...b].includes("");
@@ -30,7 +33,7 @@ export class Feed {
 		this.wish = wish;
 		this.since = since;
 		this.kind = JSON.stringify(wish);
-		this.levels = channel.split(":");
+		this.levels = levels(channel);
 		this.pattern = channel.includes("*");
 		this.view = wish.filter || wish.rate || wish.window;
 		this.ready = new Promise((resolve, reject) => {

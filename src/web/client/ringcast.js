@@ -5,7 +5,7 @@
 // What comes from outside is heard only while its try is the present one (#turn). Every wait is measured by performance.now(): clocks of the
 // wall may jump. No timer, listener or promise outlives close().
 
-import { Feed, meets, noop } from "./feed.js";
+import { Feed, levels, meets, noop } from "./feed.js";
 import { streams } from "./sse.js";
 
 export const version = "0.1.0";
@@ -525,8 +525,7 @@ export class Client {
 	}
 
 	#route(channel) {
-		const levels = channel.split(":");
-		const feeds = [...this.#asked.values()].filter((feed) => (channel[0] != "$" || feed.channel[0] == "$") && meets(feed.levels, levels));
+		const feeds = [...this.#asked.values()].filter((feed) => meets(feed.levels, levels(channel)));
 		feeds.counts = new Map();
 		if (this.#routes.size > 4095) this.#routes.clear();
 		this.#routes.set(channel, feeds);

@@ -40,7 +40,7 @@ function countersCard(app) {
 	], (r) => r.key, "No counter has that in its name.");
 	const rows = new Map();
 
-	const helpOf = (key) => app.help[METRIC[key] ?? key] || CLOSES[key] || MEANING[key] || app.help[key.replace(/_[num]s$/, "_seconds")] || "";
+	const helpOf = (key) => app.help[METRIC[key] ?? key] || CLOSES[key] || MEANING[key] || app.help[key.replace(/[num]s$/, "seconds")] || "";
 
 	function update() {
 		const wanted = filter.value.trim().toLowerCase();
