@@ -97,6 +97,13 @@ const cases = {
 		await publish(6, 6, "keep:a");
 		await publish(7, 8, "keep:b");
 		await reads("line", "7 8");
+		await show({ lines: [["keep:b", { keep: 3 }, "live"], ["keep:b", { keep: 3 }, "line"]] });
+		await show({ lines: [["keep:b", { keep: 3 }, "live"]] });
+		await says("live", "state", "subscribed");
+		await reads("live", "");
+		// From the past on, in the moment in which what is live ends.
+		await show({ lines: [["keep:b", { keep: 3, since: "beginning" }, "live"]] });
+		await reads("live", "7 8");
 		await show({ lines: [["keep:b", { keep: 3, since: "beginning", filter: "data.n = 8" }, "line"]] });
 		await reads("line", "8");
 		assert.equal(await page.evaluate(() => globalThis.client.session), session);
