@@ -193,7 +193,7 @@ npm: $(BUILD)/web/assets.c
 	@rm -rf build/package
 	@mkdir -p build/package
 	@cp $(BUILD)/web/ringcast.js $(BUILD)/web/ringcast.classic.js src/web/client/package.json src/web/client/README.md \
-		src/web/client/node.js src/web/client/react.js src/web/client/ringcast.d.ts src/web/client/react.d.ts LICENSE build/package
+		src/web/client/node.js src/web/client/react.js $(wildcard src/web/client/*.d.ts) LICENSE build/package
 	$(SAY) "  NPM  build/package"
 
 ## clean    remove build/

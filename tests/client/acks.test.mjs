@@ -2,7 +2,7 @@
 // Acknowledged delivery: each event is handled until that succeeds, and once it has not again.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KEPT, KEYS, client, gateway, soon, token, tunnel, until } from "./rig.mjs";
+import { KEPT, KEYS, client, gateway, scripted, soon, token, tunnel, until } from "./rig.mjs";
 
 const numbers = (count, from = 0) => Array.from({ length: count }, (_, i) => from + i);
 const unacknowledged = async (g, channel) => (await g.get(`/api/channels/${channel}`)).consumers?.unacknowledged;
@@ -141,4 +141,69 @@ test("of two tabs with one clientId the newer has the channel, and the older doe
 	assert.equal(second.state, "subscribed");
 	assert.equal(older.state, "connected");
 	assert.deepEqual(newer.record.error, []);
+});
+
+test("an event that its handler still has is not acknowledged, however many behind it are done", async (t) => {
+	const server = await scripted(t);
+	const c = client(t, server.url);
+	const calls = [];
+	let fail;
+	const slow = new Promise((_, reject) => (fail = reject));
+	const s = c.subscribe("jobs", (e) => (calls.push(e.offset), calls.length == 1 ? slow : undefined), { ack: { timeout: 100 } });
+	await soon(s.ready);
+	const [connection] = server.connections;
+	const event = (offset, more) => ({ type: "event", channel: "jobs", event: "n", offset, timestamp: "2026-01-15T10:15:00.000Z", data: 0, ...more });
+	const acks = () => connection.got.filter((m) => m.type == "ack");
+	// In one message: they are acknowledged in one go, too.
+	connection.say(...numbers(1500, 1).map((offset) => event(offset)));
+	await until(() => calls.length == 1500 && acks().length);
+	// Behind them.
+	const past = c.history("jobs");
+	const { id } = await until(() => connection.got.find((m) => m.type == "history"));
+	connection.say({ type: "history", id, channel: "jobs", events: [] });
+	await soon(past);
+	assert.deepEqual(acks().filter((m) => m.offset || m.id.endsWith("@1")), []);
+	assert.equal(acks().length, 1499);
+	assert.match(s.position, /@0$/);
+	fail(new Error("not this time"));
+	await until(() => c.record.error.length);
+	connection.say(event(1, { redelivered: 1 }));
+	await until(() => calls.length > 1500);
+	assert.equal(calls.at(-1), 1);
+	assert.equal(c.metrics.duplicates, 0);
+});
+
+test("a reader that leaves a channel which a handler shares is not waited for", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const seen = [];
+	const ack = { timeout: 20000 };
+	const s = c.subscribe("jobs", (e) => seen.push(e.data), { ack });
+	const reader = c.subscribe("jobs", { ack });
+	await soon(s.ready);
+	const reading = (async () => {
+		for await (const event of reader) if (event.data == 2) break;
+	})();
+	await g.fill("jobs", 6);
+	await soon(reading);
+	await until(() => seen.length == 6);
+	await until(async () => (await unacknowledged(g, "jobs")) === 0, "all acknowledged");
+	await g.publish("jobs", "n", 6);
+	await until(() => seen.length == 7 && s.position.endsWith("@7"));
+	assert.deepEqual(seen, numbers(7));
+	assert.equal(c.metrics.duplicates, 0);
+});
+
+test("an event that is acknowledged is handed to nobody who has left meanwhile", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const calls = [];
+	let other;
+	const s = c.subscribe("jobs", () => (calls.push("one"), other.unsubscribe()), { ack: true });
+	other = c.subscribe("jobs", () => calls.push("other"), { ack: true });
+	await soon(s.ready);
+	await g.fill("jobs", 2);
+	await until(async () => calls.length > 1 && (await unacknowledged(g, "jobs")) === 0, "all acknowledged");
+	assert.deepEqual(calls, ["one", "one"]);
+	assert.equal(other.state, "closed");
 });

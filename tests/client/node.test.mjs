@@ -188,3 +188,13 @@ test("over TLS: who is not trusted gets nothing, who is named by option or envir
 	t.after(() => child.exitCode === null && child.kill());
 	assert.equal(await soon(new Promise((done) => child.on("exit", done))), 0);
 });
+
+test("an option that is undefined is none: the WebSocket is that of the entry", async (t) => {
+	const g = await gateway(t, KEPT);
+	const c = connectNode(g.url, { WebSocket: undefined, transports: undefined, tls: undefined });
+	t.after(() => c.close());
+	const fallback = [];
+	c.on("fallback", (what) => fallback.push(what));
+	await soon(c.subscribe("news", () => {}).ready);
+	assert.deepEqual([c.transport, fallback], ["ws", []]);
+});

@@ -157,3 +157,20 @@ test("what is sent to a user, and to everybody, is heard", async (t) => {
 	await until(() => c.record.direct.length && c.record.broadcast.length);
 	assert.deepEqual([c.record.direct[0].event, c.record.broadcast[0].data], ["note", 2]);
 });
+
+test("what is published when the connection is back comes behind what waited for that", async (t) => {
+	const g = await gateway(t);
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url);
+	await until(() => c.state == "connected");
+	way.open = false;
+	way.cut();
+	await until(() => c.state == "reconnecting");
+	const results = numbers(3).map((n) => c.publish("news", "n", n));
+	c.on("connected", () => results.push(c.publish("news", "n", 3)));
+	way.open = true;
+	await until(() => results.length == 4);
+	assert.deepEqual((await soon(Promise.all(results))).map((r) => +r.position.split("@")[1]), numbers(4, 1));
+	const { events } = await soon(c.history("news", { since: "beginning" }));
+	assert.deepEqual(events.map((e) => e.data), numbers(4));
+});

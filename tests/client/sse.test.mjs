@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where WebSocket is blocked: the same over event streams and HTTP.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import http from "node:http";
 import { test } from "node:test";
-import { KEPT, KEYS, OPEN, NodeWebSocket, client, gateway, scripted, soon, token, tunnel, until } from "./rig.mjs";
+import { KEPT, KEYS, OPEN, NodeWebSocket, client, gateway, root, scripted, soon, token, tunnel, until } from "./rig.mjs";
 
 const numbers = (count, from = 0) => Array.from({ length: count }, (_, i) => from + i);
 
@@ -276,4 +277,177 @@ test("a server whose WebSocket is refused while it is healthy is one to fall bac
 	const c = client(t, server.url);
 	await until(() => c.record.fallback.length && c.state == "connected");
 	assert.equal(c.transport, "sse");
+});
+
+test("after a token was refused on a stream it is a stream again", async (t) => {
+	const g = await gateway(t, { ...KEYS, "namespace.allow_publish": "anyone" });
+	let refuse;
+	const fetch = (address, init) => (refuse && /\/events/.test(address) ? ((refuse = false), new Response('{"error":{"code":"unauthorized","message":"the token has expired"}}', { status: 401 })) : globalThis.fetch(address, init));
+	const c = client(t, g.url, { WebSocket: Blocked, fetch, token: () => token({ sub: "ann", channels: ["**"] }) });
+	const seen = [];
+	await soon(c.subscribe("news", (e) => seen.push(e.data)).ready);
+	refuse = true;
+	await soon(c.subscribe("more", () => {}).ready);
+	assert.deepEqual(c.record.disconnected.map(({ code, again }) => [code, again]), [[4001, true]]);
+	await until(() => c.state == "connected");
+	assert.equal(c.transport, "sse");
+	await g.fill("news", 1);
+	await until(() => seen.length);
+	assert.equal(c.record.fallback.length, 1);
+});
+
+test("after a gateway fell silent on a stream it is a stream again", async (t) => {
+	let silent;
+	let count = 0;
+	const server = http.createServer((request, response) => {
+		if (request.url == "/healthz") return silent || response.end("ok");
+		response.writeHead(200, { "Content-Type": "text/event-stream" });
+		response.write("id: e~1\n\n");
+		// What makes the client look whether anybody is there.
+		if (!count++) silent = response.write('data: {"type":"ping"}\nid: e~2\n\n') || true;
+	});
+	await new Promise((done) => server.listen(0, "127.0.0.1", done));
+	t.after(() => (server.closeAllConnections(), server.close()));
+	const c = client(t, `http://127.0.0.1:${server.address().port}`, { WebSocket: Blocked });
+	const s = c.subscribe("a", () => {});
+	await until(() => c.record.disconnected.length);
+	silent = false;
+	assert.equal(c.record.disconnected[0].code, 4201);
+	await until(() => c.record.subscribed.length == 2);
+	assert.deepEqual([c.transport, s.state, s.position], ["sse", "subscribed", "e~1"]);
+});
+
+test("of a channel and a pattern in streams of their own each has each event once, and no past that it did not ask for", async (t) => {
+	const g = await gateway(t);
+	await g.fill("a:1", 3);
+	const c = client(t, g.url, { transports: ["sse"] });
+	const stars = [];
+	const seen = [];
+	await soon(c.subscribe("a:*", (e) => stars.push(e.data)).ready);
+	await soon(c.subscribe("a:1", (e) => seen.push(e.data), { since: "beginning" }).ready);
+	await g.fill("a:1", 5, 3);
+	await until(() => stars.includes(7) && seen.includes(7));
+	await g.fill("a:1", 1, 8);
+	await until(() => stars.includes(8) && seen.includes(8));
+	assert.deepEqual([stars, seen], [numbers(6, 3), numbers(9)]);
+	assert.deepEqual(c.record.gap, []);
+});
+
+test("who asks for no past has none, though a stream was opened with one", async (t) => {
+	const g = await gateway(t);
+	await g.fill("b", 3);
+	for (const together of [true, false]) {
+		const c = client(t, g.url, { transports: ["sse"] });
+		const seen = [];
+		const first = c.subscribe("a", () => {}, { since: "beginning" });
+		if (!together) await soon(first.ready);
+		await soon(c.subscribe("b", (e) => seen.push(e.data)).ready);
+		await g.publish("b", "n", "new");
+		await until(() => seen.includes("new"));
+		assert.deepEqual(seen, ["new"]);
+		c.close();
+	}
+});
+
+test("of more channels than a request has room for those that fit are live, the others are told", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url, { transports: ["sse"] });
+	const name = (n) => `room:${1000 + n}:a:b:c:d:e:f:${"x".repeat(20)}`;
+	const seen = [];
+	const subs = numbers(280).map((n) => c.subscribe(name(n), (e) => seen.push(e.data)));
+	const ends = await soon(Promise.all(subs.map(({ ready }) => ready.then(() => "live", (error) => error.code))));
+	const live = ends.filter((end) => end == "live").length;
+	assert.ok(live > 49, `${live}`);
+	assert.deepEqual([...new Set(ends)].sort(), ["limit_exceeded", "live"]);
+	assert.deepEqual(subs.map(({ state }) => state), ends.map((end) => (end == "live" ? "subscribed" : "closed")));
+	assert.ok(c.record.error.length == 280 - live && c.record.error.every(({ code, temporary }) => code == "limit_exceeded" && !temporary));
+	assert.deepEqual(c.record.disconnected, []);
+	await g.publish(name(0), "n", 1);
+	await until(() => seen.length);
+	assert.equal(c.state, "connected");
+});
+
+test("with the client, and with a connection, all its streams end, also those that are about to be opened", async (t) => {
+	const g = await gateway(t);
+	const way = await tunnel(t, g.port);
+	const signals = [];
+	const fetch = (address, init) => (/\/events\?/.test(address) && signals.push(init.signal), globalThis.fetch(address, init));
+	const begin = () => {
+		const c = client(t, way.url, { transports: ["sse"], fetch });
+		for (const n of numbers(3)) c.subscribe(`c:${n}`, () => {}, { since: 1000 + n });
+		return c;
+	};
+	const all = async () => Object.keys((await g.get("/api/status")).subscriptions).length;
+	const hurried = begin();
+	await until(() => hurried.state == "connected");
+	hurried.close();
+	const c = begin();
+	await until(() => c.record.subscribed.length == 3);
+	assert.ok(signals.length >= 3);
+	const before = signals.splice(0);
+	way.open = false;
+	way.cut();
+	await until(() => c.state == "reconnecting");
+	assert.ok(before.every((signal) => signal.aborted));
+	way.open = true;
+	await until(() => c.record.subscribed.length == 6);
+	c.close();
+	assert.ok(signals.every((signal) => signal.aborted));
+	const count = signals.length;
+	await until(async () => (await all()) == 0);
+	assert.equal(signals.length, count);
+	// Nothing is left that a process would wait for.
+	const source = JSON.stringify(new URL("src/web/client/ringcast.js", `file://${root}`).href);
+	const code = `import { connect } from ${source};
+		const c = connect("${g.url}", { transports: ["sse"] });
+		for (const n of [1, 2, 3]) c.subscribe("c:" + n, () => {}, { since: n });
+		c.on("connected", () => c.close());`;
+	const child = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: "inherit" });
+	t.after(() => child.exitCode === null && child.kill());
+	assert.equal(await soon(new Promise((done) => child.on("exit", done))), 0);
+});
+
+test("a provider whose token streams refuse is asked once more, and that is the end", async (t) => {
+	const g = await gateway(t, KEYS);
+	let asked = 0;
+	const c = client(t, g.url, { transports: ["sse"], token: () => `bad.bad.${++asked}` });
+	c.subscribe("news", () => {});
+	assert.equal((await until(() => c.record.reconnect_failed[0])).code, "unauthorized");
+	assert.deepEqual([asked, c.state], [2, "closed"]);
+	// And so again, when it is asked for.
+	c.reconnect();
+	await until(() => c.record.reconnect_failed.length == 2);
+	assert.equal(c.state, "closed");
+});
+
+test("a token that ran out is renewed when what is said with it is refused", async (t) => {
+	const g = await gateway(t, { ...KEYS, "namespace.allow_publish": "user", "namespace.allow_history": "user" });
+	let asked = 0;
+	const c = client(t, g.url, { transports: ["sse"], token: () => token({ sub: "ann" }, asked++ ? 300 : -10) });
+	await until(() => c.state == "connected");
+	assert.equal(asked, 1);
+	// What can be asked twice is asked again with the new one.
+	assert.deepEqual((await soon(c.history("news"))).events, []);
+	assert.equal(asked, 2);
+	assert.match((await soon(c.publish("news", "n", 1))).position, /@1$/);
+	assert.deepEqual(c.record.disconnected.map(({ code, again }) => [code, again]), [[4001, true]]);
+	assert.deepEqual(c.record.error, []);
+});
+
+test("a gateway that stops says when to come back, and is obeyed", async (t) => {
+	let count = 0;
+	const server = http.createServer((request, response) => {
+		if (request.url == "/healthz") return response.end("ok");
+		response.writeHead(200, { "Content-Type": "text/event-stream" });
+		if (count++) response.write("retry: 1000\nid: e~2\n\n");
+		else response.end("retry: 1000\nid: e~1\n\nretry: 300\n\n");
+	});
+	await new Promise((done) => server.listen(0, "127.0.0.1", done));
+	t.after(() => (server.closeAllConnections(), server.close()));
+	const c = client(t, `http://127.0.0.1:${server.address().port}`, { transports: ["sse"] });
+	await soon(c.subscribe("a", () => {}).ready);
+	const { delay } = await until(() => c.record.reconnecting[0]);
+	assert.ok(delay >= 300 && delay < 300 + 20, `${delay}`);
+	await until(() => c.record.subscribed.length == 2);
+	assert.equal(count, 2);
 });

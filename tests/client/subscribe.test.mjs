@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Subscriptions against a gateway: what comes, what comes back after a cut, and who gets which copy.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { KEPT, OPEN, RingcastError, client, gateway, scripted, soon, tunnel, until } from "./rig.mjs";
 
@@ -394,6 +395,175 @@ test("readers end when they are unsubscribed, and with the client", async (t) =>
 	assert.equal(two.state, "closed");
 	assert.throws(() => c.subscribe("three", () => {})[Symbol.asyncIterator](), { code: "bad_argument" });
 	await assert.rejects(c.subscribe("four").ready, { code: "closed" });
+});
+
+for (const [what, settings] of [["with history", KEPT], ["without history", OPEN]])
+	test(`a pattern has each event once while a channel that it meets is left (${what})`, async (t) => {
+		const g = await gateway(t, settings);
+		const c = client(t, g.url);
+		const seen = [];
+		const left = [];
+		const exact = c.subscribe("a:1", (e) => left.push(e.data));
+		await soon(Promise.all([exact.ready, c.subscribe("a:*", (e) => seen.push(e.data)).ready]));
+		// This process stands still meanwhile: the copies of both are on the way when one is left.
+		const body = JSON.stringify(numbers(3).map((data) => ({ channel: "a:1", event: "n", data })));
+		execFileSync(process.execPath, ["-e", `fetch("${g.url}/api/publish", { method: "POST", body: process.argv[1] }).then((answer) => answer.text())`, body]);
+		exact.unsubscribe();
+		await g.publish("a:1", "n", 3);
+		await until(() => seen.includes(3));
+		await g.publish("a:1", "n", 4);
+		await until(() => seen.includes(4));
+		assert.deepEqual(seen, numbers(5));
+		assert.deepEqual(left, []);
+	});
+
+for (const [channel, other] of [["p:1", "p:1"], ["p:*", "p:1"], ["p:*", "p:2"]])
+	test(`where values of a key overtake each other none comes twice after a cut (${channel}, ${other})`, async (t) => {
+		const g = await gateway(t);
+		const way = await tunnel(t, g.port);
+		const c = client(t, way.url);
+		const seen = [];
+		await soon(c.subscribe(channel, (e) => seen.push(e.data), { rate: 2, key: "k" }).ready);
+		const publish = (k, n) => g.publish(k == "A" ? "p:1" : other, "n", { k, n });
+		// Each value has its turn twice a second: that of A is in front of that of B, whose event is older.
+		await publish("A", 1);
+		await until(() => seen.length == 1);
+		await new Promise((done) => setTimeout(done, 150));
+		await publish("B", 1);
+		await until(() => seen.length == 2);
+		await publish("B", 2);
+		await publish("A", 2);
+		await until(() => seen.length == 4);
+		way.cut();
+		await until(() => c.record.subscribed.length == 2);
+		await publish("A", 3);
+		await until(() => seen.some(({ n }) => n == 3));
+		assert.deepEqual(seen.map(({ k, n }) => k + n), ["A1", "B1", "A2", "B2", "A3"]);
+	});
+
+test("one that is ended and begun again in one moment, from the past, has the past", async (t) => {
+	const g = await gateway(t);
+	await g.fill("news", 3);
+	const c = client(t, g.url);
+	const seen = [];
+	const first = c.subscribe("news", () => assert.fail("it was left"));
+	await soon(first.ready);
+	first.unsubscribe();
+	const second = c.subscribe("news", (e) => seen.push(e.data), { since: "beginning" });
+	await soon(second.ready);
+	await g.publish("news", "n", 3);
+	await until(() => seen.includes(3));
+	assert.deepEqual(seen, numbers(4));
+	assert.deepEqual([first.state, second.state], ["closed", "subscribed"]);
+});
+
+test("nobody is called who has unsubscribed, or whose client is closed, by a handler in front of him", async (t) => {
+	const g = await gateway(t);
+	for (const last of ["unsubscribe", "close"]) {
+		const c = client(t, g.url);
+		const calls = [];
+		let second;
+		const first = c.subscribe(last, () => {
+			calls.push(1);
+			if (last == "close") c.close();
+			else second.unsubscribe();
+		});
+		second = c.subscribe(last, () => calls.push(2));
+		await soon(first.ready);
+		await g.fill(last, 1);
+		await until(() => calls.length);
+		assert.deepEqual([calls, second.state], [[1], "closed"]);
+	}
+});
+
+for (const ack of [undefined, true])
+	test(`a handler that subscribes itself again is called once for each event (ack: ${ack})`, async (t) => {
+		const g = await gateway(t);
+		const c = client(t, g.url);
+		const calls = [];
+		const again = (e) => {
+			calls.push(e.data);
+			if (calls.length < 20) c.subscribe("news", again, { ack });
+		};
+		await soon(c.subscribe("news", again, { ack }).ready);
+		await g.fill("news", 1);
+		await until(() => calls.length);
+		await g.fill("news", 1, 1);
+		await until(() => calls.includes(1));
+		// Of the second there are two, who were there when it came.
+		assert.deepEqual(calls, [0, 1, 1]);
+	});
+
+test("since: null is as none", async (t) => {
+	const g = await gateway(t);
+	await g.fill("news", 3);
+	const c = client(t, g.url);
+	const seen = [];
+	await soon(c.subscribe("news", (e) => seen.push(e.data), { since: null }).ready);
+	await g.publish("news", "n", 3);
+	await until(() => seen.length);
+	assert.deepEqual(seen, [3]);
+	assert.deepEqual(c.record.error, []);
+});
+
+test("a loop is ended from outside, before it began and while it waits, and so is a second one", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const waits = c.subscribe("waits");
+	const early = c.subscribe("early");
+	const both = c.subscribe("both");
+	await soon(Promise.all([waits.ready, early.ready, both.ready]));
+
+	const loop = waits[Symbol.asyncIterator]();
+	const next = loop.next();
+	assert.deepEqual([(await soon(loop.return())).done, (await soon(next)).done, (await soon(loop.next())).done], [true, true, true]);
+	assert.equal(waits.state, "closed");
+
+	assert.equal((await soon(early[Symbol.asyncIterator]().return())).done, true);
+	assert.equal(early.state, "closed");
+
+	const ends = [1, 2].map(async () => {
+		for await (const event of both) assert.fail(event);
+	});
+	await until(async () => (await g.get("/api/channels/early")).subscribers == 0);
+	both.unsubscribe();
+	await soon(Promise.all(ends));
+	await until(async () => (await g.get("/api/channels/both")).subscribers == 0);
+	assert.deepEqual(c.record.error, []);
+});
+
+test("one that is left before it is acknowledged is never ready", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const asleep = c.subscribe("a", () => {});
+	asleep.unsubscribe();
+	await assert.rejects(soon(asleep.ready), { code: "closed" });
+	await until(() => c.state == "connected");
+	const asked = c.subscribe("a", () => {});
+	await Promise.resolve();
+	asked.unsubscribe();
+	await assert.rejects(soon(asked.ready), { code: "closed" });
+	assert.deepEqual(c.record.error, []);
+});
+
+test("what a gateway did not hear for the rate of messages is asked for again", async (t) => {
+	const server = await scripted(t, (connection, count) => {
+		if (count > 1) return;
+		connection.onmessage = (message) => {
+			if (!message.channels?.includes("b")) return connection.polite(message);
+			connection.say({ type: "error", code: "rate_limited", temporary: true, message: "too many messages" });
+		};
+	});
+	const c = client(t, server.url);
+	const first = c.subscribe("a", () => {});
+	await soon(first.ready);
+	const second = c.subscribe("b", () => {});
+	const told = await until(() => c.record.reconnecting[0]);
+	// Not at once, or it would be too many again.
+	assert.ok(told.delay >= 3000, `${told.delay}`);
+	await soon(second.ready);
+	assert.deepEqual([first.state, second.state], ["subscribed", "subscribed"]);
+	assert.deepEqual(c.record.error.map((e) => [e.code, e.temporary]), [["rate_limited", true]]);
 });
 
 for (const shards of [1, 2])

@@ -9,6 +9,7 @@ import tarfile
 
 import pytest
 
+from conftest import npm_modules
 from rcgateway import ROOT
 
 pytestmark = pytest.mark.one_shard
@@ -48,7 +49,7 @@ def project(tmp_path):
 def test_it_has_what_it_says_and_no_more(project, tmp_path):
     said = json.loads((project / "node_modules/ringcast/package.json").read_text())
     names = set(tmp_path.joinpath("names").read_text().split())
-    assert names == {"LICENSE", "README.md", "package.json", "ringcast.js", "ringcast.classic.js", "node.js", "react.js", "ringcast.d.ts", "react.d.ts"}
+    assert names == {"LICENSE", "README.md", "package.json", "ringcast.js", "ringcast.classic.js", "node.js", "react.js", "ringcast.d.ts", "ringcast.classic.d.ts", "react.d.ts"}
 
     def files(value):
         return [value] if isinstance(value, str) else [f for v in value.values() for f in files(v)]
@@ -69,6 +70,22 @@ def test_its_types_are_found(project):
     npm("install", "typescript@5", cwd=project)
     (project / "uses.ts").write_text('import { connect, type Event } from "ringcast";\n'
                                      'connect("http://localhost").subscribe<{ n: number }>("c", (e: Event<{ n: number }>) => e.data.n.toFixed());\n')
-    r = subprocess.run(["npx", "tsc", "--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "uses.ts"],
+    (project / "classic.ts").write_text('import "ringcast/classic";\n'
+                                        'const e: ringcast_error = new ringcast.RingcastError("x");\n'
+                                        'type ringcast_error = InstanceType<typeof ringcast.RingcastError>;\n'
+                                        'ringcast.connect().on("error", (error) => error.code == e.code && ringcast.version.length);\n')
+    r = subprocess.run(["npx", "tsc", "--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "uses.ts", "classic.ts"],
                        cwd=project, capture_output=True, text=True, timeout=300)
     assert r.returncode == 0, r.stdout
+
+
+def test_a_bundle_has_the_script_for_its_global_and_nothing_that_is_not_used(project):
+    esbuild = os.path.join(npm_modules("esbuild", 0), ".bin/esbuild")
+    sizes = {}
+    for entry in ("ringcast", "ringcast/classic"):
+        (project / "uses.js").write_text(f'import "{entry}";')
+        r = subprocess.run([esbuild, "--bundle", "--log-level=error", "uses.js"], cwd=project, capture_output=True, text=True, timeout=120)
+        assert r.returncode == 0, r.stderr
+        sizes[entry] = len(r.stdout)
+    assert "globalThis.ringcast" in r.stdout
+    assert sizes["ringcast"] < 200 < sizes["ringcast/classic"], sizes

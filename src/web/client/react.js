@@ -204,7 +204,8 @@ class Feed {
 		this.#error = undefined;
 		// A client has a channel in one way at a time: what goes makes room for what comes in the same render.
 		for (const feed of [...(leaving.get(this.#client) ?? [])]) feed.#leave();
-		const mine = ({ channel }) => channel === this.#channel;
+		// Where nothing could be subscribed it is another's.
+		const mine = ({ channel }) => this.#subscription && channel === this.#channel;
 		const fail = (error) => {
 			this.#error = error;
 			this.#tell();
@@ -216,7 +217,12 @@ class Feed {
 				this.#tell();
 			}),
 			this.#client.on("error", (error) => mine(error) && fail(error)),
-			...["subscribed", "disconnected", "reconnect_failed"].map((name) => this.#client.on(name, this.#tell)),
+			this.#client.on("subscribed", (info) => {
+				// What was refused for a while is not any more.
+				if (mine(info)) this.#error = undefined;
+				this.#tell();
+			}),
+			...["disconnected", "reconnect_failed"].map((name) => this.#client.on(name, this.#tell)),
 		];
 		try {
 			const since = this.#position ?? this.#options.since;

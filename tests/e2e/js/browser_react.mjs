@@ -2,6 +2,7 @@
 // The hooks in Chromium, one case at a time; test_browser_react.py runs them. REACT is the folder with react and react-dom, which may be another than that of MODULES.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
+import { Fake, event, proper } from "../../client/fake.mjs";
 import { kept, slow, until, Way } from "../../client/gateway.mjs";
 import { clientOf, modules, run, upTo } from "./browser.mjs";
 
@@ -96,6 +97,13 @@ const cases = {
 		await publish(6, 6, "keep:a");
 		await publish(7, 8, "keep:b");
 		await reads("line", "7 8");
+		await show({ lines: [["keep:b", { keep: 3 }, "live"], ["keep:b", { keep: 3 }, "line"]] });
+		await show({ lines: [["keep:b", { keep: 3 }, "live"]] });
+		await says("live", "state", "subscribed");
+		await reads("live", "");
+		// From the past on, in the moment in which what is live ends.
+		await show({ lines: [["keep:b", { keep: 3, since: "beginning" }, "live"]] });
+		await reads("live", "7 8");
 		await show({ lines: [["keep:b", { keep: 3, since: "beginning", filter: "data.n = 8" }, "line"]] });
 		await reads("line", "8");
 		assert.equal(await page.evaluate(() => globalThis.client.session), session);
@@ -163,6 +171,30 @@ const cases = {
 		await says("filter", "error", "bad_filter");
 		await publish(1, 2, "keep:b");
 		await reads("keep:b", "1 2");
+	},
+
+	async "what is refused for a while is shown until it is subscribed"(stage) {
+		const { page, way, show, reads, says } = await staged(stage);
+		let full = true;
+		const fake = stage.use(await Fake.start({
+			upgrade(peer) {
+				proper(peer);
+				const { onMessage } = peer;
+				peer.onMessage = (m) => (full && m.type === "subscribe" ? peer.say({ type: "error", id: m.id, code: "server_capacity_exceeded", temporary: true, message: "no room" }) : onMessage(m));
+			},
+		}));
+		way.target = { host: "127.0.0.1", port: fake.port };
+		await show({ lines: [["keep:a"], ["keep:a", { filter: "data.n = 1" }, "other"]] });
+		await says("keep:a", "error", "server_capacity_exceeded");
+		await says("keep:a", "state", "waiting");
+		await says("other", "error", "bad_argument");
+		full = false;
+		await says("keep:a", "state", "subscribed");
+		fake.peers.at(-1).say(event("keep:a", 1, { n: 1 }));
+		await reads("keep:a", "1");
+		assert.equal(await page.evaluate(() => document.getElementById("keep:a").dataset.error), undefined);
+		// That of another is its own.
+		assert.equal(await page.evaluate(() => document.getElementById("other").dataset.error), "bad_argument");
 	},
 
 	async "without a provider, and with an address that is none: an error that a boundary catches"(stage) {
