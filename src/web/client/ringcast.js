@@ -540,7 +540,7 @@ export class Client {
 		if (feed.wish.ack) return this.#once(feed, event);
 		if (feed.pattern) {
 			if (feed.last.size > 4095) feed.last.clear();
-			// Values of a key come in the order of their turns, which is not that of the stream: whose numbers never fall.
+			// Values of a key come in the order of their turns, which is not that of the stream, whose numbers never fall.
 			hold ||= feed.wish.key && event.position?.localeCompare(feed.position, "en", { numeric: true }) < 0;
 			feed.last.set(channel, { seen: offset, timestamp });
 		} else if (offset > feed.seen || offset === undefined) feed.seen = offset;

@@ -194,6 +194,25 @@ static bool is_needless(const struct code *c, int i)
 	return code_is(c, i, ";") && code_at(c, i)->place == PLACE_OPERATOR && code_is(c, i + 1, "}");
 }
 
+static bool declares(const struct code *c, int i)
+{
+	return code_at(c, i)->place == PLACE_BEGIN && (code_is(c, i, "let") || code_is(c, i, "const"));
+}
+
+/* A semicolon between two declarations of one block, which may be one. */
+static bool joins(const struct code *c, int i)
+{
+	int begin = i;
+
+	if (!code_is(c, i, ";") || code_at(c, i)->place != PLACE_OPERATOR || !declares(c, i + 1))
+		return false;
+	do
+		begin--;
+	while (begin >= 0 && (c->part[begin].outer != c->part[i].outer ||
+				     code_at(c, begin)->place != PLACE_BEGIN));
+	return declares(c, begin);
+}
+
 struct text rename_all(const struct text *source, const char *path, bool wrapped)
 {
 	struct code c;
@@ -211,8 +230,12 @@ struct text rename_all(const struct text *source, const char *path, bool wrapped
 	}
 	name_all(&c);
 	for (int i = 0; i < c.count; i++) {
-		if (!is_needless(&c, i))
+		if (joins(&c, i)) {
+			text_add_char(&out, ',');
+			i++; /* let */
+		} else if (!is_needless(&c, i)) {
 			add_part(&c, i, &out);
+		}
 	}
 	text_add_char(&out, '\n');
 	return out;

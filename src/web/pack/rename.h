@@ -8,6 +8,9 @@
  *   - names that are declared here (const, let, var, function, class, parameters) where they stand for what was declared. Behind a
  *     dot, as a key, as a member of a class the same text is a property and stays; { name } becomes { name: n }. Labels stay, and so
  *     does each name that somewhere stands without its declaration in sight: scope.h.
+ *
+ * On the way, true and false become !0 and !1, const becomes let, declarations that follow each other become one, and a semicolon goes
+ * where a closing brace ends the statement as well.
  */
 #ifndef RC_WEB_PACK_RENAME_H
 #define RC_WEB_PACK_RENAME_H

@@ -98,8 +98,14 @@ function is_property(parent, field) {
 		(field == "label" && /^(Labeled|Break|Continue)/.test(parent.type));
 }
 
+// Declarations that follow each other may have become one.
+function apart(list) {
+	return list.flatMap((x) => (x?.type == "VariableDeclaration" && x.kind != "var" ? x.declarations.map((one) => ({ ...x, declarations: [one] })) : [x]));
+}
+
 function value(a, b, parent, field) {
 	if (Array.isArray(a) && Array.isArray(b)) {
+		[a, b] = [apart(a), apart(b)];
 		if (a.length != b.length) return differs("more or fewer", a[0], b[0]);
 		return a.forEach((x, i) => value(x, b[i], parent, field));
 	}
