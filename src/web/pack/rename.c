@@ -191,12 +191,14 @@ static void add_part(const struct code *c, int i, struct text *out)
 /* A semicolon before a closing brace, which ends the statement as well. One that is a statement itself stays. */
 static bool is_needless(const struct code *c, int i)
 {
-	return code_is(c, i, ";") && code_at(c, i)->place == PLACE_OPERATOR && code_is(c, i + 1, "}");
+	return code_is(c, i, ";") && code_at(c, i)->place == PLACE_OPERATOR &&
+	       code_is(c, i + 1, "}");
 }
 
 static bool declares(const struct code *c, int i)
 {
-	return code_at(c, i)->place == PLACE_BEGIN && (code_is(c, i, "let") || code_is(c, i, "const"));
+	return code_at(c, i)->place == PLACE_BEGIN &&
+	       (code_is(c, i, "let") || code_is(c, i, "const"));
 }
 
 /* A semicolon between two declarations of one block, which may be one. */
