@@ -51,7 +51,8 @@ export function streams(get, search, hear, lost, signal, link) {
 			// A heartbeat comes every 30 seconds, unless the operator said otherwise.
 			const alive = () => {
 				clearTimeout(timer);
-				timer = setTimeout(end, 65000, 4201, "silence");
+				// What was read before the end may be looked at behind it.
+				if (!control.signal.aborted) timer = setTimeout(end, 65000, 4201, "silence");
 			};
 			const block = () => {
 				const text = data.join("\n");
