@@ -352,13 +352,8 @@ static int read_key(const struct rc_http_request *r, struct rc_api_job *j)
 
 static bool says_lines(const struct rc_http_request *r)
 {
-	struct rc_str type = rc_http_header_get(r, "content-type");
-	const char *end_of = type.len ? memchr(type.ptr, ';', type.len) : NULL;
+	struct rc_str type = rc_http_media_type(r);
 
-	if (end_of)
-		type.len = (size_t)(end_of - type.ptr);
-	while (type.len && (type.ptr[type.len - 1] == ' ' || type.ptr[type.len - 1] == '\t'))
-		type.len--;
 	return rc_http_same(type, RC_STR("application/x-ndjson")) ||
 	       rc_http_same(type, RC_STR("application/ndjson")) ||
 	       rc_http_same(type, RC_STR("application/jsonl"));

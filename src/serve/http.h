@@ -152,6 +152,8 @@ unsigned char *rc_http_keep_body(struct rc_serve *sv, struct rc_http_call *call,
 /* A block that is counted among the bodies. NULL: they have all that they may. */
 unsigned char *rc_http_get_body(struct rc_serve *sv, uint32_t size);
 void rc_http_put_body(struct rc_serve *sv, unsigned char *block, uint32_t size);
+/* What its Content-Type says, without parameters; empty: nothing. */
+struct rc_str rc_http_media_type(const struct rc_http_request *r);
 
 /* A handler that gets ready to take the connection over: the WebSocket upgrade, an event stream. Writes the head of the answer; false:
  * no memory, the connection is gone. */

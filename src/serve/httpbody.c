@@ -5,6 +5,18 @@
  */
 #include "serve/httpexchange.h"
 
+struct rc_str rc_http_media_type(const struct rc_http_request *r)
+{
+	struct rc_str type = rc_http_header_get(r, "content-type");
+	const char *end = type.len ? memchr(type.ptr, ';', type.len) : NULL;
+
+	if (end)
+		type.len = (size_t)(end - type.ptr);
+	while (type.len && (type.ptr[type.len - 1] == ' ' || type.ptr[type.len - 1] == '\t'))
+		type.len--;
+	return type;
+}
+
 #define FIRST_BYTES 4096u
 
 void rc_http_put_body(struct rc_serve *sv, unsigned char *block, uint32_t size)

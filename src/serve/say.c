@@ -80,15 +80,8 @@ bool rc_say_within(
 /* A page of another origin can't send this without a preflight, also where origins are not checked. */
 static bool is_json(const struct rc_http_request *r)
 {
-	struct rc_str type = rc_http_header_get(r, "content-type");
-	const char *end = type.len ? memchr(type.ptr, ';', type.len) : NULL;
-
-	if (end)
-		type.len = (size_t)(end - type.ptr);
-	while (type.len && (type.ptr[type.len - 1] == ' ' || type.ptr[type.len - 1] == '\t'))
-		type.len--;
 	return rc_http_header_count(r, "content-type") == 1 &&
-	       rc_http_same(type, RC_STR("application/json"));
+	       rc_http_same(rc_http_media_type(r), RC_STR("application/json"));
 }
 
 static void say(struct rc_serve *sv, struct rc_say *s)

@@ -304,7 +304,9 @@ test("after a gateway fell silent on a stream it is a stream again", async (t) =
 		response.writeHead(200, { "Content-Type": "text/event-stream" });
 		response.write("id: e~1\n\n");
 		// What makes the client look whether anybody is there.
-		if (!count++) silent = response.write('data: {"type":"ping"}\nid: e~2\n\n') || true;
+		if (count++) return;
+		response.write('data: {"type":"ping"}\nid: e~2\n\n');
+		silent = true;
 	});
 	await new Promise((done) => server.listen(0, "127.0.0.1", done));
 	t.after(() => (server.closeAllConnections(), server.close()));
