@@ -212,7 +212,7 @@ bool rc_session_watch(
 	if (!keep(sv, c, &claims))
 		return false;
 	struct rc_session *s = rc_session_of(sv, c);
-	s->watch = how;
+	s->watch = (uint8_t)how;
 	s->state = RC_SESSION_JOINED;
 	return true;
 }
