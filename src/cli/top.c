@@ -105,6 +105,14 @@ static void draw(struct top *t)
 		end(t, 0); /* nobody looks any more; that is no failure */
 }
 
+static void enter(struct top *t)
+{
+	rc_top_term_enter(&t->term);
+	/* It may be another size by now, or another terminal. */
+	resize(t);
+	draw(t);
+}
+
 static void tick(struct top *t)
 {
 	uint64_t now = rc_clock_mono_ns();
@@ -115,20 +123,16 @@ static void tick(struct top *t)
 		out_of_memory(t);
 		return;
 	}
-	draw(t);
+	/* `fg` says nothing to a job that was running in the background. */
+	if (t->term.entered)
+		draw(t);
+	else
+		enter(t);
 	if (++t->drawn == t->args.count)
 		end(t, t->source.alive ? 0 : RC_NO_GATEWAY);
 }
 
 /* ---- signals and keys ----------------------------------------------------------------------- */
-
-static void enter(struct top *t)
-{
-	rc_top_term_enter(&t->term);
-	/* It may be another size by now, or another terminal. */
-	resize(t);
-	draw(t);
-}
 
 /* Stops as Ctrl-Z should, with the terminal as it was. What follows is up to the SIGCONT that ends it. */
 static void stop(struct top *t)
@@ -220,8 +224,9 @@ static void run(struct top *t)
 	t->next_ns = rc_clock_mono_ns() + RC_MIN(interval_ns(t), (uint64_t)1000000000);
 	enter(t);
 	while (!t->done) {
-		struct pollfd fds[] = {
-			{.fd = t->signals, .events = POLLIN}, {.fd = t->term.in, .events = POLLIN}};
+		/* What is typed is the shell's in the background, and who reads it there is stopped. */
+		struct pollfd fds[] = {{.fd = t->signals, .events = POLLIN},
+			{.fd = t->term.entered ? t->term.in : -1, .events = POLLIN}};
 		int ready = poll(fds, RC_ARRAY_LEN(fds), wait_ms(t));
 		if (ready > 0 && fds[0].revents != 0)
 			on_signal(t);

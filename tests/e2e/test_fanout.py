@@ -14,9 +14,12 @@ from swarm import Swarm
 
 
 
+SMALL_PAGE = 16384
+
+
 def kept_pages(g):
-    """Each of the twelve sizes of small objects may keep one empty page of 16 KiB on each shard."""
-    return 12 * 16384 * len(g.counters_by_shard())
+    """Each of the twelve sizes of small objects may keep one empty page on each shard."""
+    return 12 * SMALL_PAGE * len(g.counters_by_shard())
 
 
 def publishing(g, events, ident="", **options):
@@ -209,8 +212,10 @@ def test_channels_that_come_and_go_give_their_memory_back(gateway):
             # The first rounds touch for the first time what was reserved at start: tables and rings.
             if turn >= rounds - 4:
                 levels.append((g.gauge("arena_used_bytes"), g.rss()))
-        # A page of small objects may stay with its size class; nothing grows with the rounds.
-        assert levels[-1][0] == levels[-2][0] == levels[-3][0], f"arena in use after each round: {[a for a, _ in levels]}"
+        # An empty page may stay with a size that a round is the first to need. 500 channels that each left the smallest object would take a page
+        # in each of the three rounds.
+        growth = levels[-1][0] - levels[0][0]
+        assert growth <= 2 * SMALL_PAGE, f"arena in use after each round: {[a for a, _ in levels]}"
         # What is touched for the first time comes now and then, a leak in each round: 2,000 events that each left 200 bytes would be seen.
         growth = [after[1] - before[1] for before, after in zip(levels, levels[1:])]
         assert 3 * min(growth) < resident(1), f"resident after each round: {[r for _, r in levels]}"

@@ -349,6 +349,10 @@ def test_stopping_and_going_on_in_a_shell(gateway, folder):
             with open(f"/proc/{pid}/stat") as f:
                 return f.read().rpartition(")")[2].split()[0] == "T"
 
+        def switches(pid):
+            with open(f"/proc/{pid}/status") as f:
+                return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
+
         def shown():
             t.until(lambda s: s.alternate and "q quit" in s.text, "a picture")
 
@@ -379,6 +383,19 @@ def test_stopping_and_going_on_in_a_shell(gateway, folder):
         wait_for(lambda: not stopped(pid), "in the background")
         assert modes("background") == before
         assert not t.screen.alternate
+        # What is typed while the shell is busy is not for it either: who reads in the background is stopped.
+        say("until [ -e go ]; do sleep 0.1; done")
+        say("true typed ahead")
+        turns = switches(pid)
+        wait_for(lambda: stopped(pid) or switches(pid) > turns + 5, "five turns in the background")
+        assert not stopped(pid)
+        open(os.path.join(folder, "go"), "w").close()
+        say("fg")
+        shown()
+        t.type("\x1a")
+        wait_for(lambda: stopped(pid), "stopped for the last time")
+        say("bg")
+        wait_for(lambda: not stopped(pid), "in the background again")
         os.kill(int(pid), signal.SIGTERM)
         wait_for(lambda: not pids(), "it has ended")
         assert modes("after") == before
