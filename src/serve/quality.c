@@ -139,13 +139,8 @@ void rc_quality_add(struct rc_textbuf *b, const struct rc_serve *sv, const struc
 	static const char *const words[] = {
 		[RC_QUALITY_GOOD] = "good", [RC_QUALITY_FAIR] = "fair", [RC_QUALITY_POOR] = "poor"};
 	const struct rc_conn_aside *aside = rc_conn_aside(sv->conns, c);
-	struct rc_str user = rc_session_user(sv, c);
 	struct rc_tcp_info info;
 
-	if (user.len) {
-		rc_textbuf_add_text(b, ",\"user\":");
-		rc_textbuf_add_string(b, user);
-	}
 	if (aside->rtt_us) {
 		rc_textbuf_add_text(b, ",\"rtt\":");
 		add_ms(b, aside->rtt_us);

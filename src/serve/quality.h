@@ -21,7 +21,7 @@ void rc_quality_ping(
 void rc_quality_pong(
 	struct rc_serve *sv, struct rc_conn *c, const unsigned char *bytes, size_t len);
 enum rc_quality rc_quality_of(const struct rc_serve *sv, const struct rc_conn *c);
-/* Members of a JSON object, each behind a comma: user, rtt, quality, messages and bytes both ways. */
+/* Members of a JSON object, each behind a comma: rtt, quality, messages and bytes both ways. */
 void rc_quality_add(struct rc_textbuf *b, const struct rc_serve *sv, const struct rc_conn *c);
 /* Once a second: when quality.next_ns has come. */
 void rc_quality_turn(struct rc_serve *sv);

@@ -286,10 +286,15 @@ static void add_time(struct rc_textbuf *b, uint64_t wall_ms)
 static void add_peer(struct rc_textbuf *b, const struct rc_serve *sv, const struct rc_conn *c)
 {
 	struct rc_netaddr peer = rc_session_address(sv, c);
+	struct rc_str user = rc_session_user(sv, c);
 	char text[RC_NETADDR_TEXT];
 
 	rc_textbuf_add_text(b, "\"address\":");
 	rc_textbuf_add_string(b, (struct rc_str){text, rc_netaddr_format(&peer, text)});
+	if (user.len) {
+		rc_textbuf_add_text(b, ",\"user\":");
+		rc_textbuf_add_string(b, user);
+	}
 }
 
 /* Of a channel or pattern its name, of a stream those of its members. */

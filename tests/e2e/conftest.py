@@ -11,8 +11,10 @@ import tempfile
 import pytest
 
 import deadline
+import rcdash
 import rcgateway
 import rcload
+import rcpage
 import rcsiege
 import rctls
 from rchistory import Reader
@@ -202,6 +204,30 @@ def _gateway_of_module(request, shards, tls):
     finally:
         g.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def page_modules():
+    rcpage.browser()
+    npm_modules("axe-core", 4)
+    return npm_modules("playwright-core", 1)
+
+
+@pytest.fixture
+def browser(page_modules, folder):
+    b = rcdash.Browser(page_modules, folder)
+    yield b
+    b.end()
+
+
+@pytest.fixture
+def page(browser, gateway):
+    """A gateway with default rights, and its dashboard, which has heard a snapshot."""
+    g = gateway(rcdash.SETTINGS)
+    browser.g = g
+    browser.answer = browser.open(rcdash.home(g))
+    browser.until("Healthy", "#state")
+    return browser
 
 
 @functools.lru_cache(maxsize=None)

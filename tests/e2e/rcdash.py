@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A page in Chromium, by the npm package playwright-core: clicked, typed at and looked at as a person does."""
+"""A page in Chromium, by the npm package playwright-core: clicked, typed at and looked at as a person does. And what the tests of the dashboard
+look for in it."""
 import json
 import os
 import subprocess
 
 import rcpage
 from deadline import SLOW, eventually
+
+SETTINGS = {"namespace.kept.history_size": "100", "namespace.room.presence": "yes", "namespace.room.history_size": "100",
+            "namespace.raw.raw": "yes", "namespace.raw.history_size": "20"}
+ADMIN = "the-token-of-the-operator"
+LIVE = "Live events of the channel, the newest first"
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "js/dashboard.js")
 
@@ -14,12 +20,34 @@ class Failed(AssertionError):
     """What was asked of the page could not be done."""
 
 
+def home(g):
+    return f"http://{g.http[0]}:{g.http[1]}/"
+
+
+def closed_gateway(gateway, **more):
+    """One that wants a token of everybody."""
+    return gateway({**SETTINGS, "admin.token": ADMIN, **more})
+
+
+def figure(text):
+    """The number that a tile shows: 1,234 or 12.3K; -1 where it is not known."""
+    if text == "–":
+        return -1
+    return float(text.replace(",", "").rstrip("K")) * (1000 if text.endswith("K") else 1)
+
+
+def tile(page, label):
+    return page.run("""(label) => [...document.querySelectorAll('.tile')].find((t) => t.querySelector('h3').textContent === label)
+        .querySelector('.value').textContent""", label)
+
+
 class Browser:
-    def __init__(self, modules, folder):
+    def __init__(self, modules, folder, arguments=(), env=None):
+        """arguments, env: for Chromium."""
         with open(os.path.join(folder, "browser.log"), "wb") as log:
             self.process = subprocess.Popen(
-                ["node", SCRIPT, rcpage.browser(), os.path.join(modules, "axe-core/axe.min.js")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log, text=True, env={**os.environ, "NODE_PATH": modules})
+                ["node", SCRIPT, rcpage.browser(), os.path.join(modules, "axe-core/axe.min.js"), *arguments], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "NODE_PATH": modules, **(env or {})})
 
     def do(self, what, /, **given):
         self.process.stdin.write(json.dumps({"do": what, **given}) + "\n")

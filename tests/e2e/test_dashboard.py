@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dashboard in Chromium: what it shows is what is, every view works by mouse and by keyboard, hostile names stay text, and it is told
-when the gateway goes and comes back."""
+"""The dashboard in Chromium: what it shows is what is, every view works by mouse and by keyboard, and hostile names stay text. How it is got
+at, and what it says when the gateway is not there, is in test_dashboard_access.py."""
 import json
 import os
 import re
@@ -10,12 +10,10 @@ import urllib.parse
 import pytest
 
 import rcgateway
-import rcpage
 import rctokens
-from conftest import npm_modules
 from deadline import eventually
 from rcapi import get_json
-from rcdash import Browser
+from rcdash import LIVE, SETTINGS, closed_gateway, figure, home, tile
 from rchttp import Http
 from rcproxy import Tunnel
 from rcws import Closed, JsonClient
@@ -24,9 +22,6 @@ pytestmark = pytest.mark.deadline(150)
 # With two shards everything must be added up, or found on the other one.
 TWO_SHARDS = True
 
-SETTINGS = {"namespace.kept.history_size": "100", "namespace.room.presence": "yes", "namespace.room.history_size": "100",
-            "namespace.raw.raw": "yes", "namespace.raw.history_size": "20"}
-ADMIN = "the-token-of-the-operator"
 # As /api is open to the loopback without one.
 WITH_USERS = {**SETTINGS, "auth.hmac_secret": rctokens.SECRET, "auth.anonymous": "yes", "admin.open_on_loopback": "yes",
               "namespace.kept.allow_subscribe": "anyone", "namespace.room.allow_subscribe": "anyone"}
@@ -34,42 +29,14 @@ VIEWS = ["overview", "channels", "channels/room%3A1", "clients", "gateway"]
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
 
 
-@pytest.fixture(scope="session")
-def modules():
-    rcpage.browser()
-    npm_modules("axe-core", 4)
-    return npm_modules("playwright-core", 1)
-
-
-@pytest.fixture
-def browser(modules, folder):
-    b = Browser(modules, folder)
-    yield b
-    b.end()
-
-
-@pytest.fixture
-def page(browser, gateway):
-    """A gateway with default rights, and its dashboard, which has heard a snapshot."""
-    g = gateway(SETTINGS)
-    browser.g = g
-    browser.answer = browser.open(home(g))
-    browser.until("Healthy", "#state")
-    return browser
-
-
-def home(g):
-    return f"http://{g.http[0]}:{g.http[1]}/"
-
-
 def publish(g, channel, data, event="e"):
     with Http(g.http) as c:
         return c.position(channel, data, event=event)
 
 
-def user_client(g, user, *channels):
+def user_client(g, user, *channels, **options):
     token = rctokens.token(rctokens.good(sub=user))
-    client = JsonClient.greeted(g.http, headers=[("Authorization", "Bearer " + token)])
+    client = JsonClient.greeted(g.http, headers=[("Authorization", "Bearer " + token)], **options)
     if channels:
         client.subscribe(*channels)
     return client
@@ -83,18 +50,6 @@ def hears(connect):
         c.subscribe(*channels)
         return c
     return client
-
-
-def figure(text):
-    """The number that a tile shows: 1,234 or 12.3K; -1 where it is not known."""
-    if text == "–":
-        return -1
-    return float(text.replace(",", "").rstrip("K")) * (1000 if text.endswith("K") else 1)
-
-
-def tile(page, label):
-    return page.run("""(label) => [...document.querySelectorAll('.tile')].find((t) => t.querySelector('h3').textContent === label)
-        .querySelector('.value').textContent""", label)
 
 
 def counter(page, name):
@@ -323,7 +278,6 @@ def test_a_list_that_finds_none_says_where_the_others_are(page, hears):
     client.close()
 
 
-LIVE = "Live events of the channel, the newest first"
 
 
 def test_the_live_tail_shows_what_comes_pauses_filters_and_clears(page):
@@ -561,8 +515,9 @@ def test_a_session_is_found_by_its_id_and_disconnected(users):
 
 
 @pytest.mark.web
-def test_who_does_not_read_is_shown_as_behind(page, hears):
-    slow = hears(page.g, "kept:big", rcvbuf=4096)
+def test_who_does_not_read_is_shown_as_behind(users):
+    page = users
+    slow = user_client(page.g, "anna", "kept:big", rcvbuf=4096)
     ident = slow.connected["session"]
     page.go("clients")
     page.until("Nobody is behind")
@@ -572,7 +527,7 @@ def test_who_does_not_read_is_shown_as_behind(page, hears):
         publish(page.g, "kept:big", "x" * 60000)
     eventually(lambda: page.g.counter("clients_behind"), "a client who is behind")
     row = eventually(lambda: page.row("Who is furthest behind", ident), "the one who does not read")
-    assert row[4] == "Its socket is full" and "kept:big" in row[5], row
+    assert row[1] == "anna" and row[5] == "Its socket is full" and "kept:big" in row[6], row
     page.go("overview")
     eventually(lambda: figure(tile(page, "Clients behind")) == 1, "one behind")
     eventually(lambda: page.row("Who is furthest behind", ident), "who it is")
@@ -699,225 +654,6 @@ def test_back_and_forward_and_links_name_the_view(page):
     page.go("overview")
     page.until("Deliveries a second")
     page.assert_quiet(expected=[400, 404])
-
-
-# ---- tokens
-
-def closed_gateway(gateway, **more):
-    return gateway({**SETTINGS, "admin.token": ADMIN, **more})
-
-
-def test_without_a_token_the_page_asks_for_one_and_takes_the_right_one(browser, gateway, connect):
-    g = closed_gateway(gateway)
-    page = browser
-    page.open(home(g))
-    page.until("A token is needed", "h1")
-    assert "unauthorized" in page.until("The gateway says", "#token-reason")
-    assert "Not connected" in page.text("#state")
-    assert page.run("() => document.activeElement.id") == "token-value"
-    page.fill("Token", "wrong-token")
-    page.click("Use this token")
-    page.until(lambda t: "The gateway says" in t, "#token-reason")
-    page.fill("Token", "no tokén")
-    page.click("Use this token")
-    page.until("visible ASCII", "#token-reason")
-    page.fill("Token", ADMIN)
-    page.press("Enter")
-    page.until("Healthy", "#state")
-    page.until("Deliveries a second")
-    # Not kept: nobody asked for it.
-    assert page.run("() => [sessionStorage.length, Object.values(localStorage).join()]") == [0, ""]
-    page.do("reload")
-    page.until("A token is needed", "h1")
-    page.fill("Token", ADMIN)
-    page.do("click", label="Keep it until this tab is closed")
-    page.click("Use this token")
-    page.until("Healthy", "#state")
-    page.do("reload")
-    page.until("Healthy", "#state")
-    assert ADMIN not in page.run("() => document.documentElement.outerHTML")
-    page.click("Forget the token")
-    page.until("A token is needed", "h1")
-    assert page.run("() => sessionStorage.length") == 0
-    page.assert_quiet(expected=[401])
-
-
-@pytest.mark.web
-def test_a_token_that_runs_out_is_asked_for_again_and_nothing_is_lost(browser, gateway):
-    g = closed_gateway(gateway, **{"auth.hmac_secret": rctokens.SECRET})
-    reader = {"scope": "ringcast:read ringcast:publish"}
-    page = browser
-    page.open(home(g))
-    page.until("A token is needed", "h1")
-    page.fill("Token", rctokens.token({"exp": int(time.time()) + 15, **reader}))
-    page.press("Enter")
-    page.until("Healthy", "#state")
-    page.go("channels/kept%3Aa")
-    page.click("Start")
-    page.until("Listening", ".live")
-    page.fill("Data (JSON)", '"typed"')
-    admin = "Authorization: Bearer " + ADMIN
-    with Http(g.http) as c:
-        assert c.publish({"channel": "kept:a", "event": "e", "data": "before"}, admin).status == 200
-        eventually(lambda: [r[3] for r in page.rows(LIVE)] == ["before"], "the event before")
-        page.until("A token is needed", "h1", seconds=40)
-        assert "or it has run out" in page.until("The gateway says", "#token-reason")
-        # While it waits for another it tries nothing.
-        failures = g.counter("auth_failures")
-        time.sleep(4)
-        assert g.counter("auth_failures") == failures
-        page.fill("Token", rctokens.token({"exp": int(time.time()) + 300, **reader}))
-        page.press("Enter")
-        page.until("Healthy", "#state")
-        page.until("Listening", ".live")
-        assert page.run("() => document.querySelector('textarea').value") == '"typed"'
-        assert c.publish({"channel": "kept:a", "event": "e", "data": "after"}, admin).status == 200
-    eventually(lambda: [r[3] for r in page.rows(LIVE)] == ["after", "before"], "what comes now above what came before")
-    page.click("Publish")
-    page.until("Published at", "form")
-    page.assert_quiet(expected=[400, 401, 404])
-
-
-@pytest.mark.web
-def test_a_right_token_that_came_too_soon_is_tried_again(browser, gateway):
-    g = closed_gateway(gateway, **{"limits.exempt_loopback": "no", "limits.auth_failures": "3", "limits.auth_failures_window": "10s"})
-    page = browser
-    with Http(g.http) as c:
-        for _ in range(6):
-            c.get("/api/channels", "Authorization: Bearer wrong")
-    page.open(home(g))
-    page.until("A token is needed", "h1")
-    page.fill("Token", ADMIN)
-    page.press("Enter")
-    page.until("The gateway says", "#token-reason")
-    page.until("Healthy", "#state", seconds=60)
-
-
-@pytest.mark.web
-def test_who_may_only_read_is_told_so_by_the_gateway(browser, gateway, folder):
-    services = rctokens.put(os.path.join(folder, "services"), "looks token:token-of-who-looks read\nwrites token:token-of-who-writes publish\n")
-    g = closed_gateway(gateway, **{"auth.services": services})
-    page = browser
-    page.open(home(g))
-    page.until("A token is needed", "h1")
-    page.fill("Token", "token-of-who-writes")
-    page.press("Enter")
-    text = page.until("needs the scope read", "#token-reason")
-    assert "forbidden" in text
-    page.fill("Token", "token-of-who-looks")
-    page.press("Enter")
-    page.until("Healthy", "#state")
-    page.go("channels/kept%3Aa")
-    page.click("Start")
-    page.until("Listening", ".live")
-    page.click("Publish")
-    page.until("Refused:", "form")
-    page.until("forbidden", "form")
-    with JsonClient.greeted(g.http) as client:
-        page.go("clients/session/" + client.connected["session"])
-        page.click("Disconnect session")
-        page.do("click", css="dialog button.danger")
-        page.until("forbidden", "dialog")
-        client.barrier()
-
-
-# ---- the gateway goes and comes back
-
-def test_a_gateway_that_ends_and_comes_back_is_told_and_leaves_a_hole(page, gateway, folder):
-    g = page.g
-    where = "%s:%s" % g.http
-    with JsonClient.greeted(g.http) as client:
-        client.subscribe("kept:a")
-        for n in range(50):
-            publish(g, "kept:a", n)
-        for n in range(50):
-            client.next_event()
-    eventually(lambda: page.run("() => document.querySelectorAll('.tile').length") == 6, "tiles")
-    g.kill()
-    g.judged = True
-    page.until("Not connected", "#state")
-    page.until("last snapshot", "#state")
-    # What was good then may not be now.
-    page.until(lambda t: re.match(r"As of \d\d:\d\d:\d\d; nothing has come since", t), ".when")
-    assert page.text(".verdict").split("\n") == ["Not known while nothing comes."] * 2
-    assert page.do("count", css=".old .tile") == 6 and page.do("count", css=".verdict.good") == 0
-    page.until(lambda t: t.count("The gateway does not answer.") == 2 and "Nobody is behind" not in t and "No channel" not in t)
-    again = gateway(SETTINGS, listen=where)
-    page.until("Healthy", "#state", seconds=40)
-    page.g = again
-    page.until("No trouble", ".verdict")
-    eventually(lambda: figure(tile(page, "Clients")) == 1, "the new gateway's figures")
-    publish(again, "kept:a", 1)
-    page.do("click", css="summary")
-    page.until("Bytes out/s")
-    # Nothing ever went backwards, and what is not known is a dash.
-    assert "-" not in "".join(c for r in page.rows("One second of each ten of the last ten minutes, the newest first") for c in r)
-    announced = page.run("() => window.announced")
-    assert [a.split(":")[0] for a in announced if a] == ["Healthy", "Not connected", "Healthy"], announced
-    page.assert_quiet(expected=[0])
-
-
-@pytest.mark.web
-def test_a_live_tail_goes_on_after_a_restart(page, gateway):
-    where = "%s:%s" % page.g.http
-    page.go("channels/kept%3Alive")
-    page.click("Start")
-    page.until("Listening", ".live")
-    page.g.kill()
-    page.g.judged = True
-    page.until("Not connected", "#state")
-    again = gateway(SETTINGS, listen=where)
-    page.until("Healthy", "#state", seconds=40)
-
-    def comes():
-        publish(again, "kept:live", "after")
-        return any(r[3] == "after" for r in page.rows(LIVE))
-
-    eventually(comes, "an event of the new gateway", every=0.3)
-
-
-@pytest.mark.web
-def test_a_gateway_that_drains_is_told(page, hears):
-    client = hears(page.g, "kept:a")
-    page.g.process.terminate()
-    page.until(lambda t: "Draining" in t or "Not connected" in t, "#state")
-    assert page.g.wait() == 0
-    client.drop()
-
-
-@pytest.mark.web
-def test_what_a_proxy_in_between_does_is_named(browser, gateway):
-    g = gateway(SETTINGS)
-    page = browser
-    with Tunnel(g.http) as tunnel:
-        page.open(f"http://127.0.0.1:{tunnel.port}/")
-        page.until("Healthy", "#state")
-        page.run("""() => {
-            window.kept = [WebSocket, fetch];
-            window.WebSocket = class { constructor() { setTimeout(() => this.onclose({ code: 1006, reason: '' })); } close() {} };
-        }""")
-        tunnel.cut()
-        page.until("The API answers, but no WebSocket comes about: a proxy in between", "#state", seconds=30)
-        # A page of markup is no answer of the gateway, and its 503 no goodbye.
-        for status in (502, 503):
-            page.run("""(status) => { window.fetch = async () => new Response('<html><h1>Bad</h1></html>', { status, headers: { 'content-type': 'text/html' } }); }""", status)
-            text = page.until(f"HTTP {status}", "#state", seconds=30)
-            assert "<" not in text and "Draining" not in text
-        page.go("clients")
-        page.until("HTTP 503")
-        assert "<h1>" not in page.text() and "Nobody is" not in page.text()
-        page.run("() => { [window.WebSocket, window.fetch] = window.kept; }")
-        page.until("Healthy", "#state", seconds=40)
-
-
-@pytest.mark.web
-def test_a_full_gateway_can_still_be_looked_at(browser, gateway, connect):
-    g = gateway({**SETTINGS, "max_clients": "20"})
-    for _ in range(20):
-        connect(g)
-    browser.open(home(g))
-    browser.until("Healthy", "#state")
-    eventually(lambda: figure(tile(browser, "Clients")) == 21, "all of them, and the page")
 
 
 @pytest.mark.web

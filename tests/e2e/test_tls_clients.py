@@ -271,24 +271,9 @@ class Site:
         return self.said[count - 1]
 
 
-def profile_that_trusts(folder, root, leaf):
-    """Arguments and environment for a browser whose profile trusts the root: in the profile's own database where certutil is there."""
-    home = os.path.join(folder, "home")
-    if shutil.which("certutil"):
-        base = os.path.join(home, ".pki/nssdb")
-        os.makedirs(base)
-        for command in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "ringcast test root", "-i", root]):
-            subprocess.run(["certutil", "-d", f"sql:{base}", *command], check=True, capture_output=True, timeout=30 * SLOW)
-        return [], {"HOME": home}
-    # Else by the key of the certificate that is to be taken as it is.
-    spki = subprocess.run(f"openssl x509 -in {leaf} -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64",
-                          shell=True, check=True, capture_output=True, text=True, timeout=30 * SLOW).stdout.strip()
-    return [f"--ignore-certificate-errors-spki-list={spki}"], {"HOME": home}
-
-
 def test_chromium_receives_events_over_wss(gateway, publisher, pki, folder):
     browser = rcpage.browser()
-    more, env = profile_that_trusts(folder, pki.roots, pki.server().certificate)
+    more, env = rcpage.profile_that_trusts(folder, pki.roots, pki.server().certificate)
     g = gateway()
     p = publisher(g)
     with Site(PAGE % {"url": g.url("/ws"), "count": 100}) as site:

@@ -5,14 +5,10 @@ import { channelsOf, pager } from "./channels.js";
 import { disconnectDialog, sendCard } from "./dialog.js";
 import { bidi, button, card, definitions, el, field, say, table, time } from "./dom.js";
 import { bytes, millis, moment, plural, short, whole } from "./format.js";
-import { laggardTable, listOf, sessionHref, told } from "./overview.js";
+import { laggardTable, listOf, sessionHref, told, userHref } from "./overview.js";
 import { TRANSPORTS } from "./words.js";
 
 const PEOPLE = 25;
-
-export function userHref(id) {
-	return "#/clients/user/" + encodeURIComponent(id);
-}
 
 // Maps of sessions by id, as /api/status and /api/users have them.
 function valuesOf(map) {

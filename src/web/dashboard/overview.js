@@ -262,6 +262,10 @@ export function channelHref(channel) {
 	return "#/channels/" + encodeURIComponent(channel);
 }
 
+export function userHref(id) {
+	return "#/clients/user/" + encodeURIComponent(id);
+}
+
 export function sessionHref(id) {
 	return "#/clients/session/" + encodeURIComponent(id);
 }
@@ -301,6 +305,7 @@ export async function told(place, grid, work) {
 export function laggardTable() {
 	return table("Who is furthest behind", [
 		{ head: "Session", text: (l) => l.session, href: (l) => sessionHref(l.session) },
+		{ head: "User", text: (l) => l.user ?? "", href: (l) => l.user && userHref(l.user) },
 		{ head: "Behind", num: true, text: (l) => bytes(l.lag?.bytes) },
 		{ head: "Events", num: true, text: (l) => short(l.lag?.events) },
 		{ head: "For", num: true, text: (l) => millis(l.lag?.ms) },

@@ -6,7 +6,7 @@ const fs = require('fs');
 const readline = require('readline');
 const { chromium } = require('playwright-core');
 
-const [executablePath, axePath] = process.argv.slice(2);
+const [executablePath, axePath, ...more] = process.argv.slice(2);
 let browser, context, page, said;
 
 const watch = () => {
@@ -63,7 +63,7 @@ const commands = {
 };
 
 (async () => {
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', ...more] });
     for await (const line of readline.createInterface({ input: process.stdin })) {
         const { do: name, ...given } = JSON.parse(line);
         let answer;
