@@ -10,7 +10,7 @@ import pytest
 
 import rcapi
 import rcjwt
-from deadline import SLOW, Deadline, eventually
+from deadline import SLOW, eventually
 from rchistory import Reader, at, fill, kept, offset, payload
 from rcws import TEXT, frame
 

@@ -8,9 +8,8 @@ import pytest
 
 import rcsiege
 from rcedge import LOCAL, Via, tlv, v1, v2, v2_raw
-from rcsiege import ADMIN, ADMIN_LINE, token
-from rchttp import Http
-from rcws import JsonClient, WebSocket, open_socket, upgrade
+from rcsiege import ADMIN, token
+from rcws import JsonClient, open_socket
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_shard]
 STRANGER, PEER = "127.0.0.9", "127.0.0.1"

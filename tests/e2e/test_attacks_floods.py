@@ -9,9 +9,9 @@ import pytest
 import rcsiege
 from deadline import Deadline, eventually
 from rchttp import Http
-from rcsiege import ADMIN, ADMIN_LINE, Siege, token
+from rcsiege import ADMIN, ADMIN_LINE, token
 from rcsse import SseClient
-from rcws import CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, JsonClient, WebSocket, frame, open_socket, upgrade
+from rcws import CONTINUATION, PING, PONG, TEXT, Closed, JsonClient, WebSocket, frame, open_socket, upgrade
 
 pytestmark = pytest.mark.attack
 TWO_SHARDS = True

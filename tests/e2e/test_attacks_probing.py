@@ -2,7 +2,6 @@
 """Attacks by who is let in: names that are somebody else's, in every writing; what the gateway keeps for itself; forged events; and asking
 around, which must tell nothing about what one may not know."""
 import itertools
-import json
 import statistics
 import time
 from urllib.parse import quote
@@ -10,7 +9,6 @@ from urllib.parse import quote
 import pytest
 
 import rcsiege
-from deadline import eventually
 from rchttp import Http
 from rcsiege import ADMIN, ADMIN_LINE, token
 from rcsse import Refused, SseClient

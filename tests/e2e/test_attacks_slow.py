@@ -9,9 +9,9 @@ import time
 import pytest
 
 import rcsiege
-from deadline import SLOW, eventually
+from deadline import SLOW
 from rcsiege import ADMIN, token
-from rcws import CLOSE, CONTINUATION, TEXT, JsonClient, WebSocket, frame, open_socket, upgrade
+from rcws import CLOSE, CONTINUATION, TEXT, frame, open_socket, upgrade
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_shard]
 

@@ -14,8 +14,7 @@ import rctokens
 from deadline import eventually
 from rchttp import Http
 from rcsiege import ADMIN, ISSUER, b64, b64_json, good, token, unb64
-from rcsse import Refused, SseClient
-from rcws import TEXT, Closed, JsonClient, WebSocket, open_socket, upgrade
+from rcws import TEXT, JsonClient, WebSocket, open_socket, upgrade
 
 pytestmark = [pytest.mark.attack, pytest.mark.one_shard]
 # Dozens of short attacks: that all memory came back is looked at behind the last of them, the rest behind each.

@@ -15,7 +15,7 @@ import rcjwt
 from rcbackend import Backend
 from rcbinary import PROTOCOL, BinClient, Listener
 from rchistory import kept, offset, vector
-from rcingest import Wire, command, frame, publish, subscribe, unsubscribe
+from rcingest import Wire, command, frame, publish, subscribe
 from rcws import BINARY, TEXT, Closed
 
 TWO_SHARDS = True

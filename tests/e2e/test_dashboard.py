@@ -16,7 +16,7 @@ from rcapi import get_json
 from rcdash import LIVE, SETTINGS, closed_gateway, figure, home, tile
 from rchttp import Http
 from rcproxy import Tunnel
-from rcws import Closed, JsonClient
+from rcws import JsonClient
 
 pytestmark = pytest.mark.deadline(150)
 # With two shards everything must be added up, or found on the other one.

@@ -8,7 +8,6 @@ import time
 import pytest
 
 import rcedge
-import rcgateway
 import rcpage
 import rctokens
 from deadline import eventually

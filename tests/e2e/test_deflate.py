@@ -16,7 +16,7 @@ import rcpage
 from deadline import SLOW, eventually
 from rcapi import get_json
 from rcgateway import BINARY as PROGRAM, environment
-from rcdeflate import ANSWER, HEADER, TAIL, DeflateClient, bits, compressed, deflate, offer, stored
+from rcdeflate import ANSWER, HEADER, TAIL, DeflateClient, bits, compressed, deflate, stored
 from rchttp import Http
 from rcingest import Wire, publish
 from rctls import TlsSocket

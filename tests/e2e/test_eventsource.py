@@ -17,7 +17,7 @@ from rchistory import STREAM_POSITION, fill, kept, payload
 from rcproxy import Tunnel
 from rcsse import url
 from test_sse import has_http_section
-from test_tls_clients import Site, profile_that_trusts
+from test_tls_clients import Site
 
 # With two shards a channel lies here or there, so that one shard alone shows nothing more.
 TWO_SHARDS = True
@@ -208,7 +208,7 @@ def test_chromiums_event_source_from_another_origin_over_tls(gateway, publisher,
     rcpage.browser()
     if not has_http_section():
         pytest.skip("this build has no [http] origins yet")
-    more, env = profile_that_trusts(folder, pki.roots, pki.server().certificate)
+    more, env = rcpage.profile_that_trusts(folder, pki.roots, pki.server().certificate)
     seen = Seen()
     with Site("") as site:
         home = site.url.rstrip("/")

@@ -4,7 +4,6 @@ rcboth.py knows what each may be sent.
 
 RINGCAST_SEED repeats a run, RINGCAST_STEPS makes it longer."""
 import os
-import random
 import time
 
 import pytest

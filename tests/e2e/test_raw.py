@@ -8,7 +8,6 @@ import os
 
 import pytest
 
-import rcingest
 from rcbinary import BinClient, Listener
 from rchistory import at, kept, offset, vector
 from rcingest import Wire, publish

@@ -3,7 +3,6 @@
 known kind, too long or cut. Each ends with one clear answer, is counted, and harms nobody."""
 import contextlib
 import ctypes
-import os
 import random
 import re
 import socket
@@ -11,10 +10,10 @@ import struct
 
 import pytest
 
-from deadline import SLOW, Deadline, eventually
+from deadline import SLOW, eventually
 from rcingest import Publisher, Wire, hello
-from rcrecords import ALERT, CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, HEARTBEAT, PLAIN_MAX, Direction, Records, client_hello, raw_socket
-from rcws import TEXT, Closed, JsonClient, Stream, WebSocket, frame, open_socket, read_response, upgrade
+from rcrecords import ALERT, CHANGE_CIPHER_SPEC, DATA, HANDSHAKE, HEARTBEAT, PLAIN_MAX, Records, client_hello, raw_socket
+from rcws import TEXT, JsonClient, Stream, WebSocket, frame, read_response, upgrade
 
 OVER_TLS = TWO_SHARDS = True
 SETTINGS = {"echo": "yes"}

@@ -12,7 +12,6 @@ import rcjwt
 from deadline import eventually
 from rchttp import Http
 from rcingest import Wire, close, frame, send, short
-from rcsse import SseClient
 from rcws import JsonClient
 
 KEYS = {"auth.hmac_secret": rcjwt.SECRET, "auth.anonymous": "yes", "namespace.allow_subscribe": "anyone"}

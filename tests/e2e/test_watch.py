@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """/ws?scope=read: a WebSocket with the rights of the HTTP API's scope read, and what lets it in."""
-import os
 import time
 
 import pytest
