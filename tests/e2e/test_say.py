@@ -300,6 +300,24 @@ def test_a_body_has_the_size_of_a_message(gateway):
         assert c.publish(" " * 20000 + json.dumps({"channel": "a", "data": 1})).status == 200
 
 
+def test_a_page_of_the_past_that_fits_an_answer_is_told_and_a_larger_one_is_refused(gateway):
+    """1 MiB, whatever is asked; and the connection goes on."""
+    g = gateway({"namespace.allow_publish": "anyone", "namespace.history_size": "10", "max_message": "1MiB", "http.body_max": "2MiB",
+                 "ingest.frame_max": "2MiB", "namespace.lag_bytes": "2MiB", "namespace.history_bytes": "8MiB", "memory": "128MiB"})
+    with Http(g.http) as c:
+        for size, status in ((720_000, 200), (1_040_000, 200), (2**20 - 2, 503)):
+            data = "x" * size
+            assert c.publish({"channel": "a", "data": data}).status == 200
+            ask = {"type": "history", "channel": "a", "limit": 1}
+            answered, m = say(c, ask)
+            r = c.get("/api/channels/a/history?limit=1")
+            assert (answered, r.status) == (status, status), size
+            if status == 200:
+                assert m["events"][0]["data"] == r.json["events"][0]["data"] == data
+            else:
+                assert m["code"] == "server_capacity_exceeded" and r.json["error"]["code"] == "over_capacity"
+
+
 @pytest.mark.tsan
 def test_a_body_may_come_in_pieces(shared_gateway, web):
     body = json.dumps(publish("user:pieces", "y" * 300, id="p")).encode()
