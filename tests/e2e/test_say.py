@@ -229,6 +229,27 @@ def test_without_a_token_where_one_is_needed(gateway):
         assert say(c, publish("a"), ANN)[0] == 200
 
 
+def test_a_strangers_body_is_not_waited_for(gateway):
+    """Who he is stands in the head. One that may say something is waited for, and asked once more when all is there."""
+    g = gateway({"auth.hmac_secret": rcjwt.SECRET, "namespace.allow_publish": "user"})
+    body = json.dumps(publish("a"))
+    for lines in ([], ["Authorization: Bearer x.y.z"], [bearer(sub="ann", exp=int(time.time()) - 3600)]):
+        for more in ([f"Content-Length: {len(body)}"], ["Transfer-Encoding: chunked"], [f"Content-Length: {len(body)}", "Expect: 100-continue"]):
+            with Http(g.http) as c:
+                c.send("POST", "/events", JSON, *lines, *more, length=False)
+                r = c.answer()
+                assert (r.status, r.json["type"], r.json["code"]) == (401, "error", "unauthorized")
+                c.expect_end()
+    with Http(g.http) as c:
+        for _ in range(2):
+            c.send("POST", "/events", JSON, ANN, f"Content-Length: {len(body)}", length=False)
+            g.gauge("connections")
+            c.send_bytes(body.encode())
+            assert c.answer().json["type"] == "ack"
+        # What it was waited with is no other's.
+        assert refusal(c, publish("a"))[0] == 401
+
+
 def test_wrong_tokens_shut_an_address_out_and_right_ones_never(gateway):
     g = gateway({"auth.hmac_secret": rcjwt.SECRET, "namespace.allow_publish": "user", "limits.exempt_loopback": "no", "limits.auth_failures": "3", "limits.auth_failures_window": "1h"})
     with Http(g.http, source="127.0.0.66") as c:
