@@ -102,7 +102,7 @@ static uint8_t access_of(const struct rc_http_route *route, enum rc_http_method 
 	return (uint8_t)(route->access >> (method == RC_HTTP_DELETE ? 16 : 8));
 }
 
-void rc_tables_http(FILE *out)
+static void path(FILE *out, const struct rc_http_route *route, const char *query)
 {
 	static const struct {
 		enum rc_http_method method;
@@ -110,6 +110,23 @@ void rc_tables_http(FILE *out)
 	} methods[] = {{RC_HTTP_GET, "GET"}, {RC_HTTP_POST, "POST"}, {RC_HTTP_PUT, "PUT"},
 		{RC_HTTP_DELETE, "DELETE"}};
 
+	for (size_t m = 0; m < RC_ARRAY_LEN(methods); m++) {
+		uint8_t access = access_of(route, methods[m].method);
+		const char *word = rc_scope_word(access);
+		if (!(route->methods & methods[m].method))
+			continue;
+		(void)fprintf(out, "| `%s%s` | %s | ", route->path, query, methods[m].name);
+		if (word)
+			(void)fprintf(out, "`%s` |\n", word);
+		else
+			(void)fprintf(out, "%s |\n",
+				access == RC_HTTP_ANYWHERE ? "none, and pages of any origin may"
+							   : "none");
+	}
+}
+
+void rc_tables_http(FILE *out)
+{
 	head(out, "The paths", "httproutes.c");
 	(void)fputs(
 		"Each path with what may be done to it, and the scope that a service's token needs for it; the admin "
@@ -117,21 +134,7 @@ void rc_tables_http(FILE *out)
 		"[../proto/README.md](../proto/README.md#http). HEAD comes with GET, OPTIONS is answered for all.\n\n"
 		"| path | | scope |\n| --- | --- | --- |\n",
 		out);
-	for (uint32_t i = 0; i < rc_http_route_count; i++) {
-		const struct rc_http_route *route = &rc_http_routes[i];
-		for (size_t m = 0; m < RC_ARRAY_LEN(methods); m++) {
-			uint8_t access = access_of(route, methods[m].method);
-			const char *word = rc_scope_word(access);
-			if (!(route->methods & methods[m].method))
-				continue;
-			(void)fprintf(out, "| `%s` | %s | ", route->path, methods[m].name);
-			if (word)
-				(void)fprintf(out, "`%s` |\n", word);
-			else
-				(void)fprintf(out, "%s |\n",
-					access == RC_HTTP_ANYWHERE
-						? "none, and pages of any origin may"
-						: "none");
-		}
-	}
+	path(out, &rc_http_watch, "?scope=read");
+	for (uint32_t i = 0; i < rc_http_route_count; i++)
+		path(out, &rc_http_routes[i], "");
 }

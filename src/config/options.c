@@ -424,7 +424,7 @@ const struct rc_option rc_options[] = {
 		.why = "A larger one is answered with 413. Publish requests of many events need the most."},
 	{HTTP("body_memory", body_memory), BYTES(64 * KIB, 64 * GIB), .zero = true, STANDARD("0"),
 		.help = "all bodies on their way in together; 0 = an eighth of memory",
-		.why = "A part of memory, so that slow uploads can't take it all. When it is used up, the answer is 503."},
+		.why = "A part of memory, so that slow uploads can't take it all. When it is used up, the answer is 503. What is whole and waits for room, as events of clients may, has half as much besides."},
 	{HTTP("body_timeout", body_timeout_ms), MILLIS(100, 10 * MINUTE), STANDARD("30s"),
 		.help = "from the head of a request to the end of its body",
 		.why = "Then 408. Long enough for body_max on the slowest network that you serve."},

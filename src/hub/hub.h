@@ -596,6 +596,12 @@ static inline struct rc_sub *rc_hub_sub(const struct rc_hub *h, uint32_t index)
 	return rc_slab_at(&h->subs, index);
 }
 
+/* What the gateway says of itself has its envelope, whatever the default namespace says, to which these channels belong. */
+static inline bool rc_hub_is_raw(const struct rc_hub *h, uint32_t ns, struct rc_str name)
+{
+	return h->namespaces[ns].raw && !rc_str_starts(name, RC_STR("$sys:"));
+}
+
 static inline struct rc_owned *rc_hub_owned(const struct rc_hub *h, uint32_t index)
 {
 	return rc_slab_at(&h->owned, index);

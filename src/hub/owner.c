@@ -306,7 +306,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 		.user = p->user,
 	};
 	if (shards) {
-		size_t bound = rc_event_ws_bound(&event, ns->raw);
+		bool raw = rc_hub_is_raw(h, o->ns, p->channel);
+		size_t bound = rc_event_ws_bound(&event, raw);
 		RC_ASSERT(bound <= h->limits.frame_max);
 		/* One that alone wants it may as well make it: the owner has enough to do. */
 		bool deflates = RC_UNLIKELY(o->deflated & (o->deflated - 1));
@@ -328,8 +329,8 @@ bool rc_owner_publish(struct rc_hub *h, const struct rc_publish *p, struct rc_ou
 			.time_ms = time_ms,
 			.from = h->limits.shard,
 			.frame = h->scratch,
-			.frame_len = (uint32_t)rc_event_ws_encode(
-				&h->encoder, h->scratch, &event, ns->raw),
+			.frame_len =
+				(uint32_t)rc_event_ws_encode(&h->encoder, h->scratch, &event, raw),
 		};
 		RC_DASSERT(tell.frame_len <= bound);
 		const unsigned char *made = deflates ? rc_deflated_of_owner(h, tell.frame,

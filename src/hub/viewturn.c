@@ -193,7 +193,7 @@ static bool is_raw(const struct rc_hub *h, const struct rc_replica *base, const 
 {
 	uint32_t ns = base->pattern ? h->port.namespace_of(h->port.ctx, t->channel) : base->ns;
 
-	return h->namespaces[ns].raw;
+	return rc_hub_is_raw(h, ns, t->channel);
 }
 
 /* Binary ones are neither filtered nor kept back, and raw events are told apart from those that look like an object. */

@@ -101,10 +101,24 @@ static struct rc_str payload_of(const unsigned char *frame, uint32_t len)
 	return (struct rc_str){(const char *)frame + head, len - head};
 }
 
+static bool is_opaque(const unsigned char *frame)
+{
+	return (frame[0] & 15) != RC_WS_TEXT;
+}
+
 size_t rc_history_bound(const struct rc_fetched *f)
 {
-	/* An opaque event becomes base64, a third longer. */
-	return 1024 + (size_t)f->frames_len + f->frames_len / 2;
+	const unsigned char *at = f->frames;
+	size_t bound = 1024 + (size_t)f->frames_len;
+
+	for (uint32_t i = 0; i < f->frames_count; i++) {
+		const struct rc_fetched_frame *head = (const void *)at;
+		/* It becomes base64, a third longer. */
+		if (is_opaque(at + sizeof(*head)))
+			bound += head->len / 2;
+		at += sizeof(*head) + rc_align_up(head->len, 8);
+	}
+	return bound;
 }
 
 void rc_history_write(struct rc_textbuf *b, const struct rc_fetched *f, bool complete)
@@ -115,10 +129,10 @@ void rc_history_write(struct rc_textbuf *b, const struct rc_fetched *f, bool com
 		const struct rc_fetched_frame *head = (const void *)frame;
 		frame += sizeof(*head);
 		RC_DASSERT(head->name_len == 0);
-		if ((frame[0] & 15) == RC_WS_TEXT)
-			rc_msg_history_event(b, payload_of(frame, head->len), i == 0);
-		else
+		if (is_opaque(frame))
 			rc_msg_history_opaque(b, payload_of(frame, head->len), i == 0);
+		else
+			rc_msg_history_event(b, payload_of(frame, head->len), i == 0);
 		frame += rc_align_up(head->len, 8);
 	}
 	rc_msg_history_end(b, f->epoch, f->offset, f->first_offset, complete, f->more);

@@ -5,6 +5,7 @@
  */
 #include "serve/edge.h"
 #include "serve/httpexchange.h"
+#include "serve/say.h"
 #include "serve/session.h"
 
 #include <stdio.h>
@@ -111,6 +112,8 @@ static uint32_t request(struct rc_serve *sv, struct rc_conn *c, const struct rc_
 			rc_session_forget(sv, c);
 		return here ? head + (uint32_t)said : len;
 	}
+	if (!here && message && !rc_say_expects(sv, &call))
+		return len;
 	call.reply.close = close;
 	if (!here)
 		return head + rc_http_body_begin(sv, &call, bytes, bytes + head, len - head);

@@ -149,7 +149,7 @@ bool rc_http_resume(struct rc_serve *sv, const struct rc_http_ref *ref, struct r
  * NULL: no memory. call->body lies in it from then on.
  */
 unsigned char *rc_http_keep_body(struct rc_serve *sv, struct rc_http_call *call, uint32_t *size);
-/* A block that is counted among the bodies. NULL: they have all that they may. */
+/* A block for one that is whole, counted among the bodies. NULL: they have all that they may. */
 unsigned char *rc_http_get_body(struct rc_serve *sv, uint32_t size);
 void rc_http_put_body(struct rc_serve *sv, unsigned char *block, uint32_t size);
 /* What its Content-Type says, without parameters; empty: nothing. */

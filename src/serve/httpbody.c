@@ -27,12 +27,13 @@ void rc_http_put_body(struct rc_serve *sv, unsigned char *block, uint32_t size)
 	rc_pool_put(sv->pool, block, size);
 }
 
-unsigned char *rc_http_get_body(struct rc_serve *sv, uint32_t size)
+/* most: that all may hold with it. */
+static unsigned char *get(struct rc_serve *sv, uint32_t size, uint64_t most)
 {
 	uint64_t held = rc_pool_size(size);
 	unsigned char *block;
 
-	if (sv->http_bodies + held > sv->http_bodies_max) {
+	if (sv->http_bodies + held > most) {
 		rc_count(sv->counters, RC_C_http_bodies_refused, 1);
 		return NULL;
 	}
@@ -40,6 +41,12 @@ unsigned char *rc_http_get_body(struct rc_serve *sv, uint32_t size)
 	if (block)
 		sv->http_bodies += held;
 	return block;
+}
+
+/* One that is whole does not stay for long. However slow others are on their way in, they leave room for it. */
+unsigned char *rc_http_get_body(struct rc_serve *sv, uint32_t size)
+{
+	return get(sv, size, sv->http_bodies_max + sv->http_bodies_max / 2);
 }
 
 unsigned char *rc_http_keep_body(struct rc_serve *sv, struct rc_http_call *call, uint32_t *size)
@@ -101,7 +108,7 @@ static bool append(struct rc_serve *sv, struct rc_conn *c, struct rc_str bytes)
 					       : x->body_len + bytes.len + x->left;
 		uint64_t want = RC_MAX(need, RC_MIN((uint64_t)x->body_size * 2, whole));
 		uint32_t size = (uint32_t)RC_MAX(want, RC_MIN(whole, (uint64_t)FIRST_BYTES));
-		unsigned char *block = rc_http_get_body(sv, size);
+		unsigned char *block = get(sv, size, sv->http_bodies_max);
 
 		if (!block) {
 			fail(sv, c, 503, "over_capacity", "no memory for this body at present");

@@ -111,11 +111,11 @@ void rc_http_end(struct rc_serve *sv, struct rc_http_call *call, int status, con
 	const char *type, const struct rc_textbuf *body)
 {
 	char head[RC_HTTP_HEAD_ROOM];
-	char *room = body->ptr - RC_HTTP_HEAD_ROOM;
 	size_t len, rest = call->reply.head ? 0 : body->len;
 
 	if (!call->room)
 		return;
+	char *room = body->ptr - RC_HTTP_HEAD_ROOM;
 	if (body->full) {
 		rc_conn_commit(sv->conns, call->c, 0);
 		no_room(sv, call);

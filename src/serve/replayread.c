@@ -19,7 +19,8 @@ static enum written write_view(struct rc_serve *sv, struct rc_conn *c, const str
 		.frame = frame,
 		.len = head->len,
 		.offset = head->offset,
-		.raw = base->pattern ? head->name_len != 0 : sv->hub->namespaces[base->ns].raw,
+		.raw = base->pattern ? head->name_len != 0
+				     : rc_hub_is_raw(sv->hub, base->ns, rc_replica_name(base)),
 		.channel = rc_replica_name(base),
 	};
 

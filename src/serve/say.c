@@ -108,6 +108,15 @@ static void say(struct rc_serve *sv, struct rc_say *s)
 			"without a WebSocket a client says publish, history and presence");
 }
 
+bool rc_say_expects(struct rc_serve *sv, struct rc_http_call *call)
+{
+	bool known = rc_http_known(sv, call);
+
+	/* It is asked once more when all is there: a body that is waited for holds nothing else. */
+	rc_session_forget(sv, call->c);
+	return known;
+}
+
 enum rc_http_result rc_say_http(struct rc_serve *sv, struct rc_http_call *call)
 {
 	struct rc_say s = {.c = call->c, .call = call, .result = RC_HTTP_DONE};

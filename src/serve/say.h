@@ -25,6 +25,8 @@ struct rc_say {
 	enum rc_http_result result; /* what the POST's handler returns */
 };
 
+/* Whether the body of such a request, which is on its way still, is waited for: a stranger's is not. False: it is answered. */
+bool rc_say_expects(struct rc_serve *sv, struct rc_http_call *call) RC_MUST_USE;
 /* The route. */
 enum rc_http_result rc_say_http(struct rc_serve *sv, struct rc_http_call *call);
 

@@ -250,7 +250,7 @@ struct rc_serve {
 	uint32_t http_number;     /* of the last exchange that was not answered at once */
 	uint32_t http_go_first;   /* connections whose answer is given: their next request */
 	uint64_t http_bodies;     /* bytes that bodies hold */
-	uint64_t http_bodies_max; /* that they may */
+	uint64_t http_bodies_max; /* those on their way in; whole ones have half as much besides */
 	struct rc_api *api;
 	struct rc_users *users;
 	struct rc_commands *commands;

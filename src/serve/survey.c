@@ -266,10 +266,9 @@ enum rc_http_result rc_survey_start(struct rc_serve *sv, struct rc_survey *surve
 		set->at = rc_pool_get(sv->pool, set->size * sizeof(void *));
 		room = room && set->at;
 	}
-	if (!room)
-		busy(sv, call);
 	if (!room || !rc_http_later(sv, call, &survey->ref)) {
 		end(sv, slot_of(sv, survey));
+		busy(sv, call);
 		return RC_HTTP_DONE;
 	}
 	survey->answer = answer;

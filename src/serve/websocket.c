@@ -540,10 +540,12 @@ void rc_ws_session(const struct rc_serve *sv, const struct rc_conn *c, char out[
 static bool position_is_told(const struct rc_serve *sv, const struct rc_sub *s)
 {
 	const struct rc_replica *r = rc_hub_replica(sv->hub, s->replica);
+	const struct rc_replica *base = rc_hub_base(sv->hub, r);
 	const struct rc_hub_namespace *ns = &sv->hub->namespaces[r->ns];
+	bool raw = rc_hub_is_raw(sv->hub, r->ns, rc_replica_name(base));
 
-	return (rc_hub_base(sv->hub, r)->pattern || (ns->raw && ns->history_size)) &&
-	       s->cursor == r->log.tail && !rc_view_keeps_back(r) &&
+	return (base->pattern || (raw && ns->history_size)) && s->cursor == r->log.tail &&
+	       !rc_view_keeps_back(r) &&
 	       !(s->flags & (RC_SUB_PAUSED | RC_SUB_HELD | RC_SUB_CONFLATED | RC_SUB_HIDDEN));
 }
 

@@ -21,7 +21,7 @@ bool rc_wish_named(struct rc_str name)
 
 bool rc_wish_is_raw(const struct rc_serve *sv, struct rc_str name)
 {
-	return sv->hub->namespaces[sv->hub->port.namespace_of(sv->hub->port.ctx, name)].raw;
+	return rc_hub_is_raw(sv->hub, sv->hub->port.namespace_of(sv->hub->port.ctx, name), name);
 }
 
 /* ---- the words of a message --------------------------------------------------------------------- */
@@ -166,7 +166,8 @@ struct rc_view_spec rc_wish_view(const struct rc_serve *sv, const struct rc_conn
 		spec.bits = c->window_bits;
 	}
 	/* Of a laggard's newest values each stands alone. */
-	spec.batch = (c->stage & (RC_WS_BATCH | RC_WS_BIN)) == RC_WS_BATCH && !ns->raw &&
-		     spec.window_ms == 0 && !(ns->policy == RC_SLOW_LATEST && ns->key.len);
+	spec.batch = (c->stage & (RC_WS_BATCH | RC_WS_BIN)) == RC_WS_BATCH &&
+		     !rc_wish_is_raw(sv, name) && spec.window_ms == 0 &&
+		     !(ns->policy == RC_SLOW_LATEST && ns->key.len);
 	return spec;
 }

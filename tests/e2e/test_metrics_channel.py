@@ -4,6 +4,7 @@ import pytest
 
 import rcapi
 from deadline import Deadline, eventually
+from rcbinary import BinClient
 from rchttp import Http
 from rcws import JsonClient
 
@@ -85,6 +86,28 @@ def test_one_that_is_larger_than_an_event_may_be_is_left_out_and_counted(gateway
         g.until_counter("sys_events_left_out", 2)
         ws.barrier()
         assert g.counter("sys_events") == 0 and not ws.events
+
+
+def test_it_is_an_event_also_where_the_default_namespace_is_raw(gateway):
+    """To that namespace it belongs, and its history is kept as that one says; but what tells it apart is the gateway's."""
+    g = gateway({"rtt_poor": "60s", "namespace.raw": "yes", "namespace.history_size": "5"})
+    clients = [JsonClient.greeted(g.http, path) for path in (WATCH, WATCH, WATCH + "&batch=1", WATCH)]
+    try:
+        clients[0].subscribe("$sys:metrics")
+        clients[1].subscribe("$sys:*")
+        clients[2].subscribe("$sys:metrics")
+        clients[3].subscribe("$sys:metrics", rate=1)
+        for ws in clients:
+            assert set(next_snapshot(ws)) == FIELDS
+        with BinClient.greeted(g.http, WATCH) as ws:
+            ws.subscribe("$sys:metrics")
+            e, = ws.take_events(1)
+            assert (e.channel, e.event, e.json) == ("$sys:metrics", "snapshot", True) and e.offset and e.timestamp
+        clients[0].say(type="history", channel="$sys:metrics", limit=1)
+        assert clients[0].await_type("history")["events"][0]["event"] == "snapshot"
+    finally:
+        for ws in clients:
+            ws.drop()
 
 
 def test_without_the_right_it_is_not_heard(g):

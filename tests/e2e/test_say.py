@@ -229,6 +229,27 @@ def test_without_a_token_where_one_is_needed(gateway):
         assert say(c, publish("a"), ANN)[0] == 200
 
 
+def test_a_strangers_body_is_not_waited_for(gateway):
+    """Who he is stands in the head. One that may say something is waited for, and asked once more when all is there."""
+    g = gateway({"auth.hmac_secret": rcjwt.SECRET, "namespace.allow_publish": "user"})
+    body = json.dumps(publish("a"))
+    for lines in ([], ["Authorization: Bearer x.y.z"], [bearer(sub="ann", exp=int(time.time()) - 3600)]):
+        for more in ([f"Content-Length: {len(body)}"], ["Transfer-Encoding: chunked"], [f"Content-Length: {len(body)}", "Expect: 100-continue"]):
+            with Http(g.http) as c:
+                c.send("POST", "/events", JSON, *lines, *more, length=False)
+                r = c.answer()
+                assert (r.status, r.json["type"], r.json["code"]) == (401, "error", "unauthorized")
+                c.expect_end()
+    with Http(g.http) as c:
+        for _ in range(2):
+            c.send("POST", "/events", JSON, ANN, f"Content-Length: {len(body)}", length=False)
+            g.gauge("connections")
+            c.send_bytes(body.encode())
+            assert c.answer().json["type"] == "ack"
+        # What it was waited with is no other's.
+        assert refusal(c, publish("a"))[0] == 401
+
+
 def test_wrong_tokens_shut_an_address_out_and_right_ones_never(gateway):
     g = gateway({"auth.hmac_secret": rcjwt.SECRET, "namespace.allow_publish": "user", "limits.exempt_loopback": "no", "limits.auth_failures": "3", "limits.auth_failures_window": "1h"})
     with Http(g.http, source="127.0.0.66") as c:
@@ -298,6 +319,24 @@ def test_a_body_has_the_size_of_a_message(gateway):
     # Of /api it is body_max.
     with Http(g.http) as c:
         assert c.publish(" " * 20000 + json.dumps({"channel": "a", "data": 1})).status == 200
+
+
+def test_a_page_of_the_past_that_fits_an_answer_is_told_and_a_larger_one_is_refused(gateway):
+    """1 MiB, whatever is asked; and the connection goes on."""
+    g = gateway({"namespace.allow_publish": "anyone", "namespace.history_size": "10", "max_message": "1MiB", "http.body_max": "2MiB",
+                 "ingest.frame_max": "2MiB", "namespace.lag_bytes": "2MiB", "namespace.history_bytes": "8MiB", "memory": "128MiB"})
+    with Http(g.http) as c:
+        for size, status in ((720_000, 200), (1_040_000, 200), (2**20 - 2, 503)):
+            data = "x" * size
+            assert c.publish({"channel": "a", "data": data}).status == 200
+            ask = {"type": "history", "channel": "a", "limit": 1}
+            answered, m = say(c, ask)
+            r = c.get("/api/channels/a/history?limit=1")
+            assert (answered, r.status) == (status, status), size
+            if status == 200:
+                assert m["events"][0]["data"] == r.json["events"][0]["data"] == data
+            else:
+                assert m["code"] == "server_capacity_exceeded" and r.json["error"]["code"] == "over_capacity"
 
 
 @pytest.mark.tsan
@@ -387,9 +426,17 @@ def test_slow_bodies_find_no_memory(gateway):
             c.send("POST", "/events", JSON, "Content-Length: 60000", length=False)
             c.send_bytes(b" " * 40000)
         g.until_counter("http_bodies_refused", lambda now: now > 10)
-        with Http(g.http) as c:
-            status, m = say(c, publish("a"))
-            assert status == 200 or (status, m["code"], m["temporary"]) == (503, "server_capacity_exceeded", True)
+        for n in range(100):
+            slow.append(Http(g.http))
+            slow[-1].send("POST", "/events", JSON, "Content-Length: 3000", length=False)
+            slow[-1].send_bytes(b" " * 2000)
+        g.until_counter("http_bodies_refused", lambda now: now > 100)
+        # What is there as a whole is published all the same, whichever way it came.
+        for n in range(8):
+            with Http(g.http) as c, JsonClient.greeted(g.http) as ws:
+                assert say(c, publish(f"a{n}", "x" * 3000))[0] == 200
+                ws.say(**publish(f"a{n}", "x" * 3000, id=n))
+                assert ws.await_type("ack", "error")["type"] == "ack"
         told = 0
         for c in slow:
             try:

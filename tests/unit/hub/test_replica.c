@@ -16,7 +16,7 @@ enum {
 };
 
 static const char *const names[NAMES] = {
-	"a", "a:x", "a:y", "b:x", "b:x:1", "c", "d", "$sys:x", "a:*", "**", "*:x", "b:**", "*:*:1"};
+	"a", "a:x", "a:y", "b:x", "b:x:1", "c", "d", "$own:x", "a:*", "**", "*:x", "b:**", "*:*:1"};
 
 static struct hubs h;
 static uint32_t first_sub[HUBS_MAX][CONN_COUNT];

@@ -3,7 +3,7 @@
  * What a survey makes of the pieces of several shards: the smallest keys, each with the sum of all shards, whatever the order
  * of the pieces and however little there is room for.
  */
-#include "../unit.h"
+#include "crowd.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -265,6 +265,44 @@ static void without_memory_the_survey_fails_and_loses_nothing(void **state)
 	assert_int_equal(b->pool.used_bytes, 0);
 }
 
+static void nothing(struct rc_serve *sv, const struct rc_survey *survey, struct rc_http_call *call)
+{
+	(void)sv;
+	(void)survey;
+	(void)call;
+}
+
+/* Memory for its sets, but none to note who waits. */
+static void who_can_not_wait_is_told_or_ended(void **state)
+{
+	static struct crowd k;
+	static void *held[8192];
+	const struct rc_str none = {NULL, 0};
+	uint32_t count = 0;
+
+	(void)state;
+	crowd_open(&k, 1, 8, 65536, (size_t)2 << 20);
+	struct crowd_shard *s = &k.shard[0];
+	struct rc_http_call call = {
+		.c = rc_conn_open(&s->conns, -1, RC_CONN_HTTP), .reply = {.json = true}};
+	void *page = rc_pool_get(&s->pool, sizeof(void *));
+	struct rc_survey *survey = rc_survey_new(&s->sv);
+	assert_true(call.c && page && survey);
+	rc_survey_add(survey, RC_SURVEY_CHANNELS, 1, none, none);
+	while (count < RC_ARRAY_LEN(held) && (held[count] = rc_pool_get(&s->pool, 1024)) != NULL)
+		count++;
+	assert_true(count < RC_ARRAY_LEN(held));
+	assert_int_equal(rc_survey_start(&s->sv, survey, &call, nothing), RC_HTTP_DONE);
+	assert_true(call.c->out_len > 0 || call.c->state != RC_CONN_OPEN);
+	assert_int_equal(s->sv.survey_count, 0);
+	crowd_kill(s, call.c);
+	rc_pool_put(&s->pool, page, sizeof(void *));
+	while (count > 0)
+		rc_pool_put(&s->pool, held[--count], 1024);
+	assert_int_equal(s->pool.used_bytes, 0);
+	crowd_close(&k);
+}
+
 static void keys_are_compared_as_bytes_and_shorter_ones_come_first(void **state)
 {
 	(void)state;
@@ -282,6 +320,7 @@ int main(void)
 		TEST(one_that_a_changing_table_shows_twice_is_counted_once),
 		TEST(what_is_held_stays_below_its_bound_and_the_rest_is_for_the_next_page),
 		TEST(without_memory_the_survey_fails_and_loses_nothing),
+		cmocka_unit_test(who_can_not_wait_is_told_or_ended),
 		TEST(keys_are_compared_as_bytes_and_shorter_ones_come_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
