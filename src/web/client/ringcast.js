@@ -82,7 +82,7 @@ export class Client {
 		for (const name in options) if (options[name] !== undefined) this.#options[name] = options[name];
 		try {
 			const page = globalThis.location?.href;
-			const { protocol, host, pathname, searchParams } = new URL(url || new URL("/", page), page);
+			const { protocol, host, pathname, searchParams } = new URL(url || "/", page);
 			if (!/^(http|ws)s?:$/.test(protocol)) throw 0;
 			this.#base = protocol.replace("ws", "http") + "//" + host + pathname.replace(/\/(ws\/?)?$/, "");
 			this.#query = searchParams;
@@ -141,7 +141,7 @@ export class Client {
 	}
 
 	#emit(name, value) {
-		for (const listener of [...(this.#listeners[name] || [])]) this.#call(listener, value, name);
+		for (const listener of new Set(this.#listeners[name])) this.#call(listener, value, name);
 	}
 
 	/** name: of the event, or the channel's. A listener for errors is not told of its own. */
@@ -179,7 +179,6 @@ export class Client {
 		const could = WebSocket && transports.includes("ws");
 		const ws = could && !detour;
 		const control = new AbortController();
-		const { signal } = control;
 		let token;
 		const greet = (send) => {
 			if (!mine()) return;
@@ -212,7 +211,7 @@ export class Client {
 				socket.onclose = ({ code, reason }) => lost(code, reason);
 				return;
 			}
-			const get = (path, init) => fetch(this.#base + path, { signal, redirect: "error", ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
+			const get = (path, init) => fetch(this.#base + path, { signal: control.signal, redirect: "error", ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
 			this.#link.close = () => control.abort();
 			// Where the gateway can be reached by HTTP, it is WebSocket that is in the way.
 			if (!/^ok/.test(await (await get("/healthz")).text())) throw Error("no gateway");
@@ -223,7 +222,7 @@ export class Client {
 			}
 			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "no WebSocket" });
 			this.#fell = true;
-			greet(streams(get, this.#query, (message) => hear([message]), lost, signal, this.#link));
+			greet(streams(get, this.#query, (message) => hear([message]), lost, control.signal, this.#link));
 		} catch (cause) {
 			// A WebSocket that can't even be made is blocked, or it would be made and asked for again without end.
 			this.#sure = ws;
@@ -295,7 +294,7 @@ export class Client {
 		this.#routes.clear();
 		for (const feed of this.#feeds.values()) {
 			feed.live = false;
-			if (feed.paused == 2) feed.paused = 0;
+			feed.paused &= 1;
 		}
 		return ++this.#turn;
 	}
@@ -317,8 +316,8 @@ export class Client {
 	}
 
 	close() {
-		const was = this.#up;
 		if (this.#over) return;
+		const was = this.#up;
 		this.#over = new RingcastError("closed");
 		this.#life.abort();
 		this.#down();
@@ -347,9 +346,10 @@ export class Client {
 			const at = now();
 			this.#watch();
 			if (at - last > pause * 2 + 1000 || at - this.#heard > beat + Math.min(beat, 5000)) this.#probe();
-			if (!(at > this.#renewal)) return;
-			this.#renewal = at + 10000;
-			this.#token().then((token) => token && turn == this.#turn && this.#send({ type: "refresh", token }), noop);
+			if (at > this.#renewal) {
+				this.#renewal = at + 10000;
+				this.#token().then((token) => token && turn == this.#turn && this.#send({ type: "refresh", token }), noop);
+			}
 		});
 	}
 
@@ -466,7 +466,7 @@ export class Client {
 		if (id != ping?.id) return;
 		const rtt = now() - ping.at;
 		this.#ping = undefined;
-		this.#rtt = this.#rtt ? this.#rtt + (rtt - this.#rtt) / 4 : rtt;
+		this.#rtt = rtt / 4 + (this.#rtt ?? rtt) * 0.75;
 		if (this.#up) return;
 		const again = !!this.#ever;
 		const transport = this.#transport;
@@ -480,7 +480,7 @@ export class Client {
 			this.#blocked = NaN;
 			this.#fell = false;
 		}
-		if (again) this.#counts.reconnects++;
+		this.#counts.reconnects += again;
 		this.#renew(this.#hello, { timestamp });
 		this.#watch();
 		for (const id of this.#asks.keys()) this.#post(id);
@@ -645,9 +645,10 @@ export class Client {
 				asked.live = false;
 				this.#asked.delete(channel);
 			}
-			if (!feed || !ready) continue;
-			this.#asked.set(channel, feed);
-			(groups[feed.kind + (feed.alone ? channel : "")] ??= []).push(feed);
+			if (feed && ready) {
+				this.#asked.set(channel, feed);
+				(groups[feed.kind + (feed.alone ? channel : "")] ??= []).push(feed);
+			}
 		}
 		this.#changed.clear();
 		while (off.length) this.#send({ type: "unsubscribe", id: fresh(), channels: off.splice(0, 50) });
@@ -659,7 +660,7 @@ export class Client {
 				for (const feed of part) {
 					feed.asked = feed.bare || feed.wish.summary ? undefined : (feed.position ?? feed.since);
 					feed.id = id;
-					if (feed.asked !== undefined) (since ??= Object.create(null))[feed.channel] = feed.asked;
+					if (feed.asked != null) (since ??= Object.create(null))[feed.channel] = feed.asked;
 				}
 				this.#send({ ...part[0].wish, type: "subscribe", id, channels: part.map(({ channel }) => channel), since });
 			}
@@ -669,7 +670,7 @@ export class Client {
 	#begin(feed, info) {
 		const { channel, position, recovered } = info;
 		const { was, asked, hole = "transport" } = feed;
-		feed.moveTo(position, asked !== undefined);
+		feed.moveTo(position, asked != null);
 		feed.live = feed.was = true;
 		feed.hole = feed.alone = undefined;
 		feed.tries = 0;
@@ -677,7 +678,7 @@ export class Client {
 		// Without a recovery offsets may have begun anew.
 		if (!recovered) feed.last.clear();
 		if (hole != "overflow") this.#emit("subscribed", info);
-		if (recovered === false ? was || asked !== undefined : was && !recovered) this.#gap(feed, { reason: info.reason || hole, position });
+		if (recovered === false ? was || asked != null : was && !recovered) this.#gap(feed, { reason: info.reason || hole, position });
 	}
 
 	/** some: others were asked for with it, and any of them may be what is wrong. */
@@ -691,7 +692,7 @@ export class Client {
 			return;
 		}
 		if (some) feed.alone = true;
-		else if (code == "forbidden" && feed.was && feed.asked !== undefined) {
+		else if (code == "forbidden" && feed.was && feed.asked != null) {
 			// It may be that only the past is not for this client.
 			feed.bare = true;
 			feed.hole = code;
@@ -701,9 +702,10 @@ export class Client {
 
 	/** Not by its users. */
 	#end(feed, error) {
-		if (this.#feeds.get(feed.channel) != feed) return;
-		this.#feeds.delete(feed.channel);
-		this.#asked.delete(feed.channel);
+		const { channel } = feed;
+		if (this.#feeds.get(channel) != feed) return;
+		this.#feeds.delete(channel);
+		this.#asked.delete(channel);
 		this.#routes.clear();
 		feed.over = true;
 		feed.live = false;
@@ -712,9 +714,9 @@ export class Client {
 		if (!this.#over) this.#emit("error", error);
 	}
 
-	#refuse(id, code, message, { temporary = false, field } = {}) {
+	#refuse(id, code, message, { temporary, field } = {}) {
 		const ask = this.#asks.get(id);
-		if (code != "conflict" || !ask?.user) return this.#answer(id, new RingcastError(code, message, { temporary, field }));
+		if (code != "conflict" || !ask?.user) return this.#answer(id, new RingcastError(code, message, { temporary: !!temporary, field }));
 		// Sent again, while it is not decided what became of the first.
 		ask.sent = false;
 		this.#after(500, () => this.#post(id));
@@ -794,11 +796,11 @@ export class Client {
 	subscribe(channel, handler, options) {
 		if (typeof handler != "function") [handler, options] = [undefined, handler];
 		const { since, filter, rate, key, window, summary, ack, buffer = 1024 } = options || {};
-		const fresh = new Feed("" + channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since ?? undefined);
 		const bad = (text) => {
 			throw new RingcastError("bad_argument", `'${channel}' ${text}`);
 		};
 		if (typeof channel != "string") bad("is none");
+		const fresh = new Feed(channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
 		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is; what he has in hand. */
 		const events = [];
 		let missed = 0;
