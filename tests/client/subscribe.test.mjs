@@ -162,6 +162,30 @@ test("the same channel with the same options is subscribed once, with others it 
 	assert.equal(c.record.subscribed.filter((info) => info.channel == "news").length, 1);
 });
 
+test("one that is left and begun again in one moment knows whom it meets since", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const seen = { exact: [], star: [] };
+	const first = c.subscribe("a:1", () => {});
+	await soon(first.ready);
+	first.unsubscribe();
+	const star = c.subscribe("a:*", (e) => seen.star.push(e.data));
+	const exact = c.subscribe("a:1", (e) => seen.exact.push(e.data));
+	await soon(Promise.all([star.ready, exact.ready]));
+	// All copies of one come before those of the next.
+	for (let n = 1; n < 5; n++) {
+		await g.fill("a:1", 1, n - 1);
+		await until(() => seen.exact.includes(n - 1) && seen.star.includes(n - 1));
+		assert.deepEqual([seen.exact, seen.star].map((list) => list.slice(0, n)), [numbers(n), numbers(n)]);
+	}
+	// What is for a filter alone can't be told from what is for the channel.
+	exact.unsubscribe();
+	star.unsubscribe();
+	const filtered = c.subscribe("a:*", () => {}, { filter: "data.n > 3" });
+	assert.throws(() => c.subscribe("a:1", () => {}), { code: "bad_argument" });
+	await soon(filtered.ready);
+});
+
 test("two hundred subscriptions of one moment go in few messages, and each handler may end its own", async (t) => {
 	const server = await scripted(t);
 	const c = client(t, server.url);

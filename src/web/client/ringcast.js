@@ -812,14 +812,16 @@ export class Client {
 		let error;
 		let feed = this.#feeds.get(channel);
 
-		if (feed?.kind != fresh.kind || (since && !feed.uses.size)) {
+		if (feed?.kind != fresh.kind || !feed.uses.size) {
 			if (feed?.uses.size) bad("has other options");
+			// Who was left in this very moment goes on; but others may have come meanwhile whom he meets.
+			if (since || feed?.kind != fresh.kind) feed = fresh;
 			for (const other of this.#feeds.values())
-				if (other.uses.size && meets(other.levels, fresh.levels)) {
-					if (fresh.view || other.view) bad(`overlaps '${other.channel}'`);
-					fresh.mixed = other.mixed = true;
+				if (other.uses.size && meets(other.levels, feed.levels)) {
+					if (feed.view || other.view) bad(`overlaps '${other.channel}'`);
+					feed.mixed = other.mixed = true;
 				}
-			this.#feeds.set(channel, (feed = fresh));
+			this.#feeds.set(channel, feed);
 		}
 		const change = (paused) => {
 			feed.paused = paused;
