@@ -60,8 +60,10 @@ export function streams(get, search, hear, lost, signal, link) {
 				const gap = m.type == "gap";
 				data = [];
 				size = 0;
-				// The first block has no id where a gap follows, which has it.
-				if (!id && !gap) return;
+				// What is for the client, and for none of its channels, each of its streams brings.
+				if (s != open[0] && (m.direct || m.channel == "$all")) return;
+				// What is sent to the user has no id, nor has the first block where a gap follows, which has it.
+				if (!id && !gap) return text && hear(m);
 				const position = (s.since = id || s.since);
 				const old = [...s.names];
 				id = "";
