@@ -801,13 +801,12 @@ export class Client {
 		};
 		if (typeof channel != "string") bad("is none");
 		const fresh = new Feed(channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
-		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is; what he has in hand. */
+		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; what his loops have in hand; where he is. */
 		const events = [];
 		let missed = 0;
 		const waiting = [];
+		const hands = new Map();
 		let at;
-		let held;
-		let done = noop;
 		let over;
 		let error;
 		let feed = this.#feeds.get(channel);
@@ -834,8 +833,7 @@ export class Client {
 			stir();
 		};
 		const leave = () => {
-			for (const [, done] of events.splice(0)) done();
-			done();
+			for (const [, done] of [...events.splice(0), ...hands]) done();
 			end();
 			if (feed.uses.delete(use) && !feed.over) this.#change(channel);
 		};
@@ -855,29 +853,32 @@ export class Client {
 				change(1);
 			}
 		};
-		/** It asks for the next: so it is done with what it had. */
-		const next = async () => {
-			at = held ?? at;
-			done();
-			while (!events.length) {
-				if (error) throw error;
-				if (over) return { done: over };
-				await new Promise((resolve) => waiting.push(resolve));
-			}
-			let value;
-			[value, done] = events.shift();
-			held = value.position;
-			if (events.length <= buffer / 2) {
-				if (missed) this.#gap(feed, { reason: "overflow", missed, position: feed.position });
-				missed = 0;
-				if (feed.paused == 1) {
-					// Not at once, or a slow reader would ask more often than it may.
-					feed.paused = 2;
-					this.#after(50, () => change(0));
+		/** When a loop asks for the next it is done with what it has in hand itself. */
+		const loop = (hand) => ({
+			return: async () => (leave(), { done: true }),
+			next: async () => {
+				for (;;) {
+					hands.get(hand)?.();
+					if (hands.delete(hand)) at = hand.position ?? at;
+					if (events.length) break;
+					if (error) throw error;
+					if (over) return { done: over };
+					await new Promise((resolve) => waiting.push(resolve));
 				}
-			}
-			return { value };
-		};
+				[hand] = events[0];
+				hands.set(...events.shift());
+				if (events.length <= buffer / 2) {
+					if (missed) this.#gap(feed, { reason: "overflow", missed, position: feed.position });
+					missed = 0;
+					if (feed.paused == 1) {
+						// Not at once, or a slow reader would ask more often than it may.
+						feed.paused = 2;
+						this.#after(50, () => change(0));
+					}
+				}
+				return { value: hand };
+			},
+		});
 		feed.uses.add(use);
 		feed.ready.then(({ position }) => (at ??= position), noop);
 		if (this.#over) this.#end(feed, this.#over);
@@ -892,7 +893,7 @@ export class Client {
 			get state() {
 				return over ? "closed" : feed.live ? "subscribed" : "waiting";
 			},
-			[Symbol.asyncIterator]: () => (handler ? bad("has a handler") : { next, return: async () => (leave(), { done: true }) }),
+			[Symbol.asyncIterator]: () => (handler ? bad("has a handler") : loop()),
 		};
 	}
 }
