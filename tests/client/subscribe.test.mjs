@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { KEPT, OPEN, RingcastError, client, gateway, scripted, soon, tunnel, until } from "./rig.mjs";
+import { KEPT, KEYS, OPEN, RingcastError, client, gateway, scripted, soon, token, tunnel, until } from "./rig.mjs";
 
 const numbers = (count, from = 0) => Array.from({ length: count }, (_, i) => from + i);
 
@@ -184,6 +184,32 @@ test("one that is left and begun again in one moment knows whom it meets since",
 	const filtered = c.subscribe("a:*", () => {}, { filter: "data.n > 3" });
 	assert.throws(() => c.subscribe("a:1", () => {}), { code: "bad_argument" });
 	await soon(filtered.ready);
+});
+
+test("of a channel that the token subscribes to there is the past as of any other", async (t) => {
+	const g = await gateway(t, KEYS);
+	await g.fill("news", 5);
+	await g.fill("late", 5);
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url, { token: token({ sub: "ann", channels: ["**"], subscribe_on_connect: ["news", "late"] }) });
+	const seen = [];
+	const late = [];
+	const news = c.subscribe("news", (e) => seen.push(e.data), { since: "beginning" });
+	assert.equal((await soon(news.ready)).recovered, true);
+	await until(() => seen.length == 5);
+	assert.equal((await soon(c.subscribe("late", (e) => late.push(e.data), { since: "beginning" }).ready)).recovered, true);
+	await until(() => late.length == 5);
+	for (let round = 1; round < 3; round++) {
+		way.open = false;
+		way.cut();
+		await until(() => c.record.disconnected.length == round);
+		await g.fill("news", 5, 5 * round);
+		await g.fill("late", 5, 5 * round);
+		way.open = true;
+		await until(() => seen.length == 5 * round + 5 && late.length == 5 * round + 5);
+	}
+	assert.deepEqual([seen, late], [numbers(15), numbers(15)]);
+	assert.deepEqual([c.record.gap, c.record.error], [[], []]);
 });
 
 test("two hundred subscriptions of one moment go in few messages, and each handler may end its own", async (t) => {

@@ -418,8 +418,13 @@ export class Client {
 					const feed = this.#asked.get(channel);
 					const [position, recovered, reason] = [data.positions, data.recovered, data.reasons].map((all) => all?.[channel]);
 					const info = { channel, position, recovered, reason };
-					if (!id) this.#emit("subscribed", info);
-					else if (feed?.id == id) this.#begin(feed, info);
+					if (id) feed?.id == id && this.#begin(feed, info);
+					else {
+						this.#emit("subscribed", info);
+						// Of its own: it knows no past, and what is asked for later changes nothing. So it is ended in front of that.
+						if (!feed?.live) this.#asked.set(channel, { levels: [] });
+						if (feed) this.#change(channel);
+					}
 				}
 				return;
 			case "unsubscription-ack":
