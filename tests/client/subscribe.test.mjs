@@ -424,6 +424,18 @@ test("a reader that shares its events with another pattern is not paused: what h
 	assert.equal(others.length, 501);
 });
 
+test("a reader that joins late stands where it joined", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const seen = [];
+	await soon(c.subscribe("news", (e) => seen.push(e.position)).ready);
+	await g.fill("news", 5);
+	await until(() => seen.length == 5);
+	const reader = c.subscribe("news");
+	await soon(reader.ready);
+	assert.equal(reader.position, seen[4]);
+});
+
 test("readers end when they are unsubscribed, and with the client", async (t) => {
 	const g = await gateway(t);
 	const c = client(t, g.url);

@@ -245,7 +245,7 @@ export class Client {
 	#lost(code, reason) {
 		const { maxDelay, minDelay, maxTries, token, transports } = this.#options;
 		const was = this.#up;
-		const kind = Math.floor(code / 100);
+		const kind = (code / 100) | 0;
 
 		if (was && now() - this.#begun > 5000) this.#fails = this.#refused = 0;
 		const renewed = code == 4001 && typeof token == "function" && !this.#refused;
@@ -258,9 +258,9 @@ export class Client {
 		const again = (kind != 40 || renewed) && (detour || this.#tries < maxTries);
 		const turn = this.#down(again);
 		for (const [id, ask] of this.#asks) {
+			if (ask.publish) clearTimeout(ask.timer);
 			if (!ask.sent) continue;
 			ask.sent = false;
-			if (ask.publish) clearTimeout(ask.timer);
 			if (code == 1009) this.#refuse(id, "too_large");
 			else if (!ask.again && !ask.user) this.#refuse(id, "unknown");
 		}
@@ -811,7 +811,6 @@ export class Client {
 		let missed = 0;
 		const waiting = [];
 		const hands = new Map();
-		let at;
 		let over;
 		let error;
 		let feed = this.#feeds.get(channel);
@@ -827,6 +826,7 @@ export class Client {
 				}
 			this.#feeds.set(channel, feed);
 		}
+		let at = feed.position;
 		const change = (paused) => {
 			feed.paused = paused;
 			this.#change(channel);
