@@ -212,6 +212,25 @@ test("of a channel that the token subscribes to there is the past as of any othe
 	assert.deepEqual([c.record.gap, c.record.error], [[], []]);
 });
 
+for (const what of ["with history", "without history"])
+	test(`of events whose timestamps go back each pattern has one copy (${what})`, async (t) => {
+		const position = (n) => (what == "with history" ? `abcdefghij~${n}` : undefined);
+		const server = await scripted(t, (connection) => {
+			connection.onmessage = (m) => {
+				if (m.type != "subscribe") return connection.polite(m);
+				connection.say({ type: "subscription-ack", id: m.id, data: { channels: m.channels, positions: Object.fromEntries(m.channels.map((name) => [name, position(0)])) } });
+			};
+		});
+		const c = client(t, server.url);
+		const seen = { star: [], deep: [] };
+		await soon(Promise.all([c.subscribe("a:*", (e) => seen.star.push(e.offset)).ready, c.subscribe("**", (e) => seen.deep.push(e.offset)).ready]));
+		// Publishers give them, and those that the gateway gives are of the shard that took the event.
+		const events = numbers(5, 1).map((n) => ({ type: "event", channel: "a:1", event: "e", offset: n, timestamp: `2026-01-15T10:15:00.00${6 - n}Z`, data: 0, position: position(n) }));
+		server.connections[0].say(events[0], events[0], ...events.slice(1), ...events.slice(1));
+		await until(() => c.metrics.events + c.metrics.duplicates >= 14);
+		assert.deepEqual(seen, { star: numbers(5, 1), deep: numbers(5, 1) });
+	});
+
 test("two hundred subscriptions of one moment go in few messages, and each handler may end its own", async (t) => {
 	const server = await scripted(t);
 	const c = client(t, server.url);

@@ -504,25 +504,26 @@ export class Client {
 		if (names || !feeds[0].mixed) return feeds.forEach((feed) => names?.has(feed.channel) == false || this.#give(feed, event));
 		// A WebSocket sends a copy for each, and does not say which is whose; but those of patterns have a position, where any namespace keeps
 		// history. So a copy goes to all who are furthest, but not as far as this: when it is their next, or nobody has it yet and offsets have a
-		// hole. Else to one who has nothing of this channel yet. Else it came already; or it is newer, and the channel's offsets began anew.
+		// hole. Else to one who has nothing of this channel yet. Else it came already; or this very one never did and is newer, and the
+		// channel's offsets began anew: timestamps alone don't say so, for they may go back.
 		const far = (feed) => (feed.pattern ? feed.last.get(channel) : feed)?.seen ?? -1;
 		const may = feeds.filter((feed) => feed.live && !position == !(feed.pattern && feed.position));
 		const known = may.filter((feed) => far(feed) >= 0);
 		const behind = known.filter((feed) => far(feed) < offset);
 		const most = Math.max(...behind.map(far));
 		const none = may.filter((feed) => far(feed) < 0);
+		const { counts } = feeds;
+		const key = timestamp + offset + position;
+		const count = (counts.get(key) || 0) + 1;
+		if (counts.size > 999) counts.clear();
+		counts.set(key, count);
 		let to = most == offset - 1 || behind.length == known.length ? behind.filter((feed) => far(feed) == most) : [];
 		if (!to[0] && none[0]) to = [none.find((feed) => feed.asked) || none[0]];
-		if (!to[0] && known.every((feed) => !(timestamp <= feed.last.get(channel)?.timestamp))) to = known;
+		if (!to[0] && count < 2 && known.every((feed) => !(timestamp <= feed.last.get(channel)?.timestamp))) to = known;
 		if (!to[0]) this.#counts.duplicates++;
 		for (const feed of to) this.#give(feed, event, feed.pattern);
 		// Only with the last copy it is sure that each of these patterns has come so far; and only if all say the same position, which one that is
 		// behind in other channels does not.
-		const { counts } = feeds;
-		const key = offset + position;
-		const count = (counts.get(key) || 0) + 1;
-		if (counts.size > 999) counts.clear();
-		counts.set(key, count);
 		for (const feed of may) {
 			feed.shares ||= may[1];
 			if (position && count == may.length && far(feed) == offset) feed.position = position;
@@ -878,7 +879,7 @@ export class Client {
 					if (feed.paused == 1) {
 						// Not at once, or a slow reader would ask more often than it may.
 						feed.paused = 2;
-						this.#after(50, () => change(0));
+						this.#after(50, change);
 					}
 				}
 				return { value: hand };
