@@ -24,7 +24,7 @@ export interface Options {
 	timeout?: number | undefined;
 	/** What is published while there is no connection is kept up to so many events; 0 keeps none. Then it is sent, however long that took. 100. */
 	queue?: number | undefined;
-	/** Which ways are tried, in this order. ["ws", "sse"]. */
+	/** Which ways may be taken; WebSocket is tried first. ["ws", "sse"]. */
 	transports?: Transport[] | undefined;
 	/** What stands in for the global of that name. */
 	WebSocket?: unknown;
