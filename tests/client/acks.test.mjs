@@ -127,6 +127,23 @@ test("a reader acknowledges an event when it asks for the next", async (t) => {
 	assert.deepEqual(seen, numbers(20));
 });
 
+test("two loops over one subscription acknowledge what each of them is done with", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const jobs = c.subscribe("jobs", { ack: { timeout: 60000 } });
+	await soon(jobs.ready);
+	await g.fill("jobs", 4);
+	const [slow, fast] = [jobs[Symbol.asyncIterator](), jobs[Symbol.asyncIterator]()];
+	assert.equal((await soon(slow.next())).value.data, 0);
+	for (const n of [1, 2, 3]) assert.equal((await soon(fast.next())).value.data, n);
+	await until(async () => (await unacknowledged(g, "jobs")) == 2, "the first and the last are in hand");
+	const rest = [slow.next(), fast.next()];
+	await until(async () => (await unacknowledged(g, "jobs")) === 0, "all acknowledged");
+	jobs.unsubscribe();
+	assert.deepEqual((await soon(Promise.all(rest))).map(({ done }) => done), [true, true]);
+	assert.equal(c.metrics.duplicates, 0);
+});
+
 test("of two tabs with one clientId the newer has the channel, and the older does not fight", async (t) => {
 	const g = await gateway(t, { ...KEYS, "namespace.allow_subscribe": "anyone" });
 	const options = { clientId: "tab", token: token({ sub: "ann", channels: ["**"] }) };

@@ -103,6 +103,25 @@ test("an event that is not decided yet is sent again after a moment", async (t) 
 	assert.deepEqual(sent[0], sent[1]);
 });
 
+test("an event that is not decided yet waits for a connection as long as any other", async (t) => {
+	const server = await scripted(t, (connection, count) => {
+		connection.say({ type: "connected", session: "s", user: "ann", heartbeat: 30000 });
+		connection.onmessage = (m) => {
+			connection.polite(m);
+			if (m.type != "publish") return;
+			if (count == 1) {
+				connection.say({ type: "error", id: m.id, code: "conflict", temporary: true, message: "not yet" });
+				connection.close(4102);
+			} else connection.say({ type: "ack", id: m.id, position: "aaaaaaaaab@1" });
+		};
+	});
+	// It comes back later than an answer may take.
+	const c = client(t, server.url, { timeout: 1000 });
+	await until(() => c.state == "connected");
+	assert.equal((await soon(c.publish("a", "n", 1))).position, "aaaaaaaaab@1");
+	assert.ok(c.record.reconnecting.some(({ delay }) => delay >= 3000));
+});
+
 test("a command is answered, refused, out of time, or lost with its connection, and never said twice by itself", async (t) => {
 	const server = await scripted(t, (connection, count) => {
 		connection.onmessage = (m) => {

@@ -335,6 +335,22 @@ test("of a channel and a pattern in streams of their own each has each event onc
 	assert.deepEqual(c.record.gap, []);
 });
 
+test("what is sent to a user, and to everybody, is heard, and once whatever the number of streams", async (t) => {
+	const g = await gateway(t, KEYS);
+	const c = client(t, g.url, { transports: ["sse"], token: token({ sub: "ann", channels: ["**"] }) });
+	const seen = [];
+	await soon(c.subscribe("a", () => {}).ready);
+	await soon(c.subscribe("b", (e) => seen.push(e.data), { since: "beginning" }).ready);
+	const send = (path, body) => fetch(g.url + path, { method: "POST", body: JSON.stringify(body) });
+	assert.equal((await send("/api/users/ann/send", { event: "note", data: 1 })).status, 200);
+	assert.equal((await send("/api/broadcast", { event: "note", data: 2 })).status, 200);
+	await until(() => c.record.direct.length && c.record.broadcast.length);
+	await g.publish("b", "n", 3);
+	await until(() => seen.length);
+	for (const name of ["direct", "broadcast"]) assert.equal(c.record[name].length, 1, name);
+	assert.deepEqual([c.record.direct[0].data, c.record.broadcast[0].data], [1, 2]);
+});
+
 test("who asks for no past has none, though a stream was opened with one", async (t) => {
 	const g = await gateway(t);
 	await g.fill("b", 3);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { KEPT, OPEN, RingcastError, client, gateway, scripted, soon, tunnel, until } from "./rig.mjs";
+import { KEPT, KEYS, OPEN, RingcastError, client, gateway, scripted, soon, token, tunnel, until } from "./rig.mjs";
 
 const numbers = (count, from = 0) => Array.from({ length: count }, (_, i) => from + i);
 
@@ -161,6 +161,75 @@ test("the same channel with the same options is subscribed once, with others it 
 	assert.equal(third.state, "subscribed");
 	assert.equal(c.record.subscribed.filter((info) => info.channel == "news").length, 1);
 });
+
+test("one that is left and begun again in one moment knows whom it meets since", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const seen = { exact: [], star: [] };
+	const first = c.subscribe("a:1", () => {});
+	await soon(first.ready);
+	first.unsubscribe();
+	const star = c.subscribe("a:*", (e) => seen.star.push(e.data));
+	const exact = c.subscribe("a:1", (e) => seen.exact.push(e.data));
+	await soon(Promise.all([star.ready, exact.ready]));
+	// All copies of one come before those of the next.
+	for (let n = 1; n < 5; n++) {
+		await g.fill("a:1", 1, n - 1);
+		await until(() => seen.exact.includes(n - 1) && seen.star.includes(n - 1));
+		assert.deepEqual([seen.exact, seen.star].map((list) => list.slice(0, n)), [numbers(n), numbers(n)]);
+	}
+	// What is for a filter alone can't be told from what is for the channel.
+	exact.unsubscribe();
+	star.unsubscribe();
+	const filtered = c.subscribe("a:*", () => {}, { filter: "data.n > 3" });
+	assert.throws(() => c.subscribe("a:1", () => {}), { code: "bad_argument" });
+	await soon(filtered.ready);
+});
+
+test("of a channel that the token subscribes to there is the past as of any other", async (t) => {
+	const g = await gateway(t, KEYS);
+	await g.fill("news", 5);
+	await g.fill("late", 5);
+	const way = await tunnel(t, g.port);
+	const c = client(t, way.url, { token: token({ sub: "ann", channels: ["**"], subscribe_on_connect: ["news", "late"] }) });
+	const seen = [];
+	const late = [];
+	const news = c.subscribe("news", (e) => seen.push(e.data), { since: "beginning" });
+	assert.equal((await soon(news.ready)).recovered, true);
+	await until(() => seen.length == 5);
+	assert.equal((await soon(c.subscribe("late", (e) => late.push(e.data), { since: "beginning" }).ready)).recovered, true);
+	await until(() => late.length == 5);
+	for (let round = 1; round < 3; round++) {
+		way.open = false;
+		way.cut();
+		await until(() => c.record.disconnected.length == round);
+		await g.fill("news", 5, 5 * round);
+		await g.fill("late", 5, 5 * round);
+		way.open = true;
+		await until(() => seen.length == 5 * round + 5 && late.length == 5 * round + 5);
+	}
+	assert.deepEqual([seen, late], [numbers(15), numbers(15)]);
+	assert.deepEqual([c.record.gap, c.record.error], [[], []]);
+});
+
+for (const what of ["with history", "without history"])
+	test(`of events whose timestamps go back each pattern has one copy (${what})`, async (t) => {
+		const position = (n) => (what == "with history" ? `abcdefghij~${n}` : undefined);
+		const server = await scripted(t, (connection) => {
+			connection.onmessage = (m) => {
+				if (m.type != "subscribe") return connection.polite(m);
+				connection.say({ type: "subscription-ack", id: m.id, data: { channels: m.channels, positions: Object.fromEntries(m.channels.map((name) => [name, position(0)])) } });
+			};
+		});
+		const c = client(t, server.url);
+		const seen = { star: [], deep: [] };
+		await soon(Promise.all([c.subscribe("a:*", (e) => seen.star.push(e.offset)).ready, c.subscribe("**", (e) => seen.deep.push(e.offset)).ready]));
+		// Publishers give them, and those that the gateway gives are of the shard that took the event.
+		const events = numbers(5, 1).map((n) => ({ type: "event", channel: "a:1", event: "e", offset: n, timestamp: `2026-01-15T10:15:00.00${6 - n}Z`, data: 0, position: position(n) }));
+		server.connections[0].say(events[0], events[0], ...events.slice(1), ...events.slice(1));
+		await until(() => c.metrics.events + c.metrics.duplicates >= 14);
+		assert.deepEqual(seen, { star: numbers(5, 1), deep: numbers(5, 1) });
+	});
 
 test("two hundred subscriptions of one moment go in few messages, and each handler may end its own", async (t) => {
 	const server = await scripted(t);
@@ -372,6 +441,18 @@ test("a reader that shares its events with another pattern is not paused: what h
 	await soon(reading);
 	assert.deepEqual(seen, [...numbers(10), 500]);
 	assert.equal(others.length, 501);
+});
+
+test("a reader that joins late stands where it joined", async (t) => {
+	const g = await gateway(t);
+	const c = client(t, g.url);
+	const seen = [];
+	await soon(c.subscribe("news", (e) => seen.push(e.position)).ready);
+	await g.fill("news", 5);
+	await until(() => seen.length == 5);
+	const reader = c.subscribe("news");
+	await soon(reader.ready);
+	assert.equal(reader.position, seen[4]);
 });
 
 test("readers end when they are unsubscribed, and with the client", async (t) => {

@@ -34,7 +34,7 @@ def project(folder):
 def tsc(folder, modules, resolution, *more):
     options = {"strict": True, "noEmit": True, "target": "es2022", "lib": ["es2022", "dom", "dom.iterable"], "jsx": "react-jsx", "types": [],
                "module": "nodenext" if resolution == "nodenext" else "esnext", "moduleResolution": resolution,
-               "noUncheckedIndexedAccess": True, "exactOptionalPropertyTypes": False}
+               "noUncheckedIndexedAccess": True, "exactOptionalPropertyTypes": True}
     with open(f"{folder}/tsconfig.json", "w") as f:
         json.dump({"compilerOptions": options, "include": ["src"]}, f)
     return subprocess.run(["node", f"{modules}/typescript/bin/tsc", "--project", folder, *more], capture_output=True, text=True, timeout=100 * SLOW)

@@ -4,7 +4,7 @@ import type { Client, Event, Gap, Handler, Metrics, Options, State, SubscribeOpt
 
 /** Either a client of yours, which stays open, or where to connect: that one is closed when the provider goes. */
 export function RingcastProvider(
-	props: { children?: ReactNode } & ({ client: Client } | { url?: string; options?: Options })): ReactElement;
+	props: { children?: ReactNode } & ({ client: Client } | { url?: string | undefined; options?: Options | undefined })): ReactElement;
 
 /** The provider's client, and how its connection does; renders again when that changes. */
 export function useRingcast(): {
@@ -17,11 +17,11 @@ export function useRingcast(): {
 
 export interface ChannelOptions<T = any> extends Omit<SubscribeOptions, "buffer"> {
 	/** Events kept in `events`, the newest last. 100. */
-	keep?: number;
+	keep?: number | undefined;
 	/** Called for each event besides. */
-	onEvent?: Handler<T>;
+	onEvent?: Handler<T> | undefined;
 	/** Not subscribed while true. */
-	skip?: boolean;
+	skip?: boolean | undefined;
 }
 
 /** Subscribed while the component is there. */

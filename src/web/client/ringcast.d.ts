@@ -9,51 +9,51 @@ export type Quality = "good" | "fair" | "poor" | "offline";
 
 export interface Options {
 	/** A token, or where to get one: asked for at each connect, before it runs out, and once more when it is refused. */
-	token?: string | (() => string | undefined | Promise<string | undefined>);
+	token?: string | (() => string | undefined | Promise<string | undefined>) | undefined;
 	/** Names this client among those of its user, for acknowledged delivery that outlives a connection. */
-	clientId?: string;
+	clientId?: string | undefined;
 	/** Added to the query of /ws and /events. */
-	query?: Record<string, string>;
+	query?: Record<string, string> | undefined;
 	/** The longest pause before a try, in milliseconds; each is a random part of one that doubles. 30000. */
-	maxDelay?: number;
+	maxDelay?: number | undefined;
 	/** The first of these pauses, in milliseconds. 500. */
-	minDelay?: number;
+	minDelay?: number | undefined;
 	/** Tries in a row until reconnect_failed. Infinity. */
-	maxTries?: number;
+	maxTries?: number | undefined;
 	/** For one try to connect, and for an answer of the gateway, in milliseconds. 10000. */
-	timeout?: number;
+	timeout?: number | undefined;
 	/** What is published while there is no connection is kept up to so many events; 0 keeps none. Then it is sent, however long that took. 100. */
-	queue?: number;
-	/** Which ways are tried, in this order. ["ws", "sse"]. */
-	transports?: Transport[];
+	queue?: number | undefined;
+	/** Which ways may be taken; WebSocket is tried first. ["ws", "sse"]. */
+	transports?: Transport[] | undefined;
 	/** What stands in for the global of that name. */
 	WebSocket?: unknown;
 	/** What stands in for the global of that name. */
-	fetch?: typeof fetch;
+	fetch?: typeof fetch | undefined;
 	/** Node's entry alone: options of node:tls, as `ca`, `cert`, `key`, `servername`. */
-	tls?: object;
+	tls?: object | undefined;
 }
 
 /** A subscription with filter, rate or window may not overlap another: of an event that both match nobody could tell whose copy is whose. */
 export interface SubscribeOptions {
 	/** Of the first subscription to a channel; whoever joins it hears what comes from then on. */
-	since?: Since;
-	filter?: string;
+	since?: Since | undefined;
+	filter?: string | undefined;
 	/** Events a second, the newest kept. */
-	rate?: number;
+	rate?: number | undefined;
 	/** With rate: for each value of this member of the data. */
-	key?: string;
+	key?: string | undefined;
 	/** Milliseconds whose events come as one message. */
-	window?: number;
+	window?: number | undefined;
 	/** With window: counts by event name instead of events. */
-	summary?: boolean;
+	summary?: boolean | undefined;
 	/** Events are acknowledged when the handler has returned, or what it returned has resolved; one that throws is sent again. */
-	ack?: boolean | { timeout?: number; retries?: number; window?: number };
+	ack?: boolean | { timeout?: number | undefined; retries?: number | undefined; window?: number | undefined } | undefined;
 	/**
 	 * For `for await`: events kept for a reader that is slower than they come. Beyond it the gateway is asked to pause, and goes on from there: what
 	 * it does not keep is a gap. Where others share the subscription, or its events with another pattern, they are not made to wait, and what has no room is a gap `overflow`. 1024.
 	 */
-	buffer?: number;
+	buffer?: number | undefined;
 }
 
 export interface Event<T = any> {
@@ -148,8 +148,8 @@ export interface Events {
 	error: (error: RingcastError) => void;
 	/** WebSocket is blocked on the way; from here on it is another transport. */
 	fallback: (info: { transport: Transport; reason: string }) => void;
-	/** What is sent to this user or session. */
-	direct: (event: Event) => void;
+	/** What is sent to this user or session: it is in no channel. */
+	direct: (event: Omit<Event, "channel">) => void;
 	/** What is sent to everybody. */
 	broadcast: (event: Event) => void;
 }
@@ -173,9 +173,9 @@ export interface Metrics {
 }
 
 export interface HistoryOptions {
-	since?: Since;
-	before?: string;
-	limit?: number;
+	since?: Since | undefined;
+	before?: string | undefined;
+	limit?: number | undefined;
 }
 
 export interface History<T = any> {
@@ -213,11 +213,11 @@ export class Client {
 	on<K extends keyof Events>(name: K, listener: Events[K]): () => void;
 	off<K extends keyof Events>(name: K, listener: Events[K]): void;
 	/** Resolves when the event has its place. Without a connection it waits in the queue. echo: false keeps it from this client, but where WebSocket is blocked. */
-	publish(channel: string, event: string, data?: unknown, options?: { id?: string; echo?: boolean }): Promise<{ position: string }>;
+	publish(channel: string, event: string, data?: unknown, options?: { id?: string | undefined; echo?: boolean | undefined }): Promise<{ position: string }>;
 	/** {"type":"command"}: resolves with what the backend answers. Waits for a connection until its timeout; never said twice, unless idempotent. */
-	command<R = any>(action: unknown, options?: { timeout?: number; idempotent?: boolean }): Promise<R>;
+	command<R = any>(action: unknown, options?: { timeout?: number | undefined; idempotent?: boolean | undefined }): Promise<R>;
 	/** A message of a type of your own. */
-	send<R = any>(type: string, payload?: unknown, options?: { timeout?: number; idempotent?: boolean }): Promise<R>;
+	send<R = any>(type: string, payload?: unknown, options?: { timeout?: number | undefined; idempotent?: boolean | undefined }): Promise<R>;
 	presence(channel: string): Promise<Presence>;
 	history<T = any>(channel: string, options?: HistoryOptions): Promise<History<T>>;
 	/** Tries at once, also after reconnect_failed or a close that said not to. */

@@ -82,7 +82,7 @@ export class Client {
 		for (const name in options) if (options[name] !== undefined) this.#options[name] = options[name];
 		try {
 			const page = globalThis.location?.href;
-			const { protocol, host, pathname, searchParams } = new URL(url || new URL("/", page), page);
+			const { protocol, host, pathname, searchParams } = new URL(url || "/", page);
 			if (!/^(http|ws)s?:$/.test(protocol)) throw 0;
 			this.#base = protocol.replace("ws", "http") + "//" + host + pathname.replace(/\/(ws\/?)?$/, "");
 			this.#query = searchParams;
@@ -141,7 +141,7 @@ export class Client {
 	}
 
 	#emit(name, value) {
-		for (const listener of [...(this.#listeners[name] || [])]) this.#call(listener, value, name);
+		for (const listener of new Set(this.#listeners[name])) this.#call(listener, value, name);
 	}
 
 	/** name: of the event, or the channel's. A listener for errors is not told of its own. */
@@ -179,7 +179,6 @@ export class Client {
 		const could = WebSocket && transports.includes("ws");
 		const ws = could && !detour;
 		const control = new AbortController();
-		const { signal } = control;
 		let token;
 		const greet = (send) => {
 			if (!mine()) return;
@@ -212,7 +211,7 @@ export class Client {
 				socket.onclose = ({ code, reason }) => lost(code, reason);
 				return;
 			}
-			const get = (path, init) => fetch(this.#base + path, { signal, redirect: "error", ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
+			const get = (path, init) => fetch(this.#base + path, { signal: control.signal, redirect: "error", ...init, headers: { ...init?.headers, ...(token && { Authorization: "Bearer " + token }) } });
 			this.#link.close = () => control.abort();
 			// Where the gateway can be reached by HTTP, it is WebSocket that is in the way.
 			if (!/^ok/.test(await (await get("/healthz")).text())) throw Error("no gateway");
@@ -223,7 +222,7 @@ export class Client {
 			}
 			if (mine() && !this.#fell && transports.includes("ws")) this.#emit("fallback", { transport: "sse", reason: could ? "WebSocket is blocked" : "no WebSocket" });
 			this.#fell = true;
-			greet(streams(get, this.#query, (message) => hear([message]), lost, signal, this.#link));
+			greet(streams(get, this.#query, (message) => hear([message]), lost, control.signal, this.#link));
 		} catch (cause) {
 			// A WebSocket that can't even be made is blocked, or it would be made and asked for again without end.
 			this.#sure = ws;
@@ -246,7 +245,7 @@ export class Client {
 	#lost(code, reason) {
 		const { maxDelay, minDelay, maxTries, token, transports } = this.#options;
 		const was = this.#up;
-		const kind = Math.floor(code / 100);
+		const kind = (code / 100) | 0;
 
 		if (was && now() - this.#begun > 5000) this.#fails = this.#refused = 0;
 		const renewed = code == 4001 && typeof token == "function" && !this.#refused;
@@ -259,9 +258,9 @@ export class Client {
 		const again = (kind != 40 || renewed) && (detour || this.#tries < maxTries);
 		const turn = this.#down(again);
 		for (const [id, ask] of this.#asks) {
+			if (ask.publish) clearTimeout(ask.timer);
 			if (!ask.sent) continue;
 			ask.sent = false;
-			if (ask.publish) clearTimeout(ask.timer);
 			if (code == 1009) this.#refuse(id, "too_large");
 			else if (!ask.again && !ask.user) this.#refuse(id, "unknown");
 		}
@@ -295,7 +294,7 @@ export class Client {
 		this.#routes.clear();
 		for (const feed of this.#feeds.values()) {
 			feed.live = false;
-			if (feed.paused == 2) feed.paused = 0;
+			feed.paused &= 1;
 		}
 		return ++this.#turn;
 	}
@@ -317,8 +316,8 @@ export class Client {
 	}
 
 	close() {
-		const was = this.#up;
 		if (this.#over) return;
+		const was = this.#up;
 		this.#over = new RingcastError("closed");
 		this.#life.abort();
 		this.#down();
@@ -347,9 +346,10 @@ export class Client {
 			const at = now();
 			this.#watch();
 			if (at - last > pause * 2 + 1000 || at - this.#heard > beat + Math.min(beat, 5000)) this.#probe();
-			if (!(at > this.#renewal)) return;
-			this.#renewal = at + 10000;
-			this.#token().then((token) => token && turn == this.#turn && this.#send({ type: "refresh", token }), noop);
+			if (at > this.#renewal) {
+				this.#renewal = at + 10000;
+				this.#token().then((token) => token && turn == this.#turn && this.#send({ type: "refresh", token }), noop);
+			}
 		});
 	}
 
@@ -418,8 +418,13 @@ export class Client {
 					const feed = this.#asked.get(channel);
 					const [position, recovered, reason] = [data.positions, data.recovered, data.reasons].map((all) => all?.[channel]);
 					const info = { channel, position, recovered, reason };
-					if (!id) this.#emit("subscribed", info);
-					else if (feed?.id == id) this.#begin(feed, info);
+					if (id) feed?.id == id && this.#begin(feed, info);
+					else {
+						this.#emit("subscribed", info);
+						// Of its own: it knows no past, and what is asked for later changes nothing. So it is ended in front of that.
+						if (!feed?.live) this.#asked.set(channel, { levels: [] });
+						if (feed) this.#change(channel);
+					}
 				}
 				return;
 			case "unsubscription-ack":
@@ -466,7 +471,7 @@ export class Client {
 		if (id != ping?.id) return;
 		const rtt = now() - ping.at;
 		this.#ping = undefined;
-		this.#rtt = this.#rtt ? this.#rtt + (rtt - this.#rtt) / 4 : rtt;
+		this.#rtt = rtt / 4 + (this.#rtt ?? rtt) * 0.75;
 		if (this.#up) return;
 		const again = !!this.#ever;
 		const transport = this.#transport;
@@ -480,7 +485,7 @@ export class Client {
 			this.#blocked = NaN;
 			this.#fell = false;
 		}
-		if (again) this.#counts.reconnects++;
+		this.#counts.reconnects += again;
 		this.#renew(this.#hello, { timestamp });
 		this.#watch();
 		for (const id of this.#asks.keys()) this.#post(id);
@@ -499,25 +504,26 @@ export class Client {
 		if (names || !feeds[0].mixed) return feeds.forEach((feed) => names?.has(feed.channel) == false || this.#give(feed, event));
 		// A WebSocket sends a copy for each, and does not say which is whose; but those of patterns have a position, where any namespace keeps
 		// history. So a copy goes to all who are furthest, but not as far as this: when it is their next, or nobody has it yet and offsets have a
-		// hole. Else to one who has nothing of this channel yet. Else it came already; or it is newer, and the channel's offsets began anew.
+		// hole. Else to one who has nothing of this channel yet. Else it came already; or this very one never did and is newer, and the
+		// channel's offsets began anew: timestamps alone don't say so, for they may go back.
 		const far = (feed) => (feed.pattern ? feed.last.get(channel) : feed)?.seen ?? -1;
 		const may = feeds.filter((feed) => feed.live && !position == !(feed.pattern && feed.position));
 		const known = may.filter((feed) => far(feed) >= 0);
 		const behind = known.filter((feed) => far(feed) < offset);
 		const most = Math.max(...behind.map(far));
 		const none = may.filter((feed) => far(feed) < 0);
+		const { counts } = feeds;
+		const key = timestamp + offset + position;
+		const count = (counts.get(key) || 0) + 1;
+		if (counts.size > 999) counts.clear();
+		counts.set(key, count);
 		let to = most == offset - 1 || behind.length == known.length ? behind.filter((feed) => far(feed) == most) : [];
 		if (!to[0] && none[0]) to = [none.find((feed) => feed.asked) || none[0]];
-		if (!to[0] && known.every((feed) => !(timestamp <= feed.last.get(channel)?.timestamp))) to = known;
+		if (!to[0] && count < 2 && known.every((feed) => !(timestamp <= feed.last.get(channel)?.timestamp))) to = known;
 		if (!to[0]) this.#counts.duplicates++;
 		for (const feed of to) this.#give(feed, event, feed.pattern);
 		// Only with the last copy it is sure that each of these patterns has come so far; and only if all say the same position, which one that is
 		// behind in other channels does not.
-		const { counts } = feeds;
-		const key = offset + position;
-		const count = (counts.get(key) || 0) + 1;
-		if (counts.size > 999) counts.clear();
-		counts.set(key, count);
 		for (const feed of may) {
 			feed.shares ||= may[1];
 			if (position && count == may.length && far(feed) == offset) feed.position = position;
@@ -645,9 +651,10 @@ export class Client {
 				asked.live = false;
 				this.#asked.delete(channel);
 			}
-			if (!feed || !ready) continue;
-			this.#asked.set(channel, feed);
-			(groups[feed.kind + (feed.alone ? channel : "")] ??= []).push(feed);
+			if (feed && ready) {
+				this.#asked.set(channel, feed);
+				(groups[feed.kind + (feed.alone ? channel : "")] ??= []).push(feed);
+			}
 		}
 		this.#changed.clear();
 		while (off.length) this.#send({ type: "unsubscribe", id: fresh(), channels: off.splice(0, 50) });
@@ -659,7 +666,7 @@ export class Client {
 				for (const feed of part) {
 					feed.asked = feed.bare || feed.wish.summary ? undefined : (feed.position ?? feed.since);
 					feed.id = id;
-					if (feed.asked !== undefined) (since ??= Object.create(null))[feed.channel] = feed.asked;
+					if (feed.asked != null) (since ??= Object.create(null))[feed.channel] = feed.asked;
 				}
 				this.#send({ ...part[0].wish, type: "subscribe", id, channels: part.map(({ channel }) => channel), since });
 			}
@@ -669,7 +676,7 @@ export class Client {
 	#begin(feed, info) {
 		const { channel, position, recovered } = info;
 		const { was, asked, hole = "transport" } = feed;
-		feed.moveTo(position, asked !== undefined);
+		feed.moveTo(position, asked != null);
 		feed.live = feed.was = true;
 		feed.hole = feed.alone = undefined;
 		feed.tries = 0;
@@ -677,7 +684,7 @@ export class Client {
 		// Without a recovery offsets may have begun anew.
 		if (!recovered) feed.last.clear();
 		if (hole != "overflow") this.#emit("subscribed", info);
-		if (recovered === false ? was || asked !== undefined : was && !recovered) this.#gap(feed, { reason: info.reason || hole, position });
+		if (recovered === false ? was || asked != null : was && !recovered) this.#gap(feed, { reason: info.reason || hole, position });
 	}
 
 	/** some: others were asked for with it, and any of them may be what is wrong. */
@@ -691,7 +698,7 @@ export class Client {
 			return;
 		}
 		if (some) feed.alone = true;
-		else if (code == "forbidden" && feed.was && feed.asked !== undefined) {
+		else if (code == "forbidden" && feed.was && feed.asked != null) {
 			// It may be that only the past is not for this client.
 			feed.bare = true;
 			feed.hole = code;
@@ -701,9 +708,10 @@ export class Client {
 
 	/** Not by its users. */
 	#end(feed, error) {
-		if (this.#feeds.get(feed.channel) != feed) return;
-		this.#feeds.delete(feed.channel);
-		this.#asked.delete(feed.channel);
+		const { channel } = feed;
+		if (this.#feeds.get(channel) != feed) return;
+		this.#feeds.delete(channel);
+		this.#asked.delete(channel);
 		this.#routes.clear();
 		feed.over = true;
 		feed.live = false;
@@ -712,9 +720,9 @@ export class Client {
 		if (!this.#over) this.#emit("error", error);
 	}
 
-	#refuse(id, code, message, { temporary = false, field } = {}) {
+	#refuse(id, code, message, { temporary, field } = {}) {
 		const ask = this.#asks.get(id);
-		if (code != "conflict" || !ask?.user) return this.#answer(id, new RingcastError(code, message, { temporary, field }));
+		if (code != "conflict" || !ask?.user) return this.#answer(id, new RingcastError(code, message, { temporary: !!temporary, field }));
 		// Sent again, while it is not decided what became of the first.
 		ask.sent = false;
 		this.#after(500, () => this.#post(id));
@@ -794,31 +802,32 @@ export class Client {
 	subscribe(channel, handler, options) {
 		if (typeof handler != "function") [handler, options] = [undefined, handler];
 		const { since, filter, rate, key, window, summary, ack, buffer = 1024 } = options || {};
-		const fresh = new Feed("" + channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since ?? undefined);
 		const bad = (text) => {
 			throw new RingcastError("bad_argument", `'${channel}' ${text}`);
 		};
 		if (typeof channel != "string") bad("is none");
-		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; where he is; what he has in hand. */
+		const fresh = new Feed(channel, { filter, rate, key, window, summary, ack: ack || undefined, clientId: ack && this.#options.clientId }, since);
+		/** What waits for a reader, with what is to be done when he asks for the next; how much had no room; what his loops have in hand; where he is. */
 		const events = [];
 		let missed = 0;
 		const waiting = [];
-		let at;
-		let held;
-		let done = noop;
+		const hands = new Map();
 		let over;
 		let error;
 		let feed = this.#feeds.get(channel);
 
-		if (feed?.kind != fresh.kind || (since && !feed.uses.size)) {
+		if (feed?.kind != fresh.kind || !feed.uses.size) {
 			if (feed?.uses.size) bad("has other options");
+			// Who was left in this very moment goes on; but others may have come meanwhile whom he meets.
+			if (since || feed?.kind != fresh.kind) feed = fresh;
 			for (const other of this.#feeds.values())
-				if (other.uses.size && meets(other.levels, fresh.levels)) {
-					if (fresh.view || other.view) bad(`overlaps '${other.channel}'`);
-					fresh.mixed = other.mixed = true;
+				if (other.uses.size && meets(other.levels, feed.levels)) {
+					if (feed.view || other.view) bad(`overlaps '${other.channel}'`);
+					feed.mixed = other.mixed = true;
 				}
-			this.#feeds.set(channel, (feed = fresh));
+			this.#feeds.set(channel, feed);
 		}
+		let at = feed.position;
 		const change = (paused) => {
 			feed.paused = paused;
 			this.#change(channel);
@@ -830,8 +839,7 @@ export class Client {
 			stir();
 		};
 		const leave = () => {
-			for (const [, done] of events.splice(0)) done();
-			done();
+			for (const [, done] of [...events.splice(0), ...hands]) done();
 			end();
 			if (feed.uses.delete(use) && !feed.over) this.#change(channel);
 		};
@@ -851,29 +859,32 @@ export class Client {
 				change(1);
 			}
 		};
-		/** It asks for the next: so it is done with what it had. */
-		const next = async () => {
-			at = held ?? at;
-			done();
-			while (!events.length) {
-				if (error) throw error;
-				if (over) return { done: over };
-				await new Promise((resolve) => waiting.push(resolve));
-			}
-			let value;
-			[value, done] = events.shift();
-			held = value.position;
-			if (events.length <= buffer / 2) {
-				if (missed) this.#gap(feed, { reason: "overflow", missed, position: feed.position });
-				missed = 0;
-				if (feed.paused == 1) {
-					// Not at once, or a slow reader would ask more often than it may.
-					feed.paused = 2;
-					this.#after(50, () => change(0));
+		/** When a loop asks for the next it is done with what it has in hand itself. */
+		const loop = (hand) => ({
+			return: async () => (leave(), { done: true }),
+			next: async () => {
+				for (;;) {
+					hands.get(hand)?.();
+					if (hands.delete(hand)) at = hand.position ?? at;
+					if (events.length) break;
+					if (error) throw error;
+					if (over) return { done: over };
+					await new Promise((resolve) => waiting.push(resolve));
 				}
-			}
-			return { value };
-		};
+				[hand] = events[0];
+				hands.set(...events.shift());
+				if (events.length <= buffer / 2) {
+					if (missed) this.#gap(feed, { reason: "overflow", missed, position: feed.position });
+					missed = 0;
+					if (feed.paused == 1) {
+						// Not at once, or a slow reader would ask more often than it may.
+						feed.paused = 2;
+						this.#after(50, change);
+					}
+				}
+				return { value: hand };
+			},
+		});
 		feed.uses.add(use);
 		feed.ready.then(({ position }) => (at ??= position), noop);
 		if (this.#over) this.#end(feed, this.#over);
@@ -888,7 +899,7 @@ export class Client {
 			get state() {
 				return over ? "closed" : feed.live ? "subscribed" : "waiting";
 			},
-			[Symbol.asyncIterator]: () => (handler ? bad("has a handler") : { next, return: async () => (leave(), { done: true }) }),
+			[Symbol.asyncIterator]: () => (handler ? bad("has a handler") : loop()),
 		};
 	}
 }

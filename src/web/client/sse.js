@@ -11,7 +11,7 @@ export function streams(get, search, hear, lost, signal, link) {
 	let chain = new Promise((resolve) => (start = resolve));
 
 	const all = (names, value) => Object.fromEntries(names.map((name) => [name, value]));
-	const refuse = (id, code, message) => hear({ type: "error", id, code, message, temporary: false });
+	const refuse = (id, code, message) => hear({ type: "error", id, code, message });
 
 	signal.onabort = () => {
 		for (const s of open) {
@@ -60,15 +60,16 @@ export function streams(get, search, hear, lost, signal, link) {
 				const gap = m.type == "gap";
 				data = [];
 				size = 0;
-				// The first block has no id where a gap follows, which has it.
-				if (!id && !gap) return;
+				// What is for the client, and for none of its channels, each of its streams brings.
+				if (s != open[0] && (m.direct || m.channel == "$all")) return;
+				// What is sent to the user has no id, nor has the first block where a gap follows, which has it.
+				if (!id && !gap) return text && hear(m);
 				const position = (s.since = id || s.since);
 				const old = [...s.names];
 				id = "";
 				for (const name of names) s.names.add(name);
 				if (names.length) hear({ type: "subscription-ack", id: ask, data: { channels: names, positions: all(names, position), recovered: all(names, given === undefined ? given : !gap && !cut), reasons: all(names, cut || m.reason) } });
 				names = [];
-				s.begun = true;
 				known();
 				if (gap) for (const channel of old.filter((name) => name == (m.channel ?? name))) hear({ ...m, channel, position });
 				else if (text) {
@@ -83,7 +84,7 @@ export function streams(get, search, hear, lost, signal, link) {
 				known();
 			};
 			for (const name of [...s.names, ...names]) query.append("channel", name);
-			if (s.since !== undefined) query.set(s.begun ? "lastEventId" : "since", s.since);
+			if (s.since !== undefined) query.set(s.names.size ? "lastEventId" : "since", s.since);
 			if (signal.aborted || (!s.names.size && !names.length)) {
 				open = open.filter((other) => other != s);
 				return known();
@@ -127,7 +128,6 @@ export function streams(get, search, hear, lost, signal, link) {
 		const { type, id, channels, since, filter, rate, window, ack } = JSON.parse(text);
 		if (type == "ping") call(id, "/healthz").then(start);
 		else if (type == "unsubscribe") {
-			hear({ type: "unsubscription-ack", id });
 			chain = chain.then(async () => {
 				for (const s of open) if (channels.filter((name) => s.names.delete(name)).length) await begin(s);
 			});

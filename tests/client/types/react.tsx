@@ -33,6 +33,7 @@ export function State() {
 }
 
 const options: ChannelOptions = { keep: 1, ack: true };
+const unsaid: ChannelOptions = { keep: undefined, onEvent: undefined, skip: undefined, since: undefined };
 // @ts-expect-error hooks read by handlers, not by `for await`
 const wrong: ChannelOptions = { buffer: 10 };
 
@@ -40,11 +41,13 @@ export function Application() {
 	// @ts-expect-error a channel is text
 	useChannel(7);
 	useChannel("news", options);
+	useChannel("news", unsaid);
 	return (
 		<>
 			<RingcastProvider url="wss://example.com" options={{ token: () => "t" }}><Chat room="1" /></RingcastProvider>
 			<RingcastProvider client={connect()}><State /></RingcastProvider>
 			<RingcastProvider><State /></RingcastProvider>
+			<RingcastProvider url={undefined} options={undefined}><State /></RingcastProvider>
 			{/* @ts-expect-error this is no client */}
 			<RingcastProvider client="wss://example.com" />
 			{/* @ts-expect-error no such option */}

@@ -25,6 +25,11 @@ connect("ws://x", options);
 connect("ws://x", { token: () => "t" });
 connect("ws://x", { token: async () => undefined });
 const v: string = version;
+// What may not be there is as if it were not said.
+connect(undefined, {
+	token: undefined, clientId: undefined, query: undefined, maxDelay: undefined, minDelay: undefined, maxTries: undefined, timeout: undefined, queue: undefined, transports: undefined, WebSocket: undefined, fetch: undefined,
+	tls: undefined,
+});
 // @ts-expect-error a port is no address
 connect(8080);
 // @ts-expect-error there is no such way
@@ -59,6 +64,10 @@ const wish: SubscribeOptions = { ack: false };
 client.subscribe("orders", wish);
 const handler: Handler<Order> = ({ data }) => data.id;
 client.subscribe("orders", handler);
+client.subscribe("orders", handler, {
+	since: subscription.position, filter: undefined, rate: undefined, key: undefined, window: undefined, summary: undefined, ack: undefined, buffer: undefined,
+});
+client.subscribe("orders", { ack: { timeout: undefined, retries: undefined, window: undefined } });
 // @ts-expect-error a channel is text
 client.subscribe(7, () => {});
 // @ts-expect-error its handler is a function
@@ -103,6 +112,8 @@ client.on("gap", (gap: Gap) => [gap.channel, gap.reason, gap.missed, gap.positio
 client.on("error", ({ code, temporary, field, channel, cause }) => [code, temporary, field, channel, cause]);
 client.on("fallback", ({ transport, reason }) => [transport, reason]);
 client.on("direct", (event) => event.data);
+// @ts-expect-error it is in no channel
+client.on("direct", (event) => event.channel);
 client.on("broadcast", (event) => event.data);
 const listener: Events["gap"] = () => {};
 client.off("gap", listener);
@@ -118,6 +129,10 @@ client.off("connected", (n: number) => n);
 async function ask(): Promise<void> {
 	const { position } = await client.publish("chat:1", "said", { text: "hi" }, { id: "1", echo: false });
 	same<typeof position, string>(true);
+	await client.publish("chat:1", "said", 1, { id: undefined, echo: undefined });
+	await client.command(1, { timeout: undefined, idempotent: undefined });
+	await client.send("chat:send", 1, { timeout: undefined, idempotent: undefined });
+	await client.history("orders", { since: undefined, before: undefined, limit: undefined });
 	const order = await client.command<Order>({ do: "buy" }, { timeout: 1000, idempotent: true });
 	same<typeof order, Order>(true);
 	same<Awaited<ReturnType<typeof client.send<number>>>, number>(true);
