@@ -387,9 +387,10 @@ static bool attach(struct rc_hub *h, const struct rc_consumer_ask *ask)
 	struct rc_consumer *c = rc_consumer_at(h, index);
 	if (known) {
 		again(h, c);
-		verdict = c->gap_at ? RC_VERDICT_TRIMMED : RC_VERDICT_ALL;
+		verdict = c->gap_at ? RC_VERDICT_TRIMMED : (enum rc_verdict)c->verdict;
 	} else {
 		verdict = begin(h, c, owned, ask);
+		c->verdict = (uint8_t)verdict;
 	}
 	const struct rc_consumer_told told = {
 		.kind = RC_CONSUMER_ATTACHED,
@@ -452,6 +453,7 @@ static void acknowledge(struct rc_hub *h, uint32_t index, const struct rc_consum
 	uint32_t count = at + there - first;
 
 	rc_window_drop(c, first, count);
+	c->verdict = RC_VERDICT_ALL;
 	if (ask->offset > c->gap_at)
 		c->gap_at = 0;
 	rc_count(h->counters, RC_C_acked_events, count);

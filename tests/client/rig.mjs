@@ -32,13 +32,13 @@ export async function nothingUnhandled() {
 	if (unhandled.length) throw unhandled[0];
 }
 
-/** Resolves when the condition holds, with what it gave; rejects with `what` after the deadline. */
+/** Resolves when the condition holds, with what it gave; rejects with `what`, a text or what gives one, after the deadline. */
 export async function until(condition, what = String(condition), seconds = 20) {
 	const end = performance.now() + seconds * 1000 * SLOW;
 	for (;;) {
 		const value = await condition();
 		if (value) return value;
-		if (performance.now() > end) throw new Error(`not in time: ${what}`);
+		if (performance.now() > end) throw new Error(`not in time: ${typeof what == "function" ? what() : what}`);
 		await new Promise((done) => setTimeout(done, 5));
 	}
 }

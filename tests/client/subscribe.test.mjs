@@ -121,6 +121,40 @@ for (const [what, settings] of [["with history", KEPT], ["without history", OPEN
 		assert.equal(seen.odd.length, 0);
 	});
 
+/** A gateway that says that patterns stand so far, and what it says on its connection; c hears `**` and then `a:*`, as offsets of one channel. */
+async function lagging(t) {
+	const server = await scripted(t, (connection) => {
+		connection.onmessage = (m) => {
+			if (m.type != "subscribe") return connection.polite(m);
+			const positions = Object.fromEntries(m.channels.map((name) => [name, name == "**" ? "abcdefghij~0" : "abcdefghij~5"]));
+			connection.say({ type: "subscription-ack", id: m.id, data: { channels: m.channels, positions } });
+		};
+	});
+	const c = client(t, server.url);
+	const seen = { deep: [], star: [] };
+	const say = async (...offsets) => {
+		const before = c.metrics.events + c.metrics.duplicates;
+		server.connections[0].say(...offsets.map((n) => ({ type: "event", channel: "a:1", event: "e", offset: n, timestamp: `2026-01-15T10:15:00.00${n}Z`, data: 0, position: `abcdefghij~${n}` })));
+		await until(() => c.metrics.events + c.metrics.duplicates >= before + offsets.length);
+	};
+	await soon(c.subscribe("**", (e) => seen.deep.push(e.offset)).ready);
+	await say(1, 2, 3);
+	await soon(c.subscribe("a:*", (e) => seen.star.push(e.offset)).ready);
+	return { seen, say };
+}
+
+test("a pattern that is behind loses nothing to one that is new", async (t) => {
+	const { seen, say } = await lagging(t);
+	await say(6, 4, 5, 6);
+	assert.deepEqual(seen, { deep: [1, 2, 3, 4, 5, 6], star: [6] });
+});
+
+test("one whose offsets have a hole that is meant goes on beside one that is new", async (t) => {
+	const { seen, say } = await lagging(t);
+	await say(6, 6, 7, 7);
+	assert.deepEqual(seen, { deep: [1, 2, 3, 6, 7], star: [6, 7] });
+});
+
 test("a pattern that joins late and asks for the past does not disturb one that is live", async (t) => {
 	const g = await gateway(t, { ...KEPT, "namespace.history_size": 10000 });
 	const c = client(t, g.url);

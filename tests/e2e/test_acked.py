@@ -497,6 +497,27 @@ def test_a_gateway_that_was_restarted_knows_nobody(gateway, publisher, worker):
     assert ws.offsets(2) == number([1, 2])
 
 
+def test_what_could_not_be_had_is_said_until_something_is_acknowledged(g, publisher, worker):
+    p = publisher(g)
+    channel, = fresh()[:1]
+    fill(p, channel, 5)
+    # Who asked may be gone before he hears: then he asks the same once more.
+    for turn in range(2):
+        ws = worker(g, "vera", "w20")
+        data = ws.begin(channel, since="aaaaaaaaaa@3")
+        assert data["recovered"] == {channel: False} and data["reasons"] == {channel: "epoch"}
+        assert ws.offsets(5) == [(n, turn) for n in range(1, 6)]
+        ws.drop()
+    ws = worker(g, "vera", "w20")
+    position = ws.begin(channel, since="aaaaaaaaaa@3")["positions"][channel]
+    ws.ack(channel, 1)
+    ws.barrier()
+    ws.drop()
+    ws = worker(g, "vera", "w20")
+    data = ws.begin(channel, since=at(position, 1))
+    assert data["recovered"] == {channel: True} and "reasons" not in data
+
+
 def test_an_event_without_echo_is_work_all_the_same(g, worker):
     """The owner decides who has what, and knows no connection: whoever publishes into the channel that it acknowledges has its own to do."""
     for channel in fresh():

@@ -201,7 +201,9 @@ def test_node_does_not_come_in_without_the_root(gateway, node_ws):
 # ---- Chromium
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>wss</title><script>
-const say = (what) => fetch('/said', { method: 'POST', body: JSON.stringify(what) });
+// One behind the other: posts that are under way at once come in any order.
+let last;
+const say = (what) => (last = Promise.resolve(last).then(() => fetch('/said', { method: 'POST', body: JSON.stringify(what) })));
 const ws = new WebSocket('%(url)s', 'ringcast.v1.json');
 const got = [];
 ws.onmessage = (m) => {

@@ -503,9 +503,9 @@ export class Client {
 		const { names } = this.#link;
 		if (names || !feeds[0].mixed) return feeds.forEach((feed) => names?.has(feed.channel) == false || this.#give(feed, event));
 		// A WebSocket sends a copy for each, and does not say which is whose; but those of patterns have a position, where any namespace keeps
-		// history. So a copy goes to all who are furthest, but not as far as this: when it is their next, or nobody has it yet and offsets have a
-		// hole. Else to one who has nothing of this channel yet. Else it came already; or this very one never did and is newer, and the
-		// channel's offsets began anew: timestamps alone don't say so, for they may go back.
+		// history. So a copy goes to all who are furthest, but not as far as this, when it is their next. Else to one who has nothing of this
+		// channel yet. Else offsets have a hole: to the furthest when nobody has it yet, with the last copy to all who lack it. Else it came
+		// already; or this very one never did and is newer, and the channel's offsets began anew: timestamps alone don't say so, for they may go back.
 		const far = (feed) => (feed.pattern ? feed.last.get(channel) : feed)?.seen ?? -1;
 		const may = feeds.filter((feed) => feed.live && !position == !(feed.pattern && feed.position));
 		const known = may.filter((feed) => far(feed) >= 0);
@@ -517,8 +517,9 @@ export class Client {
 		const count = (counts.get(key) || 0) + 1;
 		if (counts.size > 999) counts.clear();
 		counts.set(key, count);
-		let to = most == offset - 1 || behind.length == known.length ? behind.filter((feed) => far(feed) == most) : [];
+		let to = most == offset - 1 || (!none[0] && behind.length == known.length) ? behind.filter((feed) => far(feed) == most) : [];
 		if (!to[0] && none[0]) to = [none.find((feed) => feed.asked) || none[0]];
+		if (!to[0] && count == may.length) to = behind;
 		if (!to[0] && count < 2 && known.every((feed) => !(timestamp <= feed.last.get(channel)?.timestamp))) to = known;
 		if (!to[0]) this.#counts.duplicates++;
 		for (const feed of to) this.#give(feed, event, feed.pattern);

@@ -53,12 +53,12 @@ static const char *digest(const char *ptr, size_t len)
 }
 
 /* The same bytes each time: no name and no time in it. */
-static struct text gzip(const struct text *t)
+static struct text gzip_with(const struct text *t, int memory)
 {
 	z_stream z = {0};
 	struct text out = {0};
 
-	if (deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, memory, Z_DEFAULT_STRATEGY) != Z_OK)
 		fail("zlib does not begin");
 	out.cap = deflateBound(&z, t->len);
 	out.ptr = malloc(out.cap);
@@ -73,6 +73,21 @@ static struct text gzip(const struct text *t)
 	out.len = z.total_out;
 	(void)deflateEnd(&z);
 	return out;
+}
+
+/* With less memory zlib begins a block, and with it new codes, sooner. Which is best can only be tried. */
+static struct text gzip(const struct text *t)
+{
+	struct text best = gzip_with(t, 9);
+
+	for (int memory = 5; memory < 9; memory++) {
+		struct text other = gzip_with(t, memory);
+		struct text *worse = other.len < best.len ? &best : &other;
+		free(worse->ptr);
+		if (worse == &best)
+			best = other;
+	}
+	return best;
 }
 
 /* ---- assets ------------------------------------------------------------------------------------- */

@@ -139,6 +139,36 @@ static void name_all(struct code *c)
 	}
 }
 
+/* (name) => is name => as well. */
+static bool opens_lone(const struct code *c, int i)
+{
+	const struct token *t = code_at(c, i + 1);
+
+	return code_is(c, i, "(") && t->kind == TOKEN_WORD &&
+	       !(t->ptr[0] >= '0' && t->ptr[0] <= '9') && code_is(c, i + 2, ")") &&
+	       code_is(c, i + 3, "=>");
+}
+
+/* Writes 30000 as 3e4. Not before a dot, which would be one of the number. */
+static bool round_number(const struct token *t, const struct token *next, char (*out)[24])
+{
+	size_t digits = t->len;
+
+	if (t->kind != TOKEN_WORD || next->ptr[0] == '.' || t->ptr[0] < '1' || t->ptr[0] > '9' ||
+		t->len > 15)
+		return false;
+	for (size_t i = 0; i < t->len; i++) {
+		if (t->ptr[i] < '0' || t->ptr[i] > '9')
+			return false;
+	}
+	while (t->ptr[digits - 1] == '0')
+		digits--;
+	if (t->len - digits < 3)
+		return false;
+	(void)snprintf(*out, sizeof(*out), "%.*se%zu", (int)digits, t->ptr, t->len - digits);
+	return true;
+}
+
 /* What can be said with fewer letters. What was checked to be constant when it was written need not be so again. */
 static struct token shorter(const struct code *c, int i)
 {
@@ -167,6 +197,12 @@ static void add_part(const struct code *c, int i, struct text *out)
 
 	if (w && !code_is_property(c, i) && !code_is_shorthand(c, i))
 		t = shorter(c, i);
+	char number[24];
+	if (round_number(&t, code_at(c, i + 1), &number)) {
+		t.ptr = number;
+		t.len = strlen(number);
+	}
+	t.blank_before |= opens_lone(c, i - 1);
 	if (!w || !w->name[0] || (!everywhere(w) && code_is_property(c, i))) {
 		script_add(out, &t);
 		return;
@@ -188,11 +224,23 @@ static void add_part(const struct code *c, int i, struct text *out)
 	}
 }
 
-/* A semicolon before a closing brace, which ends the statement as well. One that is a statement itself stays. */
+static bool leaves(const struct code *c, int i)
+{
+	return code_at(c, i)->place == PLACE_BEGIN &&
+	       (code_is(c, i, "return") || code_is(c, i, "break") || code_is(c, i, "continue"));
+}
+
+/* What says nothing that the next token does not say. A semicolon before a closing brace, which ends the statement as well; one that is
+ * a statement itself stays. A comma behind the last of a list; in an array it may be a hole, and stays. */
 static bool is_needless(const struct code *c, int i)
 {
-	return code_is(c, i, ";") && code_at(c, i)->place == PLACE_OPERATOR &&
-	       code_is(c, i + 1, "}");
+	bool ends = code_is(c, i + 1, "}");
+
+	if (code_is(c, i, ";"))
+		return ends && (code_at(c, i)->place == PLACE_OPERATOR || leaves(c, i - 1));
+	if (code_is(c, i, ","))
+		return ends || code_is(c, i + 1, ")");
+	return opens_lone(c, i) || opens_lone(c, i - 2);
 }
 
 static bool declares(const struct code *c, int i)

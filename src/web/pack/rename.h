@@ -9,8 +9,9 @@
  *     dot, as a key, as a member of a class the same text is a property and stays; { name } becomes { name: n }. Labels stay, and so
  *     does each name that somewhere stands without its declaration in sight: scope.h.
  *
- * On the way, true and false become !0 and !1, const becomes let, declarations that follow each other become one, and a semicolon goes
- * where a closing brace ends the statement as well.
+ * On the way, true and false become !0 and !1, 1000 becomes 1e3, const becomes let, declarations that follow each other become one, and
+ * what says nothing goes: a semicolon where a closing brace ends the statement as well, the comma behind the last of a list, brackets
+ * around a lone parameter of an arrow.
  */
 #ifndef RC_WEB_PACK_RENAME_H
 #define RC_WEB_PACK_RENAME_H

@@ -120,7 +120,7 @@ function node(a, b, parent, field) {
 	if (a.type == "Literal" && typeof a.value == "boolean" && b.type == "UnaryExpression")
 		return b.operator == "!" && b.argument.value === (a.value ? 0 : 1) ? undefined : differs("another value", a, b);
 	if (a.type != b.type) return differs("another shape", a, b);
-	if (a.type == "Literal") return a.raw === b.raw ? undefined : differs("another value", a, b);
+	if (a.type == "Literal") return a.raw === b.raw || (typeof a.value == "number" && a.value === b.value) ? undefined : differs("another value", a, b);
 	if (a.type == "PrivateIdentifier") return pair("private name", a.name, b.name, a, b);
 	if (a.type == "Identifier") return is_property(parent, field) ? property(a, b) : name(a, b);
 	for (const key of Object.keys(a)) if (!["type", "start", "end", "range", "shorthand"].includes(key)) value(a[key], b[key], a, key);
