@@ -290,6 +290,13 @@ static enum rc_verdict begin(
 	return (enum rc_verdict)found.verdict;
 }
 
+static bool is_of_another_life(
+	const struct rc_hub *h, uint32_t owned, const struct rc_consumer_ask *ask)
+{
+	return ask->since && (ask->stale || (ask->how == RC_FETCH_OFFSET &&
+						    ask->epoch != rc_hub_owned(h, owned)->epoch));
+}
+
 static void set_holder(struct rc_consumer *c, const struct rc_consumer_ask *ask)
 {
 	c->shard = ask->shard;
@@ -387,10 +394,15 @@ static bool attach(struct rc_hub *h, const struct rc_consumer_ask *ask)
 	struct rc_consumer *c = rc_consumer_at(h, index);
 	if (known) {
 		again(h, c);
-		verdict = c->gap_at ? RC_VERDICT_TRIMMED : (enum rc_verdict)c->verdict;
+		if (c->gap_at)
+			verdict = RC_VERDICT_TRIMMED;
+		else if (c->reborn && is_of_another_life(h, owned, ask))
+			verdict = RC_VERDICT_EPOCH;
 	} else {
 		verdict = begin(h, c, owned, ask);
-		c->verdict = (uint8_t)verdict;
+		c->reborn = verdict == RC_VERDICT_EPOCH;
+		if (verdict == RC_VERDICT_TRIMMED)
+			c->gap_at = c->next_offset - 1;
 	}
 	const struct rc_consumer_told told = {
 		.kind = RC_CONSUMER_ATTACHED,
@@ -453,7 +465,7 @@ static void acknowledge(struct rc_hub *h, uint32_t index, const struct rc_consum
 	uint32_t count = at + there - first;
 
 	rc_window_drop(c, first, count);
-	c->verdict = RC_VERDICT_ALL;
+	c->reborn = false;
 	if (ask->offset > c->gap_at)
 		c->gap_at = 0;
 	rc_count(h->counters, RC_C_acked_events, count);

@@ -124,9 +124,9 @@ struct rc_consumer {
 	bool due;
 	bool held;  /* its connection has not said GO */
 	bool named; /* found by its names, and kept without a connection */
-	/* enum rc_verdict: what a new one was told of what it asked for. It is told again until the client acknowledges something, for it may not have
-	 * heard: its connection may have ended before. */
-	uint8_t verdict;
+	/* It was new to who knows an earlier life of the channel, and has acknowledged nothing since. The client may not have heard of that: its
+	 * connection may have ended before. */
+	bool reborn;
 };
 
 /* A user, or an address, with consumers: how many. One of them may not take the room of all. */
