@@ -152,6 +152,20 @@ class Front:
                 self.process.wait()
 
 
+def location(path, to):
+    """A block of nginx that passes all below the path to `to`, WebSockets too."""
+    return f"""        location {path} {{
+            proxy_pass {to};
+            proxy_http_version 1.1;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+        }}
+"""
+
+
 def nginx(folder, http, stream, addresses):
     """With these server blocks in http { } and stream { }. None where there is no nginx."""
     program, module = find("usr/sbin/nginx"), find("usr/lib/nginx/modules/ngx_stream_module.so")

@@ -229,16 +229,7 @@ def test_pages_are_compared_with_the_scheme_of_the_browser(gateway, folder, pki)
     front = rcedge.nginx(folder, f"""    server {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};
-        location / {{
-            proxy_pass http://{g.http[0]}:{g.http[1]};
-            proxy_http_version 1.1;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection upgrade;
-        }}
-    }}
+{rcedge.location("/", "http://%s:%s" % g.http)}    }}
 """, "", [("127.0.0.1", port)])
     if not front:
         pytest.skip("nginx is not there: scripts/deps unpacks it")

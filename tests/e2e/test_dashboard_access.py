@@ -209,19 +209,9 @@ def test_over_tls_it_is_whole(page_modules, gateway, pki, folder):
 def test_below_a_path_of_a_proxy_it_is_whole(browser, gateway, folder):
     g = closed_gateway(gateway, trusted_proxies="loopback")
     port = rcedge.free_ports(1)[0]
-    to = "http://%s:%s/" % g.http
     front = rcedge.nginx(folder, f"""    server {{
         listen 127.0.0.1:{port};
-        location /live/ {{
-            proxy_pass {to};
-            proxy_http_version 1.1;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection upgrade;
-        }}
-    }}
+{rcedge.location("/live/", "http://%s:%s/" % g.http)}    }}
 """, "", [("127.0.0.1", port)])
     if not front:
         pytest.skip("nginx is not there: scripts/deps unpacks it")
